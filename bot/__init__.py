@@ -1,0 +1,1 @@
+"""eks-access: just-in-time access to Amazon EKS clusters from Slack."""

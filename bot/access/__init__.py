@@ -1,0 +1,1 @@
+"""Use cases: one transaction each, state and audit event together."""

@@ -1,0 +1,1 @@
+"""EKS at the boundary: clients, observation, application of planned actions."""

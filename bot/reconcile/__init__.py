@@ -1,0 +1,1 @@
+"""The two loops that keep EKS and Slack equal to the store."""

@@ -1,0 +1,1 @@
+"""A local Slack workspace and a local EKS, for trying the bot and for testing it."""

@@ -1,0 +1,1 @@
+"""Slack at the boundary: listeners, views, people."""
