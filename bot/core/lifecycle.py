@@ -1,0 +1,275 @@
+"""Transitions: a state, a command and a time give a new state and its audit events.
+
+Pure. A transition that the state does not allow raises Conflict with a sentence for the person;
+the store repeats the guard in SQL, so that of two racing transitions only one is committed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+from bot.core.errors import Conflict
+from bot.core.model import (
+    AccessRequest,
+    AuditEvent,
+    EndReason,
+    Grant,
+    GrantState,
+    RequestState,
+    Review,
+    Verdict,
+)
+
+BOT = "bot"
+OPERATOR = "operator"
+
+PROVISION_WITHIN = timedelta(minutes=15)
+"""How long EKS may take to show the access before the grant is given up."""
+
+LATE_AFTER = timedelta(minutes=2)
+"""How long a removal may take before the bot calls itself late."""
+
+_DECIDED = {
+    RequestState.APPROVED: "approved",
+    RequestState.DENIED: "denied",
+    RequestState.CANCELLED: "cancelled by the requester",
+    RequestState.LAPSED: "lapsed, because nobody decided in time",
+}
+
+
+def submitted(request: AccessRequest) -> tuple[AuditEvent, ...]:
+    """The events of a new request."""
+    return (
+        AuditEvent(
+            at=request.created_at,
+            actor=request.requester,
+            action="request.submitted",
+            request_id=request.id,
+            cluster=request.cluster.name,
+            details={
+                "level": request.level,
+                "namespaces": list(request.namespaces),
+                "duration_seconds": int(request.duration.total_seconds()),
+                "reason": request.reason,
+                "ticket": request.ticket,
+                "principal": request.principal.arn,
+                "rules": list(request.rules),
+            },
+        ),
+    )
+
+
+def ensure_open(request: AccessRequest, now: datetime) -> None:
+    """Raise Conflict unless the request can still be decided at `now`."""
+    if request.state is not RequestState.PENDING:
+        raise Conflict(
+            "already_decided",
+            f"Request {request.id} is already {_DECIDED[request.state]}. Nothing was changed.",
+        )
+    if request.lapses_at is not None and now >= request.lapses_at:
+        raise Conflict(
+            "lapsed",
+            f"Request {request.id} has lapsed, because nobody decided in time. "
+            "The requester can ask again.",
+        )
+
+
+def reviewed(request: AccessRequest, review: Review, rules: tuple[str, ...]) -> AuditEvent:
+    """The event of one person's verdict, which may or may not decide the request."""
+    return AuditEvent(
+        at=review.at,
+        actor=review.reviewer,
+        action="request.reviewed",
+        request_id=request.id,
+        cluster=request.cluster.name,
+        details={"verdict": review.verdict.value, "reason": review.reason, "rules": list(rules)},
+    )
+
+
+def approve(
+    request: AccessRequest, now: datetime, *, by: str, approvers: tuple[str, ...], digest: str
+) -> tuple[AccessRequest, Grant, tuple[AuditEvent, ...]]:
+    """PENDING → APPROVED, with the grant. `by` is the person, or `bot` where a rule is automatic.
+
+    The grant's end is fixed here, before anything is written to AWS: it can only come nearer.
+    """
+    ensure_open(request, now)
+    decided = replace(request, state=RequestState.APPROVED, decided_at=now, decided_by=by)
+    provision_by = now + PROVISION_WITHIN
+    grant = Grant(
+        id=request.id,
+        requester=request.requester,
+        cluster=request.cluster,
+        principal_arn=request.principal.arn,
+        access=request.access,
+        duration=request.duration,
+        created_at=now,
+        provision_by=provision_by,
+        ends_at=provision_by + request.duration,
+    )
+    event = AuditEvent(
+        at=now,
+        actor=by,
+        action="request.approved",
+        request_id=request.id,
+        cluster=request.cluster.name,
+        details={
+            "approvers": list(approvers),
+            "rules": list(request.rules),
+            "policy_digest": digest,
+        },
+    )
+    return decided, grant, (event,)
+
+
+def deny(request: AccessRequest, review: Review) -> tuple[AccessRequest, tuple[AuditEvent, ...]]:
+    """PENDING → DENIED by one owner's verdict."""
+    if review.verdict is not Verdict.DENY:
+        raise ValueError("a denial needs a review that denies")
+    ensure_open(request, review.at)
+    decided = replace(
+        request,
+        state=RequestState.DENIED,
+        decided_at=review.at,
+        decided_by=review.reviewer,
+        decision_reason=review.reason,
+    )
+    return decided, (_decision(decided, review.reviewer, "request.denied"),)
+
+
+def cancel(
+    request: AccessRequest, now: datetime, *, by: str
+) -> tuple[AccessRequest, tuple[AuditEvent, ...]]:
+    """PENDING → CANCELLED, by the requester alone."""
+    if by != request.requester:
+        raise Conflict("not_yours", f"Only the person who made request {request.id} can cancel it.")
+    if request.state is RequestState.APPROVED:
+        raise Conflict(
+            "already_decided",
+            f"Request {request.id} is already approved. "
+            f"To give the access back: `/eks-access return {request.id}`.",
+        )
+    ensure_open(request, now)
+    decided = replace(request, state=RequestState.CANCELLED, decided_at=now, decided_by=by)
+    return decided, (_decision(decided, by, "request.cancelled"),)
+
+
+def lapse(request: AccessRequest, now: datetime) -> tuple[AccessRequest, tuple[AuditEvent, ...]]:
+    """PENDING → LAPSED, once its time to be decided is over."""
+    if request.state is not RequestState.PENDING:
+        raise Conflict("already_decided", f"Request {request.id} is already decided.")
+    if request.lapses_at is None or now < request.lapses_at:
+        raise Conflict("not_due", f"Request {request.id} can still be decided.")
+    decided = replace(request, state=RequestState.LAPSED, decided_at=now, decided_by=BOT)
+    return decided, (_decision(decided, BOT, "request.lapsed"),)
+
+
+def confirm(grant: Grant, now: datetime) -> tuple[Grant, tuple[AuditEvent, ...]]:
+    """PROVISIONING → ACTIVE, once EKS was read back. The clock of the grant starts here."""
+    if grant.state is not GrantState.PROVISIONING or now >= grant.provision_by:
+        raise Conflict("not_provisioning", f"Grant {grant.id} is not waiting for confirmation.")
+    active = replace(
+        grant,
+        state=GrantState.ACTIVE,
+        confirmed_at=now,
+        ends_at=min(grant.ends_at, now + grant.duration),
+        problem=None,
+    )
+    lag = (now - grant.created_at).total_seconds()
+    details = {"ends_at": active.ends_at.isoformat(), "lag_seconds": round(lag, 3)}
+    return active, (_grant_event(active, now, BOT, "grant.confirmed", details),)
+
+
+def revoke(
+    grant: Grant, now: datetime, reason: EndReason, *, by: str, problem: str | None = None
+) -> tuple[Grant, tuple[AuditEvent, ...]]:
+    """Any state with access → REVOKING; a grant that has not started ends at once.
+
+    From here on the access is no longer desired, and it is removed until EKS confirms.
+    """
+    if grant.state is GrantState.ENDED:
+        raise Conflict("already_ended", f"Grant {grant.id} has already ended.")
+    if grant.state is GrantState.REVOKING:
+        raise Conflict("already_revoking", f"Grant {grant.id} is already being removed.")
+    revoking = replace(
+        grant,
+        state=GrantState.REVOKING,
+        revoking_since=now,
+        end_reason=reason,
+        ended_by=by,
+        problem=problem,
+    )
+    details = {"reason": reason.value} | ({"problem": problem} if problem else {})
+    events = (_grant_event(revoking, now, by, "grant.revoking", details),)
+    if grant.state is GrantState.SCHEDULED:
+        ended, more = end(revoking, now)
+        return ended, events + more
+    return revoking, events
+
+
+def end(grant: Grant, now: datetime) -> tuple[Grant, tuple[AuditEvent, ...]]:
+    """REVOKING → ENDED, once EKS was read back and shows that nothing of the grant is left."""
+    if grant.state is not GrantState.REVOKING or grant.revoking_since is None:
+        raise Conflict("not_revoking", f"Grant {grant.id} is not being removed.")
+    ended = replace(grant, state=GrantState.ENDED, ended_at=now)
+    lag = (now - grant.revoking_since).total_seconds()
+    details = {
+        "reason": grant.end_reason.value if grant.end_reason else None,
+        "lag_seconds": round(lag, 3),
+    }
+    return ended, (_grant_event(ended, now, BOT, "grant.ended", details),)
+
+
+def overdue(grant: Grant, now: datetime) -> EndReason | None:
+    """Why the grant must be revoked at `now`, or None while it may live."""
+    if grant.state is GrantState.ACTIVE and now >= grant.ends_at:
+        return EndReason.EXPIRED
+    if grant.state is GrantState.PROVISIONING and now >= grant.provision_by:
+        return EndReason.FAILED
+    return None
+
+
+def due_at(grant: Grant) -> datetime | None:
+    """When time next changes the grant, or None where only an event can."""
+    if grant.state is GrantState.ACTIVE:
+        return grant.ends_at
+    if grant.state is GrantState.PROVISIONING:
+        return grant.provision_by
+    return None
+
+
+def late(grant: Grant, now: datetime) -> bool:
+    """Whether the removal takes so long that people must be told."""
+    return (
+        grant.state is GrantState.REVOKING
+        and grant.revoking_since is not None
+        and now - grant.revoking_since >= LATE_AFTER
+    )
+
+
+def _decision(request: AccessRequest, actor: str, action: str) -> AuditEvent:
+    if request.decided_at is None:
+        raise ValueError("a decided request has the time of its decision")
+    return AuditEvent(
+        at=request.decided_at,
+        actor=actor,
+        action=action,
+        request_id=request.id,
+        cluster=request.cluster.name,
+        details={"reason": request.decision_reason} if request.decision_reason else {},
+    )
+
+
+def _grant_event(
+    grant: Grant, now: datetime, actor: str, action: str, details: Mapping[str, object]
+) -> AuditEvent:
+    return AuditEvent(
+        at=now,
+        actor=actor,
+        action=action,
+        request_id=grant.id,
+        cluster=grant.cluster.name,
+        details={**details, "principal": grant.principal_arn},
+    )

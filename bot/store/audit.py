@@ -1,0 +1,51 @@
+"""The audit trail: one row an event, written in the transaction of the transition it records."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from sqlalchemy import Connection, Row, insert, select
+
+from bot.core.model import AuditEvent
+from bot.store.tables import audit_events
+
+
+def record(tx: Connection, events: Iterable[AuditEvent]) -> None:
+    """Append the events."""
+    rows = [
+        {
+            "at": event.at,
+            "actor": event.actor,
+            "action": event.action,
+            "request_id": event.request_id,
+            "cluster": event.cluster,
+            "details": dict(event.details),
+        }
+        for event in events
+    ]
+    if rows:
+        tx.execute(insert(audit_events), rows)
+
+
+def of_request(tx: Connection, request_id: str) -> list[AuditEvent]:
+    """Everything that happened to one request, oldest first."""
+    query = select(audit_events).where(audit_events.c.request_id == request_id)
+    return [_event(row) for row in tx.execute(query.order_by(audit_events.c.id))]
+
+
+def latest(tx: Connection, limit: int) -> list[AuditEvent]:
+    """The last `limit` events, newest first."""
+    query = select(audit_events).order_by(audit_events.c.id.desc()).limit(limit)
+    return [_event(row) for row in tx.execute(query)]
+
+
+def _event(row: Row[tuple[object, ...]]) -> AuditEvent:
+    values = row._mapping  # noqa: SLF001 - SQLAlchemy's public way to name the columns
+    return AuditEvent(
+        at=values["at"],
+        actor=values["actor"],
+        action=values["action"],
+        request_id=values["request_id"],
+        cluster=values["cluster"],
+        details=values["details"],
+    )

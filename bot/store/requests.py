@@ -1,0 +1,257 @@
+"""Requests and their reviews. A state changes only from the state that was expected."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Any
+
+from pydantic import TypeAdapter
+from sqlalchemy import Connection, Row, func, insert, select, update
+from sqlalchemy.exc import IntegrityError
+
+from bot.core.errors import Conflict, NotFound
+from bot.core.ids import next_id
+from bot.core.model import (
+    Access,
+    AccessRequest,
+    Cluster,
+    Principal,
+    Requirement,
+    RequestState,
+    Review,
+    Verdict,
+)
+from bot.store.tables import requests, reviews
+
+_cluster = TypeAdapter(Cluster)
+_access = TypeAdapter(Access)
+_principal = TypeAdapter(Principal)
+_requirements = TypeAdapter(tuple[Requirement, ...])
+
+
+def new_id(tx: Connection, now: datetime) -> str:
+    """The next free request id."""
+    return next_id(now, tx.scalar(select(func.max(requests.c.id))))
+
+
+def add(tx: Connection, request: AccessRequest) -> None:
+    """Store a new request.
+
+    Raises Conflict where the same person already waits for the same thing.
+    """
+    waiting = tx.scalar(
+        select(requests.c.id).where(
+            requests.c.requester == request.requester,
+            requests.c.cluster == request.cluster.name,
+            requests.c.level == request.level,
+            requests.c.namespaces == _namespaces_key(request),
+            requests.c.state == RequestState.PENDING.value,
+        )
+    )
+    if waiting is not None:
+        raise _already_waiting(waiting)
+    row = _decided_columns(request) | {
+        "id": request.id,
+        "requester": request.requester,
+        "cluster": request.cluster.name,
+        "level": request.level,
+        "namespaces": _namespaces_key(request),
+        "principal_arn": request.principal.arn,
+        "state": request.state.value,
+        "reason": request.reason,
+        "ticket": request.ticket,
+        "created_at": request.created_at,
+        "lapses_at": request.lapses_at,
+        "messages_due_at": request.created_at,
+        "document": {
+            "requester_name": request.requester_name,
+            "cluster": _cluster.dump_python(request.cluster, mode="json"),
+            "duration_seconds": int(request.duration.total_seconds()),
+            "start_at": request.start_at.isoformat() if request.start_at else None,
+            "principal": _principal.dump_python(request.principal, mode="json"),
+            "access": _access.dump_python(request.access, mode="json"),
+            "rules": list(request.rules),
+            "requirements": _requirements.dump_python(request.requirements, mode="json"),
+        },
+    }
+    try:
+        tx.execute(insert(requests).values(row))
+    except IntegrityError as error:
+        # Another replica was faster with the same request, or with the same id.
+        raise Conflict(
+            "try_again", "Somebody asked at the same moment. Nothing was changed; ask again."
+        ) from error
+
+
+def get(tx: Connection, request_id: str) -> AccessRequest:
+    """The request. Raises NotFound."""
+    return _required(tx.execute(select(requests).where(requests.c.id == request_id)), request_id)
+
+
+def get_locked(tx: Connection, request_id: str) -> AccessRequest:
+    """The request, with its row locked until the transaction ends. Raises NotFound."""
+    query = select(requests).where(requests.c.id == request_id).with_for_update()
+    return _required(tx.execute(query), request_id)
+
+
+def decide(tx: Connection, request: AccessRequest, now: datetime) -> None:
+    """Store a decision on a request that is still PENDING. Raises Conflict where it is not."""
+    changed = tx.execute(
+        update(requests)
+        .where(requests.c.id == request.id, requests.c.state == RequestState.PENDING.value)
+        .values(_decided_columns(request) | {"state": request.state.value} | _touched(now))
+    )
+    if changed.rowcount != 1:
+        raise Conflict(
+            "already_decided", f"Request {request.id} was decided at the same moment by another."
+        )
+
+
+def touch(tx: Connection, request_id: str, now: datetime) -> None:
+    """Say that the request's Slack messages no longer show what is so."""
+    tx.execute(update(requests).where(requests.c.id == request_id).values(_touched(now)))
+
+
+def lapsing(tx: Connection, now: datetime, limit: int) -> list[str]:
+    """Ids of PENDING requests whose time to be decided is over."""
+    query = (
+        select(requests.c.id)
+        .where(requests.c.state == RequestState.PENDING.value, requests.c.lapses_at <= now)
+        .order_by(requests.c.lapses_at)
+        .limit(limit)
+    )
+    return list(tx.scalars(query))
+
+
+def of_requester(
+    tx: Connection, requester: str, *, state: RequestState | None = None, limit: int = 20
+) -> list[AccessRequest]:
+    """A person's requests, newest first."""
+    query = select(requests).where(requests.c.requester == requester)
+    if state is not None:
+        query = query.where(requests.c.state == state.value)
+    return [_request(row) for row in tx.execute(query.order_by(requests.c.id.desc()).limit(limit))]
+
+
+def pending(tx: Connection, limit: int) -> list[AccessRequest]:
+    """Requests that wait for a decision, oldest first."""
+    query = select(requests).where(requests.c.state == RequestState.PENDING.value)
+    return [_request(row) for row in tx.execute(query.order_by(requests.c.id).limit(limit))]
+
+
+def others_on_principal(tx: Connection, principal_arn: str, requester: str) -> frozenset[str]:
+    """Slack user ids of other people whose requests were for the same principal.
+
+    Only requests that wait or were approved count: those are what gave or may give access.
+    """
+    query = (
+        select(requests.c.requester)
+        .where(
+            requests.c.principal_arn == principal_arn,
+            requests.c.requester != requester,
+            requests.c.state.in_([RequestState.PENDING.value, RequestState.APPROVED.value]),
+        )
+        .distinct()
+    )
+    return frozenset(tx.scalars(query))
+
+
+def add_review(tx: Connection, review: Review) -> None:
+    """Store a verdict. Raises Conflict where the person has already given one."""
+    known = select(reviews.c.verdict).where(
+        reviews.c.request_id == review.request_id, reviews.c.reviewer == review.reviewer
+    )
+    if tx.scalar(known) is not None:
+        raise Conflict(
+            "already_reviewed",
+            f"Your review of request {review.request_id} is already counted.",
+        )
+    tx.execute(
+        insert(reviews).values(
+            request_id=review.request_id,
+            reviewer=review.reviewer,
+            verdict=review.verdict.value,
+            reason=review.reason,
+            at=review.at,
+        )
+    )
+
+
+def reviews_of(tx: Connection, request_id: str) -> tuple[Review, ...]:
+    """The verdicts on a request, in the order in which they came."""
+    query = select(reviews).where(reviews.c.request_id == request_id)
+    return tuple(
+        Review(
+            request_id=row.request_id,
+            reviewer=row.reviewer,
+            verdict=Verdict(row.verdict),
+            at=row.at,
+            reason=row.reason,
+        )
+        for row in tx.execute(query.order_by(reviews.c.at, reviews.c.reviewer))
+    )
+
+
+def _already_waiting(request_id: str) -> Conflict:
+    return Conflict(
+        "already_waiting",
+        f"You already wait for exactly this: request {request_id}. "
+        f"`/eks-access status {request_id}` shows it; `/eks-access cancel {request_id}` ends it.",
+    )
+
+
+def _namespaces_key(request: AccessRequest) -> str:
+    return ",".join(sorted(request.namespaces))
+
+
+def _touched(now: datetime) -> dict[str, Any]:
+    return {
+        "version": requests.c.version + 1,
+        "messages_due_at": now,
+        "messages_attempts": 0,
+    }
+
+
+def _decided_columns(request: AccessRequest) -> dict[str, Any]:
+    return {
+        "decided_at": request.decided_at,
+        "decided_by": request.decided_by,
+        "decision_reason": request.decision_reason,
+    }
+
+
+def _required(result: Any, request_id: str) -> AccessRequest:
+    row = result.one_or_none()
+    if row is None:
+        raise NotFound(
+            "unknown_request",
+            f"There is no request {request_id}. `/eks-access mine` lists yours.",
+        )
+    return _request(row)
+
+
+def _request(row: Row[Any]) -> AccessRequest:
+    document = row.document
+    start_at = document["start_at"]
+    return AccessRequest(
+        id=row.id,
+        requester=row.requester,
+        requester_name=document["requester_name"],
+        cluster=_cluster.validate_python(document["cluster"]),
+        level=row.level,
+        namespaces=tuple(row.namespaces.split(",")) if row.namespaces else (),
+        duration=timedelta(seconds=document["duration_seconds"]),
+        reason=row.reason,
+        ticket=row.ticket,
+        start_at=datetime.fromisoformat(start_at) if start_at else None,
+        principal=_principal.validate_python(document["principal"]),
+        access=_access.validate_python(document["access"]),
+        rules=tuple(document["rules"]),
+        requirements=_requirements.validate_python(document["requirements"]),
+        created_at=row.created_at,
+        lapses_at=row.lapses_at,
+        state=RequestState(row.state),
+        decided_at=row.decided_at,
+        decided_by=row.decided_by,
+        decision_reason=row.decision_reason,
+    )

@@ -1,0 +1,226 @@
+"""The tables. One row a fact; the migrations in `migrations/` make exactly these.
+
+Times are stored as UTC. Columns named `document` hold, as JSON, the parts of a value that no query
+looks into.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Boolean,
+    Column,
+    DateTime,
+    Dialect,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    Text,
+    TypeDecorator,
+    text,
+)
+from sqlalchemy.dialects.postgresql import JSONB
+
+
+class UtcDateTime(TypeDecorator[datetime]):
+    """A timezone-aware UTC datetime; `timestamptz` on PostgreSQL, naive UTC text on SQLite."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise ValueError("a time without a time zone cannot be stored")
+        utc = value.astimezone(UTC)
+        return utc.replace(tzinfo=None) if dialect.name == "sqlite" else utc
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        del dialect
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+Document = JSON().with_variant(JSONB(), "postgresql")
+_Counter = BigInteger().with_variant(Integer(), "sqlite")  # SQLite counts up only INTEGER keys
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(column_0_N_label)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+
+def _column(name: str, kind: Any, *constraints: ForeignKey, **options: Any) -> Column[Any]:
+    return Column(name, kind, *constraints, nullable=options.pop("nullable", False), **options)
+
+
+requests = Table(
+    "requests",
+    metadata,
+    _column("id", String(7), primary_key=True),
+    _column("requester", String(32)),
+    _column("cluster", String(100)),
+    _column("level", String(100)),
+    _column("namespaces", Text),
+    _column("principal_arn", String(2048)),
+    _column("state", String(16)),
+    _column("reason", Text),
+    _column("ticket", Text, nullable=True),
+    _column("created_at", UtcDateTime),
+    _column("lapses_at", UtcDateTime, nullable=True),
+    _column("decided_at", UtcDateTime, nullable=True),
+    _column("decided_by", String(32), nullable=True),
+    _column("decision_reason", Text, nullable=True),
+    _column("document", Document),
+    # The Slack messages of a request are right once `messages_version` has reached `version`.
+    _column("version", Integer, server_default=text("1")),
+    _column("messages_version", Integer, server_default=text("0")),
+    _column("messages_due_at", UtcDateTime),
+    _column("messages_attempts", Integer, server_default=text("0")),
+    Index("ix_requests_state_lapses_at", "state", "lapses_at"),
+    Index("ix_requests_requester_created_at", "requester", "created_at"),
+    Index("ix_requests_messages_due_at", "messages_due_at"),
+    # A person waits for the same thing once: a double click makes no second request.
+    Index(
+        "uq_requests_waiting",
+        "requester",
+        "cluster",
+        "level",
+        "namespaces",
+        unique=True,
+        sqlite_where=text("state = 'PENDING'"),
+        postgresql_where=text("state = 'PENDING'"),
+    ),
+)
+
+reviews = Table(
+    "reviews",
+    metadata,
+    _column("request_id", String(7), ForeignKey("requests.id"), primary_key=True),
+    _column("reviewer", String(32), primary_key=True),
+    _column("verdict", String(8)),
+    _column("reason", Text, nullable=True),
+    _column("at", UtcDateTime),
+)
+
+entries = Table(
+    "entries",
+    metadata,
+    _column("id", _Counter, primary_key=True, autoincrement=True),
+    _column("account", String(12)),
+    _column("region", String(32)),
+    _column("cluster", String(100)),
+    _column("principal_arn", String(2048)),
+    _column("document", Document),
+    # What the bot put there; see bot.core.planner.EntryRecord.
+    _column("created", Boolean, server_default=text("false")),
+    _column("arn", Text, nullable=True),
+    _column("kubernetes_groups", Document),
+    # When to look at it next. `generation` grows with each wish, so that none is lost.
+    _column("due_at", UtcDateTime, nullable=True),
+    _column("generation", Integer, server_default=text("0")),
+    _column("attempts", Integer, server_default=text("0")),
+    _column("problem", Text, nullable=True),
+    Index(
+        "uq_entries_principal",
+        "account",
+        "region",
+        "cluster",
+        "principal_arn",
+        unique=True,
+    ),
+    Index("ix_entries_due_at", "due_at"),
+)
+
+associations = Table(
+    "associations",
+    metadata,
+    _column("entry_id", _Counter, ForeignKey("entries.id"), primary_key=True),
+    _column("policy_arn", String(256), primary_key=True),
+    _column("namespaces", Document),
+    _column("confirmed", Boolean),
+)
+
+grants = Table(
+    "grants",
+    metadata,
+    _column("id", String(7), ForeignKey("requests.id"), primary_key=True),
+    _column("entry_id", _Counter, ForeignKey("entries.id")),
+    _column("requester", String(32)),
+    _column("cluster", String(100)),
+    _column("principal_arn", String(2048)),
+    _column("state", String(16)),
+    _column("duration_seconds", Integer),
+    _column("created_at", UtcDateTime),
+    _column("provision_by", UtcDateTime),
+    _column("ends_at", UtcDateTime),
+    _column("starts_at", UtcDateTime, nullable=True),
+    _column("confirmed_at", UtcDateTime, nullable=True),
+    _column("revoking_since", UtcDateTime, nullable=True),
+    _column("ended_at", UtcDateTime, nullable=True),
+    _column("end_reason", String(16), nullable=True),
+    _column("ended_by", String(32), nullable=True),
+    _column("problem", Text, nullable=True),
+    _column("document", Document),
+    Index("ix_grants_entry_id_state", "entry_id", "state"),
+    Index("ix_grants_requester_state", "requester", "state"),
+    Index("ix_grants_cluster_state", "cluster", "state"),
+)
+
+messages = Table(
+    "messages",
+    metadata,
+    _column("request_id", String(7), ForeignKey("requests.id"), primary_key=True),
+    # What the message is to the request: `card`, `direct`, `notice:…`.
+    _column("key", String(64), primary_key=True),
+    # Where it was asked to go: a channel, or a person for a direct message.
+    _column("recipient", String(32), primary_key=True),
+    _column("channel", String(32), nullable=True),
+    _column("ts", String(32), nullable=True),
+    _column("digest", String(64)),
+    _column("problem", Text, nullable=True),
+)
+
+inbox = Table(
+    "inbox",
+    metadata,
+    _column("id", _Counter, primary_key=True, autoincrement=True),
+    _column("received_at", UtcDateTime),
+    _column("kind", String(16)),
+    _column("actor", String(32)),
+    _column("team_id", String(32), nullable=True),
+    _column("document", Document),
+    _column("response_url", Text, nullable=True),
+    _column("state", String(16)),
+    _column("answer", Document, nullable=True),
+    _column("attempts", Integer, server_default=text("0")),
+    _column("due_at", UtcDateTime, nullable=True),
+    Index("ix_inbox_due_at", "due_at"),
+)
+
+audit_events = Table(
+    "audit_events",
+    metadata,
+    _column("id", _Counter, primary_key=True, autoincrement=True),
+    _column("at", UtcDateTime),
+    _column("actor", String(32)),
+    _column("action", String(64)),
+    _column("request_id", String(7), nullable=True),
+    _column("cluster", String(100), nullable=True),
+    _column("details", Document),
+    Index("ix_audit_events_request_id", "request_id"),
+    Index("ix_audit_events_at", "at"),
+)
