@@ -50,6 +50,12 @@ class Database:
         with _translated(), self.engine.connect() as connection:
             yield connection.execution_options(eks_access_reading=True)
 
+    @contextmanager
+    def autocommit(self) -> Iterator[Connection]:
+        """A connection on which each statement stands alone; for session locks on PostgreSQL."""
+        with _translated(), self.engine.connect() as connection:
+            yield connection.execution_options(isolation_level="AUTOCOMMIT")
+
     def close(self) -> None:
         """Close the pool's connections."""
         self.engine.dispose()

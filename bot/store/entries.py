@@ -69,7 +69,8 @@ def due(tx: Connection, now: datetime, limit: int) -> list[int]:
 
 def next_due(tx: Connection) -> datetime | None:
     """When the next entry is to be looked at."""
-    return tx.scalar(select(func.min(entries.c.due_at)))
+    found: datetime | None = tx.scalar(select(func.min(entries.c.due_at)))
+    return found
 
 
 def get(tx: Connection, entry_id: int) -> Entry:

@@ -16,8 +16,8 @@ from bot.core.model import (
     AccessRequest,
     Cluster,
     Principal,
-    Requirement,
     RequestState,
+    Requirement,
     Review,
     Verdict,
 )

@@ -1,0 +1,138 @@
+"""What people asked the bot to do, stored before Slack is acknowledged.
+
+A command or click that changes something is committed here first, then acknowledged, then carried
+out: so neither a slow Slack nor a crash loses it, and the acknowledgement waits for neither. An
+item is NEW until it was carried out (or refused), ANSWERING until the person was told, then DONE.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from sqlalchemy import Connection, func, insert, select, update
+
+from bot.core.errors import Conflict
+from bot.store.tables import inbox
+
+
+class Kind(StrEnum):
+    """What is asked for."""
+
+    REQUEST = "request"
+    APPROVE = "approve"
+    DENY = "deny"
+    CANCEL = "cancel"
+    RETURN = "return"
+
+
+class ItemState(StrEnum):
+    """How far an item is."""
+
+    NEW = "NEW"
+    ANSWERING = "ANSWERING"
+    DONE = "DONE"
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One command or click. `document` is JSON; its shape depends on `kind`.
+
+    `answer` is the Slack message for the person: `{"text": …, "blocks": […]}`.
+    """
+
+    id: int
+    received_at: datetime
+    kind: Kind
+    actor: str
+    team_id: str | None
+    document: Mapping[str, Any]
+    response_url: str | None
+    state: ItemState
+    answer: Mapping[str, Any] | None
+    attempts: int
+
+
+def add(
+    tx: Connection,
+    kind: Kind,
+    *,
+    actor: str,
+    team_id: str | None,
+    document: Mapping[str, Any],
+    response_url: str | None,
+    now: datetime,
+) -> int:
+    """Store a new item, due at once. Returns its id."""
+    result = tx.execute(
+        insert(inbox)
+        .values(
+            received_at=now,
+            kind=kind.value,
+            actor=actor,
+            team_id=team_id,
+            document=dict(document),
+            response_url=response_url,
+            state=ItemState.NEW.value,
+            due_at=now,
+        )
+        .returning(inbox.c.id)
+    )
+    return int(result.scalar_one())
+
+
+def due(tx: Connection, now: datetime, limit: int) -> list[int]:
+    """Ids of items to work on, the oldest first."""
+    query = select(inbox.c.id).where(inbox.c.due_at <= now).order_by(inbox.c.id)
+    return list(tx.scalars(query.limit(limit)))
+
+
+def next_due(tx: Connection) -> datetime | None:
+    """When the next item is to be worked on."""
+    found: datetime | None = tx.scalar(select(func.min(inbox.c.due_at)))
+    return found
+
+
+def get(tx: Connection, item_id: int) -> Item:
+    """The item."""
+    row = tx.execute(select(inbox).where(inbox.c.id == item_id)).one()
+    return Item(
+        id=row.id,
+        received_at=row.received_at,
+        kind=Kind(row.kind),
+        actor=row.actor,
+        team_id=row.team_id,
+        document=row.document,
+        response_url=row.response_url,
+        state=ItemState(row.state),
+        answer=row.answer,
+        attempts=row.attempts,
+    )
+
+
+def carried_out(tx: Connection, item: Item, answer: Mapping[str, Any], now: datetime) -> None:
+    """NEW → ANSWERING, in the transaction of what was done. Raises Conflict if already so."""
+    changed = tx.execute(
+        update(inbox)
+        .where(inbox.c.id == item.id, inbox.c.state == ItemState.NEW.value)
+        .values(state=ItemState.ANSWERING.value, answer=dict(answer), attempts=0, due_at=now)
+    )
+    if changed.rowcount != 1:
+        raise Conflict("already_carried_out", "This was already carried out.")
+
+
+def answered(tx: Connection, item_id: int) -> None:
+    """ANSWERING → DONE."""
+    tx.execute(
+        update(inbox).where(inbox.c.id == item_id).values(state=ItemState.DONE.value, due_at=None)
+    )
+
+
+def later(tx: Connection, item: Item, due_at: datetime) -> None:
+    """Work on the item again at `due_at`."""
+    tx.execute(
+        update(inbox).where(inbox.c.id == item.id).values(due_at=due_at, attempts=item.attempts + 1)
+    )

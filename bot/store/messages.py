@@ -1,0 +1,128 @@
+"""The Slack messages of each request: where they are, and whether they show what is so."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, func, insert, select, update
+
+from bot.store.tables import messages, requests
+
+
+@dataclass(frozen=True, slots=True)
+class Posted:
+    """A message as it stands in Slack.
+
+    `recipient` is where it was asked to go (a channel, or a person for a direct message);
+    `channel` and `ts` are where it is, both None where Slack has refused it for good.
+    `digest` is that of the content last sent.
+    """
+
+    key: str
+    recipient: str
+    channel: str | None
+    ts: str | None
+    digest: str
+    problem: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Backlog:
+    """A request whose messages are to be brought up to `version`."""
+
+    request_id: str
+    version: int
+    attempts: int
+
+
+def due(tx: Connection, now: datetime, limit: int) -> list[str]:
+    """Ids of requests whose messages do not show what is so, the longest due first."""
+    query = (
+        select(requests.c.id)
+        .where(requests.c.messages_due_at <= now, _behind())
+        .order_by(requests.c.messages_due_at)
+        .limit(limit)
+    )
+    return list(tx.scalars(query))
+
+
+def next_due(tx: Connection) -> datetime | None:
+    """When the next request's messages are to be looked at."""
+    found: datetime | None = tx.scalar(
+        select(func.min(requests.c.messages_due_at)).where(_behind())
+    )
+    return found
+
+
+def backlog(tx: Connection, request_id: str) -> Backlog:
+    """Which version of a request its messages should show."""
+    row = tx.execute(
+        select(requests.c.version, requests.c.messages_attempts).where(requests.c.id == request_id)
+    ).one()
+    return Backlog(request_id, row.version, row.messages_attempts)
+
+
+def shown(tx: Connection, backlog: Backlog) -> None:
+    """Say that the messages show at least `backlog.version`."""
+    tx.execute(
+        update(requests)
+        .where(requests.c.id == backlog.request_id)
+        .values(messages_version=backlog.version, messages_attempts=0)
+    )
+
+
+def later(tx: Connection, backlog: Backlog, due_at: datetime) -> None:
+    """Try again at `due_at`."""
+    tx.execute(
+        update(requests)
+        .where(requests.c.id == backlog.request_id)
+        .values(messages_due_at=due_at, messages_attempts=backlog.attempts + 1)
+    )
+
+
+def of_request(tx: Connection, request_id: str) -> tuple[Posted, ...]:
+    """The messages that stand in Slack for a request."""
+    rows = tx.execute(select(messages).where(messages.c.request_id == request_id))
+    return tuple(
+        Posted(
+            key=row.key,
+            recipient=row.recipient,
+            channel=row.channel,
+            ts=row.ts,
+            digest=row.digest,
+            problem=row.problem,
+        )
+        for row in rows
+    )
+
+
+def put(tx: Connection, request_id: str, posted: Posted) -> None:
+    """Store where a message is and what it shows."""
+    key = (
+        messages.c.request_id == request_id,
+        messages.c.key == posted.key,
+        messages.c.recipient == posted.recipient,
+    )
+    values = {
+        "channel": posted.channel,
+        "ts": posted.ts,
+        "digest": posted.digest,
+        "problem": posted.problem,
+    }
+    if tx.execute(update(messages).where(*key).values(values)).rowcount == 0:
+        tx.execute(
+            insert(messages).values(
+                values
+                | {
+                    "request_id": request_id,
+                    "key": posted.key,
+                    "recipient": posted.recipient,
+                }
+            )
+        )
+
+
+def _behind() -> Any:
+    return requests.c.messages_version < requests.c.version
