@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from pydantic import TypeAdapter
-from sqlalchemy import Connection, delete, func, insert, select, update
+from sqlalchemy import ColumnElement, Connection, delete, func, insert, select, update
 
 from bot.core.model import AccessScope, Cluster
-from bot.core.planner import AssociationRecord, EntryRecord
+from bot.core.planner import AssociationRecord, EntryRecord, ObservedEntry
 from bot.store.tables import associations, entries
+
+PROPAGATION = timedelta(seconds=30)
+"""How long a write that was not read back may still take effect. EKS says "several seconds"."""
 
 _cluster = TypeAdapter(Cluster)
 
@@ -24,14 +27,20 @@ class Entry:
     id: int
     cluster: Cluster
     principal_arn: str
+    deployment: str
     record: EntryRecord
     generation: int
     attempts: int
     problem: str | None
 
 
-def wish(tx: Connection, cluster: Cluster, principal_arn: str, now: datetime) -> int:
-    """Ask that the entry be reconciled now; make its row if there is none. Returns its id."""
+def wish(
+    tx: Connection, cluster: Cluster, principal_arn: str, *, deployment: str, now: datetime
+) -> int:
+    """Ask that the entry be reconciled now; make its row if there is none. Returns its id.
+
+    An entry that exists at EKS keeps the deployment under which it was made and tagged.
+    """
     key = (
         entries.c.account == cluster.account,
         entries.c.region == cluster.region,
@@ -48,11 +57,15 @@ def wish(tx: Connection, cluster: Cluster, principal_arn: str, now: datetime) ->
                 region=cluster.region,
                 cluster=cluster.name,
                 principal_arn=principal_arn,
+                deployment=deployment,
                 document=document,
                 kubernetes_groups=[],
                 due_at=now,
             )
         )
+    tx.execute(
+        update(entries).where(*key, entries.c.created.is_(False)).values(deployment=deployment)
+    )
     return int(tx.scalars(select(entries.c.id).where(*key)).one())
 
 
@@ -73,23 +86,31 @@ def next_due(tx: Connection) -> datetime | None:
     return found
 
 
-def get(tx: Connection, entry_id: int) -> Entry:
-    """The entry with the record of what the bot put there."""
+def get(tx: Connection, entry_id: int, now: datetime) -> Entry:
+    """The entry with the record of what the bot put there, as of `now`."""
     row = tx.execute(select(entries).where(entries.c.id == entry_id)).one()
     placed = tx.execute(select(associations).where(associations.c.entry_id == entry_id))
     record = EntryRecord(
         created=row.created,
         arn=row.arn,
         associations={
-            one.policy_arn: AssociationRecord(AccessScope.of(one.namespaces), one.confirmed)
+            one.policy_arn: AssociationRecord(
+                scope=AccessScope.of(one.namespaces),
+                confirmed=one.confirmed,
+                in_flight=_in_flight(one.written_at, now),
+                removing=one.removing,
+            )
             for one in placed
         },
         kubernetes_groups=frozenset(row.kubernetes_groups),
+        in_flight=_in_flight(row.written_at, now),
+        deleting=row.deleting,
     )
     return Entry(
         id=row.id,
         cluster=_cluster.validate_python(row.document["cluster"]),
         principal_arn=row.principal_arn,
+        deployment=row.deployment,
         record=record,
         generation=row.generation,
         attempts=row.attempts,
@@ -114,68 +135,89 @@ def rest(
 def reset(tx: Connection, entry_id: int) -> None:
     """Forget everything that was put there: it is gone."""
     tx.execute(delete(associations).where(associations.c.entry_id == entry_id))
-    tx.execute(
-        update(entries)
-        .where(entries.c.id == entry_id)
-        .values(created=False, arn=None, kubernetes_groups=[])
+    _change(
+        tx,
+        entry_id,
+        created=False,
+        deleting=False,
+        arn=None,
+        kubernetes_groups=[],
+        written_at=None,
     )
 
 
-def intend_creation(tx: Connection, entry_id: int, groups: frozenset[str]) -> None:
+def intend_creation(tx: Connection, entry_id: int, groups: frozenset[str], now: datetime) -> None:
     """Record that the bot is about to create the entry."""
-    tx.execute(
-        update(entries)
-        .where(entries.c.id == entry_id)
-        .values(created=True, arn=None, kubernetes_groups=sorted(groups))
+    _change(
+        tx,
+        entry_id,
+        created=True,
+        deleting=False,
+        arn=None,
+        kubernetes_groups=sorted(groups),
+        written_at=now,
     )
 
 
-def intend_groups(tx: Connection, entry_id: int, groups: frozenset[str]) -> None:
+def intend_groups(tx: Connection, entry_id: int, groups: frozenset[str], now: datetime) -> None:
     """Record which Kubernetes groups of the entry are the bot's, before it sets them."""
-    tx.execute(
-        update(entries).where(entries.c.id == entry_id).values(kubernetes_groups=sorted(groups))
-    )
+    _change(tx, entry_id, kubernetes_groups=sorted(groups), written_at=now)
 
 
-def intend_association(tx: Connection, entry_id: int, policy_arn: str, scope: AccessScope) -> None:
+def intend_deletion(tx: Connection, entry_id: int) -> None:
+    """Record that the bot is about to delete the entry."""
+    _change(tx, entry_id, deleting=True)
+
+
+def intend_association(
+    tx: Connection, entry_id: int, policy_arn: str, scope: AccessScope, now: datetime
+) -> None:
     """Record that the bot is about to associate the policy. One that was confirmed stays so."""
-    namespaces = sorted(scope.namespaces)
-    changed = tx.execute(
-        update(associations)
-        .where(associations.c.entry_id == entry_id, associations.c.policy_arn == policy_arn)
-        .values(namespaces=namespaces)
-    )
+    values = {
+        "namespaces": sorted(scope.namespaces),
+        "removing": False,
+        "written_at": now,
+    }
+    changed = tx.execute(update(associations).where(*_at(entry_id, policy_arn)).values(values))
     if changed.rowcount == 0:
-        tx.execute(
-            insert(associations).values(
-                entry_id=entry_id, policy_arn=policy_arn, namespaces=namespaces, confirmed=False
-            )
-        )
+        row = values | {"entry_id": entry_id, "policy_arn": policy_arn, "confirmed": False}
+        tx.execute(insert(associations).values(row))
+
+
+def intend_disassociation(tx: Connection, entry_id: int, policy_arn: str) -> None:
+    """Record that the bot is about to take the policy away. The row goes once it is gone."""
+    tx.execute(update(associations).where(*_at(entry_id, policy_arn)).values(removing=True))
 
 
 def forget_associations(tx: Connection, entry_id: int, policy_arns: Collection[str]) -> None:
     """Drop the record of associations that are gone or never came to be."""
-    if policy_arns:
-        tx.execute(
-            delete(associations).where(
-                associations.c.entry_id == entry_id,
-                associations.c.policy_arn.in_(sorted(policy_arns)),
-            )
-        )
+    for policy_arn in sorted(policy_arns):
+        tx.execute(delete(associations).where(*_at(entry_id, policy_arn)))
 
 
-def observed(tx: Connection, entry_id: int, arn: str, policy_arns: Collection[str]) -> None:
-    """Record the entry's ARN and those of the bot's associations as read back from EKS."""
-    tx.execute(update(entries).where(entries.c.id == entry_id).values(arn=arn))
-    if policy_arns:
-        tx.execute(
-            update(associations)
-            .where(
-                associations.c.entry_id == entry_id,
-                associations.c.policy_arn.in_(sorted(policy_arns)),
+def read_back(tx: Connection, entry: Entry, seen: ObservedEntry) -> None:
+    """Record what of the bot's EKS shows: from here on it is confirmed and no more in flight."""
+    groups_shown = entry.record.kubernetes_groups <= seen.kubernetes_groups
+    _change(tx, entry.id, arn=seen.arn, **({"written_at": None} if groups_shown else {}))
+    for policy_arn, known in entry.record.associations.items():
+        if not known.removing and seen.policies.get(policy_arn) == known.scope:
+            tx.execute(
+                update(associations)
+                .where(*_at(entry.id, policy_arn))
+                .values(confirmed=True, written_at=None)
             )
-            .values(confirmed=True)
-        )
+
+
+def _change(tx: Connection, entry_id: int, **values: Any) -> None:
+    tx.execute(update(entries).where(entries.c.id == entry_id).values(values))
+
+
+def _at(entry_id: int, policy_arn: str) -> tuple[ColumnElement[bool], ColumnElement[bool]]:
+    return associations.c.entry_id == entry_id, associations.c.policy_arn == policy_arn
+
+
+def _in_flight(written_at: datetime | None, now: datetime) -> bool:
+    return written_at is not None and now - written_at < PROPAGATION
 
 
 def _due(now: datetime) -> dict[str, Any]:

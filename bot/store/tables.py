@@ -125,8 +125,11 @@ entries = Table(
     _column("cluster", String(100)),
     _column("principal_arn", String(2048)),
     _column("document", Document),
-    # What the bot put there; see bot.core.planner.EntryRecord.
+    # What the bot put there, and under which deployment; see bot.core.planner.EntryRecord.
+    _column("deployment", String(100)),
     _column("created", Boolean, server_default=text("false")),
+    _column("deleting", Boolean, server_default=text("false")),
+    _column("written_at", UtcDateTime, nullable=True),  # None once the write was read back
     _column("arn", Text, nullable=True),
     _column("kubernetes_groups", Document),
     # When to look at it next. `generation` grows with each wish, so that none is lost.
@@ -152,6 +155,8 @@ associations = Table(
     _column("policy_arn", String(256), primary_key=True),
     _column("namespaces", Document),
     _column("confirmed", Boolean),
+    _column("removing", Boolean),
+    _column("written_at", UtcDateTime, nullable=True),  # None once the write was read back
 )
 
 grants = Table(

@@ -38,7 +38,10 @@ def upgrade() -> None:
         sa.Column("cluster", sa.String(length=100), nullable=False),
         sa.Column("principal_arn", sa.String(length=2048), nullable=False),
         sa.Column("document", _DOCUMENT, nullable=False),
+        sa.Column("deployment", sa.String(length=100), nullable=False),
         sa.Column("created", sa.Boolean(), server_default=sa.text("false"), nullable=False),
+        sa.Column("deleting", sa.Boolean(), server_default=sa.text("false"), nullable=False),
+        sa.Column("written_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("arn", sa.Text(), nullable=True),
         sa.Column("kubernetes_groups", _DOCUMENT, nullable=False),
         sa.Column("due_at", sa.DateTime(timezone=True), nullable=True),
@@ -115,6 +118,8 @@ def upgrade() -> None:
         sa.Column("policy_arn", sa.String(length=256), nullable=False),
         sa.Column("namespaces", _DOCUMENT, nullable=False),
         sa.Column("confirmed", sa.Boolean(), nullable=False),
+        sa.Column("removing", sa.Boolean(), nullable=False),
+        sa.Column("written_at", sa.DateTime(timezone=True), nullable=True),
         sa.ForeignKeyConstraint(
             ["entry_id"], ["entries.id"], name=op.f("fk_associations_entry_id")
         ),

@@ -1,0 +1,104 @@
+"""What AWS said, sorted into what is worth trying again and what is not, in plain words.
+
+The codes and messages are those of the EKS API Reference and of the AWS guides; a code nobody
+foresaw counts as temporary, because giving up a removal is the worse mistake.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError, ProfileNotFound
+
+from bot.core.errors import AwsProblem, PermanentAwsProblem, TemporaryAwsProblem
+from bot.core.model import Cluster
+
+_DENIED = frozenset({"AccessDenied", "AccessDeniedException", "UnauthorizedOperation"})
+_INVALID_PRINCIPAL = "invalid principal"
+_MODE = "authentication mode must be"
+_NO_CLUSTER = "No cluster found"
+
+
+@contextmanager
+def translated(cluster: Cluster, principal_arn: str, doing: str) -> Iterator[None]:
+    """Raise AwsProblem for whatever boto3 raises. `doing` ends "The bot may not …"."""
+    try:
+        yield
+    except ClientError as error:
+        raise _problem(error, cluster, principal_arn, doing) from error
+    except (NoCredentialsError, ProfileNotFound) as error:
+        raise TemporaryAwsProblem(
+            "no_credentials",
+            "The bot has no AWS credentials, so it can change nothing. "
+            "Whoever runs the bot gives it a role.",
+        ) from error
+    except BotoCoreError as error:
+        raise TemporaryAwsProblem(
+            "aws_unreachable",
+            f"AWS did not answer for {cluster.name} ({type(error).__name__}). "
+            "The bot tries again by itself.",
+        ) from error
+
+
+def is_not_found(error: ClientError) -> bool:
+    """Whether EKS says that the entry or association is not there (and not the cluster)."""
+    details = error.response["Error"]
+    return details["Code"] == "ResourceNotFoundException" and _NO_CLUSTER not in details["Message"]
+
+
+def _problem(  # noqa: PLR0911 - a table of answers, one a line, reads best as returns
+    error: ClientError, cluster: Cluster, principal_arn: str, doing: str
+) -> AwsProblem:
+    code = error.response["Error"]["Code"]
+    message = error.response["Error"].get("Message", "")
+    name = cluster.name
+    if code in _DENIED:
+        return PermanentAwsProblem(
+            "access_denied",
+            f"AWS does not let the bot {doing} on {name} ({code}). Whoever runs the bot grants "
+            "its role that permission; docs/aws.md lists what it needs.",
+        )
+    if _NO_CLUSTER in message:
+        return PermanentAwsProblem(
+            "no_cluster",
+            f"AWS knows no cluster {name} in {cluster.region} of account {cluster.account}. "
+            "It may have been deleted, or the policy file names another region or account.",
+        )
+    if _MODE in message:
+        return PermanentAwsProblem(
+            "config_map_mode",
+            f"{name} is in authentication mode CONFIG_MAP, which has no access entries. "
+            "Its owners set the mode to API_AND_CONFIG_MAP or API: `aws eks update-cluster-config "
+            f"--name {name} --access-config authenticationMode=API_AND_CONFIG_MAP`.",
+        )
+    if _INVALID_PRINCIPAL in message:
+        # The same answer for a role made seconds ago and for one that does not exist.
+        return TemporaryAwsProblem(
+            "invalid_principal",
+            f"AWS says that `{principal_arn}` is no valid principal. A role made a moment ago is "
+            "known within a minute; otherwise the role does not exist or its path is missing.",
+        )
+    if code == "ResourceInUseException":
+        return TemporaryAwsProblem(
+            "entry_appeared",
+            f"An access entry for this principal has just appeared on {name}. "
+            "The bot looks at it before it does anything.",
+        )
+    if code == "ResourceLimitExceededException":
+        return PermanentAwsProblem(
+            "entry_limit",
+            f"{name} has reached the limit of access entries (3,000 a cluster). "
+            "Its owners remove entries nobody needs.",
+        )
+    if code == "ResourceNotFoundException":
+        return TemporaryAwsProblem(
+            "not_yet_there",
+            f"{name} does not know the access entry yet; changes may take several seconds.",
+        )
+    if code == "InvalidParameterException":
+        return PermanentAwsProblem("refused_by_eks", f"{name} refuses this: {message}")
+    return TemporaryAwsProblem(
+        "aws_fault",
+        f"AWS could not do this for {name} just now ({code}). The bot tries again by itself.",
+    )

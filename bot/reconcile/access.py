@@ -1,0 +1,329 @@
+"""Make EKS what the store says, one access entry at a time.
+
+Observe, plan, apply, observe again. Grants become ACTIVE or ENDED only on what the second look
+shows. What is about to be done is committed before it is done, so that after a crash at any point
+the next round knows which part of what it sees is the bot's.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Protocol
+
+import structlog
+from sqlalchemy import Connection
+
+from bot.aws import access_entries
+from bot.aws.clients import EksClients
+from bot.core import lifecycle, planner
+from bot.core.errors import (
+    AwsProblem,
+    DomainError,
+    PermanentAwsProblem,
+    TemporaryAwsProblem,
+)
+from bot.core.model import AuditEvent, EndReason, Grant, GrantState
+from bot.core.planner import Blocked, Obstacle, Plan
+from bot.reconcile.backoff import pause
+from bot.store import audit, entries, grants, requests
+from bot.store.claims import Claims, StillHeld
+from bot.store.database import Database
+from bot.store.entries import Entry
+
+if TYPE_CHECKING:
+    from mypy_boto3_eks.client import EKSClient
+
+log = structlog.get_logger(__name__)
+
+INVALID_PRINCIPAL_PATIENCE = timedelta(minutes=2)
+"""A role made a moment ago is known to EKS by then; another does not exist."""
+
+_BATCH = 200
+
+
+class Clock(Protocol):
+    """The time now, in UTC."""
+
+    def __call__(self) -> datetime: ...
+
+
+class ClaimLost(Exception):
+    """Another worker may hold the entry by now, so this one stops before its next effect."""
+
+
+class AccessReconciler:
+    """The loop that keeps EKS equal to the store. Safe to call from several threads."""
+
+    def __init__(
+        self,
+        database: Database,
+        clients: EksClients,
+        claims: Claims,
+        *,
+        clock: Clock,
+    ) -> None:
+        self._database = database
+        self._clients = clients
+        self._claims = claims
+        self._clock = clock
+
+    def due(self) -> list[int]:
+        """Ids of the access entries to reconcile now."""
+        with self._database.reading() as tx:
+            return entries.due(tx, self._clock(), _BATCH)
+
+    def next_due(self) -> datetime | None:
+        """When the next one is due."""
+        with self._database.reading() as tx:
+            return entries.next_due(tx)
+
+    def reconcile(self, entry_id: int) -> None:
+        """Reconcile one entry, unless another worker is at it."""
+        with self._claims.claim(f"entry:{entry_id}") as still_held:
+            if still_held is None:
+                return
+            try:
+                self._round(entry_id, still_held)
+            except ClaimLost:
+                log.warning("claim lost, left to the next round", entry=entry_id)
+
+    def _round(self, entry_id: int, still_held: StillHeld) -> None:
+        entry = self._start(entry_id)
+        problem: AwsProblem | None = None
+        try:
+            self._act(entry, still_held)
+        except AwsProblem as error:
+            problem = error
+        except (DomainError, ClaimLost):
+            raise
+        except Exception as error:  # a fault of ours must not end the tries to revoke
+            log.exception("unexpected error while reconciling", entry=entry_id)
+            problem = TemporaryAwsProblem(
+                "internal_error",
+                "The bot met an unexpected error, which its log tells. It tries again by itself.",
+            )
+            problem.__cause__ = error
+        self._finish(entry_id, entry.generation, problem)
+
+    def _start(self, entry_id: int) -> Entry:
+        """Let time pass for the entry's grants, then read the entry."""
+        now = self._clock()
+        with self._database.transaction() as tx:
+            for grant in grants.live_of_entry(tx, entry_id):
+                reason = lifecycle.overdue(grant, now)
+                if reason is not None:
+                    by_bot = lifecycle.revoke(
+                        grant, now, reason, by=lifecycle.BOT, problem=grant.problem
+                    )
+                    _store(tx, grant, *by_bot, now)
+            return entries.get(tx, entry_id, now)
+
+    def _act(self, entry: Entry, still_held: StillHeld) -> None:
+        client = self._clients.for_cluster(entry.cluster)
+        observed = access_entries.observe(client, entry.cluster, entry.principal_arn)
+        live, plan = self._plan(entry, observed)
+        if plan.blocked:
+            self._fail_blocked(entry, live, plan)
+            live, plan = self._plan(entry, observed)
+        self._void(entry, plan)
+        problem = None
+        try:
+            for action in plan.actions:
+                if not still_held():
+                    raise ClaimLost
+                self._apply(client, entry, action, live[-1].id if live else "")
+        except AwsProblem as error:
+            problem = error  # raised below: what was done before it counts all the same
+        if plan.actions:
+            observed = access_entries.observe(client, entry.cluster, entry.principal_arn)
+        self._settle(entry, observed)
+        if problem is not None:
+            raise problem
+
+    def _apply(
+        self, client: EKSClient, entry: Entry, action: planner.Action, grant_id: str
+    ) -> None:
+        self._intend(entry, action)
+        log.info(
+            "applying",
+            action=type(action).__name__,
+            cluster=entry.cluster.name,
+            account=entry.cluster.account,
+            principal=entry.principal_arn,
+            grant=grant_id,
+        )
+        access_entries.apply(
+            client,
+            entry.cluster,
+            entry.principal_arn,
+            action,
+            deployment=entry.deployment,
+            grant_id=grant_id,
+        )
+
+    def _plan(
+        self, entry: Entry, observed: planner.ObservedEntry | None
+    ) -> tuple[tuple[Grant, ...], Plan]:
+        now = self._clock()
+        with self._database.reading() as tx:
+            live = tuple(
+                grant
+                for grant in grants.live_of_entry(tx, entry.id)
+                if grant.gives_access and lifecycle.overdue(grant, now) is None
+            )
+            record = entries.get(tx, entry.id, now).record
+        desired = planner.union(grant.access for grant in live)
+        return live, planner.plan(
+            desired,
+            observed,
+            record,
+            deployment=entry.deployment,
+            standing=entry.cluster.standing,
+        )
+
+    def _fail_blocked(self, entry: Entry, live: tuple[Grant, ...], plan: Plan) -> None:
+        now = self._clock()
+        with self._database.transaction() as tx:
+            for grant in live:
+                obstacle = plan.blocks(grant.access)
+                if obstacle is not None:
+                    failed = lifecycle.revoke(
+                        grant,
+                        now,
+                        EndReason.FAILED,
+                        by=lifecycle.BOT,
+                        problem=_obstacle_sentence(entry, obstacle),
+                    )
+                    _store(tx, grant, *failed, now)
+
+    def _void(self, entry: Entry, plan: Plan) -> None:
+        if plan.reset_record or plan.forget:
+            with self._database.transaction() as tx:
+                if plan.reset_record:
+                    entries.reset(tx, entry.id)
+                entries.forget_associations(tx, entry.id, plan.forget)
+
+    def _intend(self, entry: Entry, action: planner.Action) -> None:
+        now = self._clock()
+        with self._database.transaction() as tx:
+            match action:
+                case planner.CreateEntry(groups):
+                    entries.intend_creation(tx, entry.id, groups, now)
+                case planner.SetGroups(_, own):
+                    entries.intend_groups(tx, entry.id, own, now)
+                case planner.Associate(policy_arn, scope):
+                    entries.intend_association(tx, entry.id, policy_arn, scope, now)
+                case planner.Disassociate(policy_arn):
+                    entries.intend_disassociation(tx, entry.id, policy_arn)
+                case planner.DeleteEntry():
+                    entries.intend_deletion(tx, entry.id)
+
+    def _settle(self, entry: Entry, observed: planner.ObservedEntry | None) -> None:
+        """Draw the conclusions from what EKS shows after the actions."""
+        now = self._clock()
+        live, plan = self._plan(entry, observed)
+        if observed is not None and not plan.reset_record:
+            with self._database.transaction() as tx:
+                entries.read_back(tx, entries.get(tx, entry.id, now), observed)
+            live, plan = self._plan(entry, observed)
+        if not live or observed is not None:
+            self._void(entry, plan)
+        with self._database.transaction() as tx:
+            for grant in grants.live_of_entry(tx, entry.id):
+                if grant.state is GrantState.PROVISIONING and grant in live:
+                    given = planner.satisfied(grant.access, observed)
+                    if given and not plan.changes(grant.access) and not plan.blocks(grant.access):
+                        _store(tx, grant, *lifecycle.confirm(grant, now), now)
+                elif grant.state is GrantState.REVOKING and not plan.removals:
+                    _store(tx, grant, *lifecycle.end(grant, now), now)
+
+    def _finish(self, entry_id: int, generation: int, problem: AwsProblem | None) -> None:
+        """Say when to look again; fail what AWS refuses for good; tell people of trouble."""
+        now = self._clock()
+        with self._database.transaction() as tx:
+            live = grants.live_of_entry(tx, entry_id)
+            if problem is not None:
+                live = tuple(_troubled(tx, grant, problem, now) for grant in live)
+            entry = replace(entries.get(tx, entry_id, now), generation=generation)
+            unsettled = any(
+                grant.state in (GrantState.PROVISIONING, GrantState.REVOKING) for grant in live
+            )
+            attempts = entry.attempts + 1 if unsettled or problem else 0
+            times = [due for grant in live if (due := lifecycle.due_at(grant)) is not None]
+            if unsettled or problem:
+                times.append(now + pause(attempts))
+            entries.rest(
+                tx,
+                entry,
+                min(times, default=None),
+                attempts=attempts,
+                problem=problem.sentence if problem else None,
+            )
+        if problem is not None:
+            log.warning(
+                "AWS problem",
+                code=problem.code,
+                problem=problem.sentence,
+                cause=str(problem.__cause__),
+                cluster=entry.cluster.name,
+                account=entry.cluster.account,
+                principal=entry.principal_arn,
+                attempts=attempts,
+            )
+
+
+def _troubled(tx: Connection, grant: Grant, problem: AwsProblem, now: datetime) -> Grant:
+    """What a problem with AWS means for one grant."""
+    if grant.state is GrantState.PROVISIONING:
+        hopeless = isinstance(problem, PermanentAwsProblem) or (
+            problem.code == "invalid_principal"
+            and now - grant.created_at >= INVALID_PRINCIPAL_PATIENCE
+        )
+        if hopeless:
+            failed = lifecycle.revoke(
+                grant, now, EndReason.FAILED, by=lifecycle.BOT, problem=problem.sentence
+            )
+            return _store(tx, grant, *failed, now)
+    waiting = grant.state in (GrantState.PROVISIONING, GrantState.REVOKING)
+    keeps_its_reason = grant.end_reason is EndReason.FAILED
+    if waiting and not keeps_its_reason and grant.problem != problem.sentence:
+        return _store(tx, grant, replace(grant, problem=problem.sentence), (), now)
+    return grant
+
+
+def _store(
+    tx: Connection, before: Grant, after: Grant, events: tuple[AuditEvent, ...], now: datetime
+) -> Grant:
+    grants.change(tx, after, expected=before.state)
+    audit.record(tx, events)
+    requests.touch(tx, after.id, now)
+    return after
+
+
+def _obstacle_sentence(entry: Entry, blocked: Blocked) -> str:
+    name = entry.cluster.name
+    role = entry.principal_arn.rsplit("/", 1)[-1]
+    untouched = "I changed nothing of it. The owners of the cluster can add the access there."
+    match blocked.obstacle:
+        case Obstacle.FOREIGN_ENTRY:
+            return (
+                f"{name} already has an access entry for `{role}` that somebody else manages. "
+                f"{untouched}"
+            )
+        case Obstacle.WRONG_TYPE:
+            return (
+                f"{name} has an access entry for `{role}` of type {blocked.detail}, which takes no "
+                f"access policies. {untouched}"
+            )
+        case Obstacle.FOREIGN_ASSOCIATION:
+            policy = (blocked.policy_arn or "").rsplit("/", 1)[-1]
+            return (
+                f"On {name}, `{role}` already has {policy} ({blocked.detail}) from an association "
+                f"that somebody else manages. {untouched}"
+            )
+        case Obstacle.FOREIGN_GROUPS:
+            return (
+                f"On {name}, the Kubernetes groups of `{role}` are managed by somebody else. "
+                f"{untouched}"
+            )
