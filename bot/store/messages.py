@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
-
-from sqlalchemy import Connection, func, insert, select, update
+from sqlalchemy import ColumnElement, Connection, delete, func, insert, select, update
 
 from bot.store.tables import messages, requests
 
@@ -30,7 +28,7 @@ class Posted:
 
 @dataclass(frozen=True, slots=True)
 class Backlog:
-    """A request whose messages are to be brought up to `version`."""
+    """A request whose messages are to be brought up to `version`, after so many failed attempts."""
 
     request_id: str
     version: int
@@ -38,10 +36,10 @@ class Backlog:
 
 
 def due(tx: Connection, now: datetime, limit: int) -> list[str]:
-    """Ids of requests whose messages do not show what is so, the longest due first."""
+    """Ids of requests whose messages are to be looked at, the longest due first."""
     query = (
         select(requests.c.id)
-        .where(requests.c.messages_due_at <= now, _behind())
+        .where(requests.c.messages_due_at <= now)
         .order_by(requests.c.messages_due_at)
         .limit(limit)
     )
@@ -50,9 +48,7 @@ def due(tx: Connection, now: datetime, limit: int) -> list[str]:
 
 def next_due(tx: Connection) -> datetime | None:
     """When the next request's messages are to be looked at."""
-    found: datetime | None = tx.scalar(
-        select(func.min(requests.c.messages_due_at)).where(_behind())
-    )
+    found: datetime | None = tx.scalar(select(func.min(requests.c.messages_due_at)))
     return found
 
 
@@ -64,21 +60,12 @@ def backlog(tx: Connection, request_id: str) -> Backlog:
     return Backlog(request_id, row.version, row.messages_attempts)
 
 
-def shown(tx: Connection, backlog: Backlog) -> None:
-    """Say that the messages show at least `backlog.version`."""
+def rest(tx: Connection, backlog: Backlog, due_at: datetime | None, *, attempts: int) -> None:
+    """Say when to look again, unless the request changed since `backlog` was read."""
     tx.execute(
         update(requests)
-        .where(requests.c.id == backlog.request_id)
-        .values(messages_version=backlog.version, messages_attempts=0)
-    )
-
-
-def later(tx: Connection, backlog: Backlog, due_at: datetime) -> None:
-    """Try again at `due_at`."""
-    tx.execute(
-        update(requests)
-        .where(requests.c.id == backlog.request_id)
-        .values(messages_due_at=due_at, messages_attempts=backlog.attempts + 1)
+        .where(requests.c.id == backlog.request_id, requests.c.version == backlog.version)
+        .values(messages_due_at=due_at, messages_attempts=attempts)
     )
 
 
@@ -98,20 +85,20 @@ def of_request(tx: Connection, request_id: str) -> tuple[Posted, ...]:
     )
 
 
+def forget(tx: Connection, request_id: str, posted: Posted) -> None:
+    """Drop a message that is no longer in Slack."""
+    tx.execute(delete(messages).where(*_at(request_id, posted)))
+
+
 def put(tx: Connection, request_id: str, posted: Posted) -> None:
     """Store where a message is and what it shows."""
-    key = (
-        messages.c.request_id == request_id,
-        messages.c.key == posted.key,
-        messages.c.recipient == posted.recipient,
-    )
     values = {
         "channel": posted.channel,
         "ts": posted.ts,
         "digest": posted.digest,
         "problem": posted.problem,
     }
-    if tx.execute(update(messages).where(*key).values(values)).rowcount == 0:
+    if tx.execute(update(messages).where(*_at(request_id, posted)).values(values)).rowcount == 0:
         tx.execute(
             insert(messages).values(
                 values
@@ -124,5 +111,9 @@ def put(tx: Connection, request_id: str, posted: Posted) -> None:
         )
 
 
-def _behind() -> Any:
-    return requests.c.messages_version < requests.c.version
+def _at(request_id: str, posted: Posted) -> tuple[ColumnElement[bool], ...]:
+    return (
+        messages.c.request_id == request_id,
+        messages.c.key == posted.key,
+        messages.c.recipient == posted.recipient,
+    )

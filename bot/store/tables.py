@@ -85,10 +85,10 @@ requests = Table(
     _column("decided_by", String(32), nullable=True),
     _column("decision_reason", Text, nullable=True),
     _column("document", Document),
-    # The Slack messages of a request are right once `messages_version` has reached `version`.
+    # When to look at the request's Slack messages next. `version` grows with each change, so that
+    # none is lost while they are being brought up to date.
     _column("version", Integer, server_default=text("1")),
-    _column("messages_version", Integer, server_default=text("0")),
-    _column("messages_due_at", UtcDateTime),
+    _column("messages_due_at", UtcDateTime, nullable=True),
     _column("messages_attempts", Integer, server_default=text("0")),
     Index("ix_requests_state_lapses_at", "state", "lapses_at"),
     Index("ix_requests_requester_created_at", "requester", "created_at"),

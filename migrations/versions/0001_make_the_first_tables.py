@@ -93,8 +93,7 @@ def upgrade() -> None:
         sa.Column("decision_reason", sa.Text(), nullable=True),
         sa.Column("document", _DOCUMENT, nullable=False),
         sa.Column("version", sa.Integer(), server_default=sa.text("1"), nullable=False),
-        sa.Column("messages_version", sa.Integer(), server_default=sa.text("0"), nullable=False),
-        sa.Column("messages_due_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("messages_due_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("messages_attempts", sa.Integer(), server_default=sa.text("0"), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_requests")),
     )

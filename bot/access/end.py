@@ -1,0 +1,60 @@
+"""Requests and grants that end before their time: cancelled, lapsed, returned, revoked."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from sqlalchemy import Connection
+
+from bot.core import lifecycle
+from bot.core.errors import Conflict, Refused
+from bot.core.model import AccessRequest, EndReason, Grant, RequestState
+from bot.store import audit, entries, grants, requests
+
+
+def cancel(tx: Connection, request_id: str, by: str, now: datetime) -> AccessRequest:
+    """The requester takes back a request that nobody has decided yet."""
+    request = requests.get_locked(tx, request_id)
+    cancelled, events = lifecycle.cancel(request, now, by=by)
+    requests.decide(tx, cancelled, now)
+    audit.record(tx, events)
+    return cancelled
+
+
+def lapse(tx: Connection, request_id: str, now: datetime) -> AccessRequest:
+    """Nobody decided in time."""
+    request = requests.get_locked(tx, request_id)
+    lapsed, events = lifecycle.lapse(request, now)
+    requests.decide(tx, lapsed, now)
+    audit.record(tx, events)
+    return lapsed
+
+
+def give_back(tx: Connection, request_id: str, by: str, now: datetime) -> Grant:
+    """The holder returns access early. Raises Refused for anybody else."""
+    request = requests.get(tx, request_id)
+    if request.requester != by:
+        raise Refused(
+            "not_yours",
+            f"{request_id} is <@{request.requester}>'s access; only they can return it.",
+        )
+    if request.state is not RequestState.APPROVED:
+        raise Conflict(
+            "nothing_to_return",
+            f"Request {request_id} gave no access: it is {request.state.value.lower()}.",
+        )
+    return revoke(tx, request_id, EndReason.RETURNED, by, now)
+
+
+def revoke(tx: Connection, grant_id: str, reason: EndReason, by: str, now: datetime) -> Grant:
+    """End a live grant. The access loop removes it and reads back that it is gone."""
+    requests.get_locked(tx, grant_id)
+    grant = grants.get(tx, grant_id)
+    revoking, events = lifecycle.revoke(grant, now, reason, by=by)
+    grants.change(tx, revoking, expected=grant.state)
+    audit.record(tx, events)
+    requests.touch(tx, grant_id, now)
+    entry_id = grants.entry_of(tx, grant_id)
+    if entry_id is not None:
+        entries.wake(tx, entry_id, now)
+    return revoking

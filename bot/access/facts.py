@@ -1,0 +1,39 @@
+"""What is so at the moment of a decision: the policy in force, the people, the groups, the time.
+
+Read afresh for every decision, because a click is decided by what is true when it is made
+(design, invariant 8), and handed to the use cases as a value.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from bot.core.errors import DirectoryUnavailable
+from bot.core.model import Person
+from bot.core.policy import Policy
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """`digest` is the policy file's; `team_id` is the installed Slack team's.
+
+    `membership` maps Slack user group ids to user ids, for each group the decision needs.
+    """
+
+    policy: Policy
+    digest: str
+    team_id: str
+    people: Mapping[str, Person]
+    membership: Mapping[str, frozenset[str]]
+    now: datetime
+
+    def person(self, user_id: str) -> Person:
+        """The person. Raises DirectoryUnavailable where Slack was not asked or did not say."""
+        try:
+            return self.people[user_id]
+        except KeyError as error:
+            raise DirectoryUnavailable(
+                "unknown_person", f"Slack did not say who <@{user_id}> is, so nothing was changed."
+            ) from error

@@ -1,0 +1,125 @@
+"""An owner approves or denies a request."""
+
+from __future__ import annotations
+
+from sqlalchemy import Connection
+
+from bot.access.facts import Facts
+from bot.access.grant import give
+from bot.access.submit import ensure_one_person, refusal
+from bot.core import lifecycle
+from bot.core.decide import evaluate, may_review, unmet
+from bot.core.errors import InvalidInput, Refused
+from bot.core.model import AccessRequest, Decision, Person, Review, Verdict
+from bot.core.principals import principal_for
+from bot.store import audit, requests
+
+
+def approve(tx: Connection, facts: Facts, request_id: str, reviewer_id: str) -> AccessRequest:
+    """Count one approval; grant once every rule has those it needs.
+
+    Everything is decided anew under the policy in force now: who may review, whether the requester
+    may still have this, and whose earlier approvals still count.
+    """
+    request = requests.get_locked(tx, request_id)
+    lifecycle.ensure_open(request, facts.now)
+    rules = _allowed_rules(facts, request, reviewer_id)
+    decision = _still_allowed(tx, facts, request)
+    review = Review(request_id, reviewer_id, Verdict.APPROVE, facts.now)
+    requests.add_review(tx, review)
+    audit.record(tx, [lifecycle.reviewed(request, review, rules)])
+    approvers = tuple(
+        one.reviewer
+        for one in requests.reviews_of(tx, request_id)
+        if one.verdict is Verdict.APPROVE and _still_counts(facts, request, one.reviewer)
+    )
+    if unmet(decision.requirements, approvers, facts.membership):
+        requests.touch(tx, request_id, facts.now)
+        return request
+    return give(tx, facts, request, by=reviewer_id, approvers=approvers)
+
+
+def deny(
+    tx: Connection, facts: Facts, request_id: str, reviewer_id: str, reason: str
+) -> AccessRequest:
+    """Deny the request; one owner's word is enough. Raises InvalidInput without a reason."""
+    if not reason.strip():
+        raise InvalidInput(
+            "no_reason",
+            "A denial needs a reason, which the requester reads: "
+            f"`/eks-access deny {request_id} REASON`.",
+            field="reason",
+        )
+    request = requests.get_locked(tx, request_id)
+    lifecycle.ensure_open(request, facts.now)
+    rules = _allowed_rules(facts, request, reviewer_id)
+    review = Review(request_id, reviewer_id, Verdict.DENY, facts.now, reason.strip())
+    requests.add_review(tx, review)
+    denied, events = lifecycle.deny(request, review)
+    requests.decide(tx, denied, facts.now)
+    audit.record(tx, [lifecycle.reviewed(request, review, rules), *events])
+    return denied
+
+
+def _allowed_rules(facts: Facts, request: AccessRequest, reviewer_id: str) -> tuple[str, ...]:
+    """The rules for which the person may review. Raises Refused with the reasons."""
+    reviewer = facts.person(reviewer_id)
+    decision = may_review(
+        facts.policy,
+        request,
+        reviewer,
+        _principal_arn(facts, request, reviewer),
+        facts.membership,
+        facts.now,
+        team_id=facts.team_id,
+    )
+    if not decision.allowed:
+        sentences = " ".join(reason.sentence for reason in decision.reasons)
+        raise Refused(decision.reasons[0].code, sentences)
+    return decision.rules
+
+
+def _still_counts(facts: Facts, request: AccessRequest, reviewer_id: str) -> bool:
+    try:
+        _allowed_rules(facts, request, reviewer_id)
+    except Refused:
+        return False
+    return True
+
+
+def _still_allowed(tx: Connection, facts: Facts, request: AccessRequest) -> Decision:
+    """The decision under the policy in force now. Raises Refused where it changed what is asked."""
+    requester = facts.person(request.requester)
+    decision = evaluate(
+        facts.policy, request.ask, requester, facts.membership, facts.now, team_id=facts.team_id
+    )
+    if not decision.allowed:
+        raise refusal(decision)
+    cluster = facts.policy.cluster(request.cluster.name)
+    if cluster is None or (cluster.account, cluster.region) != (
+        request.cluster.account,
+        request.cluster.region,
+    ):
+        raise _changed("the cluster")
+    if decision.access != request.access:
+        raise _changed(f"the level {request.level}")
+    principal = principal_for(facts.policy, requester, cluster)
+    if principal.arn != request.principal.arn:
+        raise _changed("the requester's principal")
+    ensure_one_person(tx, principal, request.requester)
+    return decision
+
+
+def _principal_arn(facts: Facts, request: AccessRequest, person: Person) -> str | None:
+    try:
+        return principal_for(facts.policy, person, request.cluster).arn
+    except Refused:
+        return None  # somebody without a principal has none in common with the requester
+
+
+def _changed(what: str) -> Refused:
+    return Refused(
+        "policy_changed",
+        f"The policy changed {what} since this was asked, so it cannot be approved as it stands. "
+        "The requester cancels it and asks again.",
+    )

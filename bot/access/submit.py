@@ -1,0 +1,79 @@
+"""A person asks for access."""
+
+from __future__ import annotations
+
+from sqlalchemy import Connection
+
+from bot.access.facts import Facts
+from bot.access.grant import give
+from bot.core import lifecycle
+from bot.core.decide import evaluate
+from bot.core.errors import NotFound, Refused
+from bot.core.model import AccessRequest, Ask, Decision, Principal
+from bot.core.principals import principal_for
+from bot.store import audit, requests
+
+
+def submit(tx: Connection, facts: Facts, requester_id: str, ask: Ask) -> AccessRequest:
+    """Store the request; where the policy makes it automatic, approve it at once.
+
+    Raises Refused with the reasons where the policy or the person's identity does not allow it,
+    and Conflict where the person already waits for the same.
+    """
+    requester = facts.person(requester_id)
+    decision = evaluate(
+        facts.policy, ask, requester, facts.membership, facts.now, team_id=facts.team_id
+    )
+    if not decision.allowed:
+        raise refusal(decision)
+    cluster = facts.policy.cluster(ask.cluster)
+    if cluster is None or decision.access is None:
+        raise NotFound("unknown_cluster", f"The policy names no cluster {ask.cluster}.")
+    principal = principal_for(facts.policy, requester, cluster)
+    ensure_one_person(tx, principal, requester_id)
+    request = AccessRequest(
+        id=requests.new_id(tx, facts.now),
+        requester=requester_id,
+        requester_name=requester.name,
+        cluster=cluster,
+        level=ask.level,
+        namespaces=tuple(sorted(set(ask.namespaces))),
+        duration=decision.duration,
+        reason=ask.reason,
+        ticket=ask.ticket,
+        start_at=ask.start_at,
+        principal=principal,
+        access=decision.access,
+        rules=decision.rules,
+        requirements=decision.requirements,
+        created_at=facts.now,
+        lapses_at=None if decision.automatic else facts.now + decision.lapse_after,
+    )
+    requests.add(tx, request)
+    audit.record(tx, lifecycle.submitted(request))
+    if decision.automatic:
+        return give(tx, facts, request, by=lifecycle.BOT, approvers=())
+    return request
+
+
+def refusal(decision: Decision) -> Refused:
+    """The error that tells a person every reason of a refusal."""
+    sentences = " ".join(reason.sentence for reason in decision.reasons)
+    return Refused(decision.reasons[0].code, sentences)
+
+
+def ensure_one_person(tx: Connection, principal: Principal, requester_id: str) -> None:
+    """Raise Refused where the principal has served somebody else and is not declared shared.
+
+    The policy file is checked for two people on one principal; this finds those whom only the
+    course of time brings together, such as two email addresses with the same first part.
+    """
+    if principal.shared:
+        return
+    others = requests.others_on_principal(tx, principal.arn, requester_id)
+    if others:
+        raise Refused(
+            "principal_of_another",
+            f"Your principal `{principal.arn}` belongs to somebody else's requests, and one "
+            "person has one principal. Whoever keeps the policy file gives you your own.",
+        )

@@ -1,0 +1,90 @@
+"""What the environment says: secrets, URLs, the port. Read once, by the wiring.
+
+Secrets come from the environment, or from files of the same names in the directory that
+`EKS_ACCESS_SECRETS_DIR` names (such as a mounted Kubernetes secret). They never come from the
+policy file, and printing the settings does not show them.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from pydantic import Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+SLACK_API_URL = "https://slack.com/api/"
+SECRETS_DIR = "EKS_ACCESS_SECRETS_DIR"
+
+
+class SettingsError(Exception):
+    """The environment lacks something, or holds it in a wrong form. The message has the remedy."""
+
+
+class Settings(BaseSettings):
+    """Names and defaults are those of the contract in the README."""
+
+    model_config = SettingsConfigDict(case_sensitive=True, extra="ignore", populate_by_name=True)
+
+    slack_bot_token: SecretStr | None = Field(None, alias="SLACK_BOT_TOKEN")
+    slack_app_token: SecretStr | None = Field(None, alias="SLACK_APP_TOKEN")
+    slack_signing_secret: SecretStr | None = Field(None, alias="SLACK_SIGNING_SECRET")
+    slack_api_url: str = Field(SLACK_API_URL, alias="SLACK_API_URL")
+    database_url: SecretStr = Field(SecretStr("sqlite:///eks-access.db"), alias="DATABASE_URL")
+    config: Path = Field(Path("eks-access.yaml"), alias="EKS_ACCESS_CONFIG")
+    http_port: int = Field(8000, alias="EKS_ACCESS_HTTP_PORT", ge=0, le=65535)
+
+    @property
+    def socket_mode(self) -> bool:
+        """Whether Slack reaches the bot over Socket Mode (an app token is there), or over HTTP."""
+        return self.slack_app_token is not None
+
+    def bot_token(self) -> str:
+        """The bot token. Raises SettingsError where it is missing."""
+        return _secret(self.slack_bot_token, "SLACK_BOT_TOKEN", "xoxb-")
+
+    def app_token(self) -> str:
+        """The app token. Raises SettingsError where it is missing."""
+        return _secret(self.slack_app_token, "SLACK_APP_TOKEN", "xapp-")
+
+    def signing_secret(self) -> str:
+        """The signing secret, which HTTP mode needs. Raises SettingsError where it is missing."""
+        if self.slack_signing_secret is None:
+            raise SettingsError(
+                "Neither SLACK_APP_TOKEN (Socket Mode) nor SLACK_SIGNING_SECRET (HTTP) is set. "
+                "Set SLACK_APP_TOKEN to the app-level token (xapp-…), or SLACK_SIGNING_SECRET to "
+                "the signing secret; both are on the app's page at api.slack.com."
+            )
+        return self.slack_signing_secret.get_secret_value()
+
+    def ensure_slack(self) -> None:
+        """Raise SettingsError unless everything that talking to Slack needs is there."""
+        self.bot_token()
+        if self.socket_mode:
+            self.app_token()
+        else:
+            self.signing_secret()
+
+
+def read_settings() -> Settings:
+    """The settings from the environment. Raises SettingsError, naming the variable."""
+    directory = os.environ.get(SECRETS_DIR)
+    if directory is not None and not Path(directory).is_dir():
+        raise SettingsError(f"{SECRETS_DIR} names `{directory}`, which is no directory.")
+    try:
+        return Settings(_secrets_dir=directory)
+    except ValidationError as error:
+        problems = "; ".join(f"{one['loc'][0]}: {one['msg']}" for one in error.errors())
+        raise SettingsError(f"The environment is not as it should be: {problems}.") from None
+
+
+def _secret(value: SecretStr | None, name: str, prefix: str) -> str:
+    if value is None or not value.get_secret_value():
+        raise SettingsError(
+            f"{name} is not set. Set it to the token that begins with {prefix}, from the app's "
+            "page at api.slack.com."
+        )
+    text = value.get_secret_value().strip()
+    if not text.startswith(prefix):
+        raise SettingsError(f"{name} does not begin with {prefix}, so it is another kind of token.")
+    return text

@@ -1,0 +1,119 @@
+"""Who people are and which groups they are in, asked of Slack anew for each decision.
+
+Everything that keeps Slack from answering ends in DirectoryUnavailable: granting fails closed.
+Names alone, which decide nothing, are kept for some minutes.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Collection, Mapping
+from typing import Any
+
+import structlog
+from slack_sdk import WebClient
+from slack_sdk.errors import SlackApiError, SlackClientError
+
+from bot.core.errors import DirectoryUnavailable
+from bot.core.model import Person
+
+log = structlog.get_logger(__name__)
+
+_NAMES_KEPT_SECONDS = 600.0
+_NOBODY = frozenset({"user_not_found", "user_not_visible", "users_not_found"})
+
+
+class Directory:
+    """People and user groups of the installed team. Safe to use from several threads."""
+
+    def __init__(self, client: WebClient) -> None:
+        self._client = client
+        self._lock = threading.Lock()
+        self._names: dict[str, tuple[float, str]] = {}
+        self._team_id: str | None = None
+
+    def team_id(self) -> str:
+        """The installed team's id."""
+        if self._team_id is None:
+            self._team_id = str(self._call("auth_test")["team_id"])
+        return self._team_id
+
+    def person(self, user_id: str) -> Person:
+        """The person as Slack describes them now. Raises DirectoryUnavailable."""
+        user = self._call("users_info", user=user_id)["user"]
+        person = _person(user)
+        with self._lock:
+            self._names[user_id] = (time.monotonic(), person.name)
+        return person
+
+    def people(self, user_ids: Collection[str]) -> dict[str, Person]:
+        """The people, each asked for now."""
+        return {user_id: self.person(user_id) for user_id in sorted(user_ids)}
+
+    def membership(self, group_ids: Collection[str]) -> dict[str, frozenset[str]]:
+        """The members of the user groups, each asked for now. Raises DirectoryUnavailable."""
+        return {
+            group: frozenset(self._call("usergroups_users_list", usergroup=group)["users"])
+            for group in sorted(group_ids)
+        }
+
+    def names(self, user_ids: Collection[str]) -> Mapping[str, str]:
+        """Names to show, as far as Slack tells them; at most some minutes old."""
+        names = {}
+        for user_id in user_ids:
+            with self._lock:
+                kept = self._names.get(user_id)
+            if kept is not None and time.monotonic() - kept[0] < _NAMES_KEPT_SECONDS:
+                names[user_id] = kept[1]
+                continue
+            try:
+                names[user_id] = self.person(user_id).name
+            except DirectoryUnavailable:
+                continue
+        return names
+
+    def forget(self, user_id: str) -> None:
+        """Drop what is kept about a person, because Slack says it changed."""
+        with self._lock:
+            self._names.pop(user_id, None)
+
+    def _call(self, method: str, **arguments: str) -> Any:
+        try:
+            return getattr(self._client, method)(**arguments).data
+        except SlackApiError as error:
+            code = str(error.response.get("error"))
+            log.warning("Slack did not tell who is who", method=method, error=code)
+            if code in _NOBODY:
+                raise DirectoryUnavailable(
+                    "unknown_person", "Slack does not know this person, so nothing was changed."
+                ) from error
+            raise _unavailable(code) from error
+        except (SlackClientError, OSError) as error:
+            log.warning("Slack cannot be reached", method=method, error=type(error).__name__)
+            raise _unavailable(type(error).__name__) from error
+
+
+def _unavailable(code: str) -> DirectoryUnavailable:
+    return DirectoryUnavailable(
+        "directory_unavailable",
+        f"Slack did not say who is who just now ({code}), and without that nothing is granted. "
+        "Nothing was changed; the same command or click works once Slack answers.",
+    )
+
+
+def _person(user: Mapping[str, Any]) -> Person:
+    profile = user.get("profile") or {}
+    name = profile.get("display_name") or user.get("real_name") or user.get("name") or user["id"]
+    return Person(
+        id=user["id"],
+        team_id=user.get("team_id", ""),
+        name=name,
+        email=profile.get("email"),
+        email_confirmed=bool(user.get("is_email_confirmed")),
+        time_zone=user.get("tz") or "UTC",
+        deleted=bool(user.get("deleted")),
+        is_bot=bool(user.get("is_bot")) or user["id"] == "USLACKBOT",
+        is_guest=bool(user.get("is_restricted") or user.get("is_ultra_restricted")),
+        is_stranger=bool(user.get("is_stranger")),
+    )
