@@ -50,7 +50,8 @@ GET /sandbox/state
      was last sent; whoever shows the view keeps what is typed and sends it with the next act.
 
 GET /sandbox/events
-    Server-Sent Events, one for each change:  `id: 41\\ndata: {"seq": 41, "kind": "message"}`.
+    Server-Sent Events, one for each change: its id is the seq, its data
+    {"seq": 41, "kind": "message"}.
     Kinds: person, group, channel, message, modal, home, notification, connection, delivery, reset.
     A reconnecting EventSource sends `Last-Event-ID` and gets what it missed; if that is too long
     ago it gets one event of kind "reset". A new one starts with the present seq, kind "reset".
