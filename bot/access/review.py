@@ -8,10 +8,11 @@ from bot.access.facts import Facts
 from bot.access.grant import give
 from bot.access.submit import ensure_one_person, refusal
 from bot.core import lifecycle
-from bot.core.decide import evaluate, may_review, unmet
+from bot.core.decide import evaluate
 from bot.core.errors import InvalidInput, Refused
 from bot.core.model import AccessRequest, Decision, Person, Review, Verdict
 from bot.core.principals import principal_for
+from bot.core.review import may_review, unmet
 from bot.store import audit, requests
 
 
@@ -95,7 +96,7 @@ def _still_allowed(tx: Connection, facts: Facts, request: AccessRequest) -> Deci
     )
     if not decision.allowed:
         raise refusal(decision)
-    cluster = facts.policy.cluster(request.cluster.name)
+    cluster = facts.policy.clusters_by_name.get(request.cluster.name)
     if cluster is None or (cluster.account, cluster.region) != (
         request.cluster.account,
         request.cluster.region,

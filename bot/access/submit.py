@@ -26,7 +26,7 @@ def submit(tx: Connection, facts: Facts, requester_id: str, ask: Ask) -> AccessR
     )
     if not decision.allowed:
         raise refusal(decision)
-    cluster = facts.policy.cluster(ask.cluster)
+    cluster = facts.policy.clusters_by_name.get(ask.cluster)
     if cluster is None or decision.access is None:
         raise NotFound("unknown_cluster", f"The policy names no cluster {ask.cluster}.")
     principal = principal_for(facts.policy, requester, cluster)

@@ -73,11 +73,6 @@ class AccessReconciler:
         with self._database.reading() as tx:
             return entries.due(tx, self._clock(), _BATCH)
 
-    def next_due(self) -> datetime | None:
-        """When the next one is due."""
-        with self._database.reading() as tx:
-            return entries.next_due(tx)
-
     def reconcile(self, entry_id: int) -> None:
         """Reconcile one entry, unless another worker is at it."""
         with self._claims.claim(f"entry:{entry_id}") as still_held:

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from pydantic import TypeAdapter
-from sqlalchemy import ColumnElement, Connection, delete, func, insert, select, update
+from sqlalchemy import ColumnElement, Connection, delete, insert, select, update
 
 from bot.core.model import AccessScope, Cluster
 from bot.core.planner import AssociationRecord, EntryRecord, ObservedEntry
@@ -80,12 +80,6 @@ def due(tx: Connection, now: datetime, limit: int) -> list[int]:
     return list(tx.scalars(query.limit(limit)))
 
 
-def next_due(tx: Connection) -> datetime | None:
-    """When the next entry is to be looked at."""
-    found: datetime | None = tx.scalar(select(func.min(entries.c.due_at)))
-    return found
-
-
 def get(tx: Connection, entry_id: int, now: datetime) -> Entry:
     """The entry with the record of what the bot put there, as of `now`."""
     row = tx.execute(select(entries).where(entries.c.id == entry_id)).one()
@@ -116,6 +110,17 @@ def get(tx: Connection, entry_id: int, now: datetime) -> Entry:
         attempts=row.attempts,
         problem=row.problem,
     )
+
+
+def principals_of(tx: Connection, cluster: Cluster) -> frozenset[str]:
+    """The principals of a cluster whose access entries the bot made and has not removed."""
+    query = select(entries.c.principal_arn).where(
+        entries.c.account == cluster.account,
+        entries.c.region == cluster.region,
+        entries.c.cluster == cluster.name,
+        entries.c.created.is_(True),
+    )
+    return frozenset(tx.scalars(query))
 
 
 def rest(

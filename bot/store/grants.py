@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 from pydantic import TypeAdapter
@@ -103,18 +103,6 @@ def _live(
         .order_by(grants.c.id)
     )
     return tuple(_grant(row) for row in tx.execute(query))
-
-
-def earliest_change(tx: Connection, entry_id: int) -> datetime | None:
-    """When time next changes one of an entry's grants."""
-    ends = select(grants.c.ends_at).where(
-        grants.c.entry_id == entry_id, grants.c.state == GrantState.ACTIVE.value
-    )
-    given_up = select(grants.c.provision_by).where(
-        grants.c.entry_id == entry_id, grants.c.state == GrantState.PROVISIONING.value
-    )
-    times = [*tx.scalars(ends), *tx.scalars(given_up)]
-    return min(times, default=None)
 
 
 def _changing_columns(grant: Grant) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import Connection, func, insert, select, update
+from sqlalchemy import Connection, insert, select, update
 
 from bot.core.errors import Conflict
 from bot.store.tables import inbox
@@ -88,12 +88,6 @@ def due(tx: Connection, now: datetime, limit: int) -> list[int]:
     """Ids of items to work on, the oldest first."""
     query = select(inbox.c.id).where(inbox.c.due_at <= now).order_by(inbox.c.id)
     return list(tx.scalars(query.limit(limit)))
-
-
-def next_due(tx: Connection) -> datetime | None:
-    """When the next item is to be worked on."""
-    found: datetime | None = tx.scalar(select(func.min(inbox.c.due_at)))
-    return found
 
 
 def get(tx: Connection, item_id: int) -> Item:

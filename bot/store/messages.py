@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from sqlalchemy import ColumnElement, Connection, delete, func, insert, select, update
+
+from sqlalchemy import ColumnElement, Connection, delete, insert, select, update
 
 from bot.store.tables import messages, requests
 
@@ -44,12 +45,6 @@ def due(tx: Connection, now: datetime, limit: int) -> list[str]:
         .limit(limit)
     )
     return list(tx.scalars(query))
-
-
-def next_due(tx: Connection) -> datetime | None:
-    """When the next request's messages are to be looked at."""
-    found: datetime | None = tx.scalar(select(func.min(requests.c.messages_due_at)))
-    return found
 
 
 def backlog(tx: Connection, request_id: str) -> Backlog:

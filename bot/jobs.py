@@ -1,0 +1,127 @@
+"""What drives the loops: recurring ticks of APScheduler in memory, woken early after a commit.
+
+A tick asks its loop what is due and hands each item to a worker thread. Nothing is kept here that
+matters: a missed or doubled tick changes nothing but latency, and the truth stays in the store.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Hashable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+from typing import Any
+
+import structlog
+from apscheduler.jobstores.base import JobLookupError
+from apscheduler.schedulers.background import BackgroundScheduler
+
+from bot.core.errors import StoreUnavailable
+
+log = structlog.get_logger(__name__)
+
+TICK_SECONDS = 0.5
+"""How often each loop looks for due work by itself; an expiry is noticed within this time."""
+
+
+class Loop:
+    """One loop: `due` lists the items to work on, `work` does one of them."""
+
+    def __init__(
+        self,
+        name: str,
+        due: Callable[[], Sequence[Any]],
+        work: Callable[[Any], None],
+        *,
+        workers: int,
+    ) -> None:
+        self.name = name
+        self._due = due
+        self._work = work
+        self._executor = ThreadPoolExecutor(workers, name)
+        self._lock = threading.Lock()
+        self._under_way: set[Hashable] = set()
+        self._look_again = False
+        self.wake: Callable[[], None] = lambda: None
+        self.last_look: datetime | None = None
+
+    def tick(self) -> None:
+        """Hand out what is due."""
+        try:
+            items = self._due()
+        except StoreUnavailable as error:
+            log.warning("the store does not answer", loop=self.name, cause=str(error.__cause__))
+            return
+        self.last_look = datetime.now(UTC)
+        for item in items:
+            with self._lock:
+                if item in self._under_way:
+                    # It became due again while it was worked on: look when that is done.
+                    self._look_again = True
+                    continue
+                self._under_way.add(item)
+            self._executor.submit(self._do, item)
+
+    def close(self) -> None:
+        """Let the work that is under way finish."""
+        self._executor.shutdown(wait=True)
+
+    def _do(self, item: Hashable) -> None:
+        try:
+            self._work(item)
+        except StoreUnavailable as error:
+            log.warning("the store does not answer", loop=self.name, cause=str(error.__cause__))
+        except Exception:
+            log.exception("work failed; it is tried again", loop=self.name, item=item)
+        finally:
+            with self._lock:
+                self._under_way.discard(item)
+                wake = self._look_again and not self._under_way
+                if wake:
+                    self._look_again = False
+            if wake:
+                self.wake()
+
+
+class Jobs:
+    """The scheduler with all loops."""
+
+    def __init__(self, loops: Sequence[Loop]) -> None:
+        self._loops = loops
+        self._scheduler = BackgroundScheduler(
+            timezone=UTC,
+            job_defaults={"misfire_grace_time": None, "coalesce": True, "max_instances": 1},
+        )
+        for loop in loops:
+            self._scheduler.add_job(
+                loop.tick,
+                "interval",
+                seconds=TICK_SECONDS,
+                id=loop.name,
+                next_run_time=datetime.now(UTC),  # what was missed while we were down is due now
+            )
+            loop.wake = self._waker(loop.name)
+
+    def start(self) -> None:
+        """Start ticking."""
+        self._scheduler.start()
+
+    def stop(self) -> None:
+        """Stop ticking, and let what is under way finish."""
+        self._scheduler.shutdown(wait=True)
+        for loop in self._loops:
+            loop.close()
+
+    def wake_all(self) -> None:
+        """Let every loop look now: something was committed."""
+        for loop in self._loops:
+            loop.wake()
+
+    def _waker(self, name: str) -> Callable[[], None]:
+        def wake() -> None:
+            try:
+                self._scheduler.modify_job(name, next_run_time=datetime.now(UTC))
+            except JobLookupError:
+                return  # stopping
+
+        return wake

@@ -1,0 +1,300 @@
+"""Make Slack what the store says, one request at a time.
+
+Render, compare with what was last sent, post or update, store where it stands. A crash between
+posting and storing may post twice; an old copy's buttons work all the same, because a click is
+decided from the store.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from typing import Any, Protocol
+
+import structlog
+from slack_sdk import WebClient
+from slack_sdk.errors import SlackApiError, SlackClientError
+
+from bot.core.lifecycle import BOT
+from bot.core.model import AccessRequest, AuditEvent, Grant, Review
+from bot.reconcile.backoff import pause
+from bot.store import audit, grants, messages, requests
+from bot.store.claims import Claims
+from bot.store.database import Database
+from bot.store.messages import Posted
+
+log = structlog.get_logger(__name__)
+
+_BATCH = 200
+_GONE = frozenset({"message_not_found", "cant_update_message", "thread_not_found"})
+_REFUSED = frozenset(
+    {
+        "account_inactive",
+        "cannot_dm_bot",
+        "channel_not_found",
+        "is_archived",
+        "messages_tab_disabled",
+        "not_in_channel",
+        "restricted_action",
+        "user_disabled",
+        "user_not_found",
+    }
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """One message that should stand in Slack.
+
+    `key` and `recipient` (a channel, or a person for a direct message) tell it from the request's
+    others. `thread` is the key of the message under which it is a reply; `once` says that it is
+    news: posted when it is new, left as it is afterwards, and not needed where the message it
+    replies to has just been posted and says the same.
+    """
+
+    key: str
+    recipient: str
+    text: str
+    blocks: list[dict[str, Any]] = field(hash=False)
+    thread: str | None = None
+    once: bool = False
+
+    @property
+    def digest(self) -> str:
+        content = json.dumps([self.text, self.blocks], sort_keys=True)
+        return hashlib.sha256(content.encode()).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class Projection:
+    """All messages of a request, and when time alone will change them."""
+
+    wanted: tuple[Wanted, ...]
+    changes_at: datetime | None
+
+
+class Project(Protocol):
+    """The view: what the messages of a request are. `unreachable`: channel → Slack's error."""
+
+    def __call__(
+        self,
+        request: AccessRequest,
+        reviews: Sequence[Review],
+        grant: Grant | None,
+        *,
+        unreachable: Mapping[str, str],
+        now: datetime,
+    ) -> Projection: ...
+
+
+class _Delayed(Exception):
+    """Slack did not take a message now. `after` is how long it asks to wait, if it says."""
+
+    def __init__(self, problem: str, after: timedelta | None = None) -> None:
+        super().__init__(problem)
+        self.after = after
+
+
+class MessageReconciler:
+    """The loop that keeps Slack equal to the store. Safe to call from several threads.
+
+    `shown` is called with a request whose messages were brought up to date.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        client: WebClient,
+        claims: Claims,
+        project: Project,
+        *,
+        shown: Callable[[AccessRequest], None],
+        clock: Callable[[], datetime],
+    ) -> None:
+        self._database = database
+        self._client = client
+        self._claims = claims
+        self._project = project
+        self._shown = shown
+        self._clock = clock
+
+    def due(self) -> list[str]:
+        """Ids of the requests whose messages to look at now."""
+        with self._database.reading() as tx:
+            return messages.due(tx, self._clock(), _BATCH)
+
+    def reconcile(self, request_id: str) -> None:
+        """Bring one request's messages up to date, unless another worker is at it."""
+        with self._claims.claim(f"messages:{request_id}") as still_held:
+            if still_held is not None:
+                self._round(request_id)
+
+    def _round(self, request_id: str) -> None:
+        with self._database.reading() as tx:
+            backlog = messages.backlog(tx, request_id)
+            request = requests.get(tx, request_id)
+            reviews = requests.reviews_of(tx, request_id)
+            grant = grants.find(tx, request_id)
+            posted = {(one.key, one.recipient): one for one in messages.of_request(tx, request_id)}
+        unreachable = {one.recipient: one.problem for one in posted.values() if one.problem}
+        delayed: _Delayed | None = None
+        refused = False
+        changes_at = None
+        try:
+            projection = self._project(
+                request, reviews, grant, unreachable=unreachable, now=self._clock()
+            )
+            changes_at = projection.changes_at
+            fresh: set[tuple[str, str]] = set()
+            for wanted in projection.wanted:
+                try:
+                    refused |= not self._bring(request, wanted, posted, fresh)
+                except _Delayed as error:
+                    delayed = error
+        except Exception:
+            log.exception("cannot render or send the messages of a request", request=request_id)
+            delayed = _Delayed("internal_error")
+        self._rest(backlog, changes_at, delayed, again=refused)
+        if delayed is None:
+            self._shown(request)
+
+    def _rest(
+        self,
+        backlog: messages.Backlog,
+        changes_at: datetime | None,
+        delayed: _Delayed | None,
+        *,
+        again: bool,
+    ) -> None:
+        attempts = backlog.attempts + 1 if delayed or again else 0
+        due_at = changes_at
+        if attempts:
+            due_at = self._clock() + max(
+                pause(attempts), delayed.after if delayed and delayed.after else timedelta()
+            )
+        with self._database.transaction() as tx:
+            messages.rest(tx, backlog, due_at, attempts=attempts)
+
+    def _bring(
+        self,
+        request: AccessRequest,
+        wanted: Wanted,
+        posted: dict[tuple[str, str], Posted],
+        fresh: set[tuple[str, str]],
+    ) -> bool:
+        """Post or update one message. False where Slack refuses it. Raises _Delayed."""
+        at = (wanted.key, wanted.recipient)
+        thread = posted.get((wanted.thread, wanted.recipient)) if wanted.thread else None
+        known = posted.get(at)
+        if known is not None and known.ts is not None:
+            if wanted.once or known.digest == wanted.digest:
+                return True
+            if self._update(request, wanted, known):
+                posted[at] = replace(known, digest=wanted.digest)
+                return True
+            known = None
+        if known is not None and wanted.once:
+            return True
+        if wanted.thread and (thread is None or thread.ts is None):
+            return True  # what it would reply to is not there, and is retried by itself
+        if wanted.once and wanted.thread and (wanted.thread, wanted.recipient) in fresh:
+            said = Posted(wanted.key, wanted.recipient, None, None, wanted.digest)
+            self._put(request.id, said)
+            posted[at] = said
+            return True
+        new = self._post(request, wanted, known, thread.ts if thread else None)
+        posted[at] = new
+        fresh.add(at)
+        return new.ts is not None
+
+    def _update(self, request: AccessRequest, wanted: Wanted, known: Posted) -> bool:
+        """Change a message where it stands. False where it is gone. Raises _Delayed."""
+        try:
+            self._client.chat_update(
+                channel=str(known.channel),
+                ts=str(known.ts),
+                text=wanted.text,
+                blocks=wanted.blocks,
+            )
+        except SlackApiError as error:
+            code = _code(error)
+            if code not in _GONE and code not in _REFUSED:
+                raise _delayed(error) from error
+            log.warning("a message is gone from Slack", request=request.id, error=code)
+            with self._database.transaction() as tx:
+                messages.forget(tx, request.id, known)
+            return False
+        except (SlackClientError, OSError) as error:
+            raise _Delayed(type(error).__name__) from error
+        self._put(request.id, replace(known, digest=wanted.digest))
+        return True
+
+    def _post(
+        self, request: AccessRequest, wanted: Wanted, known: Posted | None, thread_ts: str | None
+    ) -> Posted:
+        try:
+            answer = self._client.chat_postMessage(
+                channel=wanted.recipient,
+                text=wanted.text,
+                blocks=wanted.blocks,
+                thread_ts=thread_ts,
+                unfurl_links=False,
+                unfurl_media=False,
+            )
+        except SlackApiError as error:
+            code = _code(error)
+            if code not in _REFUSED:
+                raise _delayed(error) from error
+            return self._refused(request, wanted, known, code)
+        except (SlackClientError, OSError) as error:
+            raise _Delayed(type(error).__name__) from error
+        new = Posted(wanted.key, wanted.recipient, answer["channel"], answer["ts"], wanted.digest)
+        self._put(request.id, new)
+        return new
+
+    def _refused(
+        self, request: AccessRequest, wanted: Wanted, known: Posted | None, code: str
+    ) -> Posted:
+        """Record that Slack refuses a message, and look again soon, so that people are told."""
+        new = Posted(wanted.key, wanted.recipient, None, None, wanted.digest, code)
+        if known is None or known.problem != code:
+            now = self._clock()
+            log.warning(
+                "Slack refuses a message",
+                request=request.id,
+                recipient=wanted.recipient,
+                error=code,
+            )
+            with self._database.transaction() as tx:
+                messages.put(tx, request.id, new)
+                audit.record(
+                    tx,
+                    [
+                        AuditEvent(
+                            at=now,
+                            actor=BOT,
+                            action="message.refused",
+                            request_id=request.id,
+                            cluster=request.cluster.name,
+                            details={"recipient": wanted.recipient, "error": code},
+                        )
+                    ],
+                )
+        return new
+
+    def _put(self, request_id: str, posted: Posted) -> None:
+        with self._database.transaction() as tx:
+            messages.put(tx, request_id, posted)
+
+
+def _code(error: SlackApiError) -> str:
+    return str(error.response.get("error"))
+
+
+def _delayed(error: SlackApiError) -> _Delayed:
+    log.warning("Slack did not take a message", error=_code(error))
+    seconds = error.response.headers.get("Retry-After")
+    return _Delayed(_code(error), timedelta(seconds=int(seconds)) if seconds else None)

@@ -1,0 +1,178 @@
+"""Answers to questions: who has access, where a request stands, what may be asked for.
+
+Reads the store, the policy, Slack and EKS; changes nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Connection
+
+from bot.aws import access_entries
+from bot.aws.clients import EksClients
+from bot.core.errors import AwsProblem, DomainError, NotFound, Refused
+from bot.core.lifecycle import ensure_open
+from bot.core.model import AccessRequest, Cluster, Grant, Person, RequestState
+from bot.core.offers import clusters_for, levels_on, requester_groups
+from bot.core.people import belongs, not_full_member
+from bot.core.planner import ObservedEntry
+from bot.policy_file import LoadedPolicy
+from bot.slack import commands
+from bot.slack.blocks import Message
+from bot.slack.home import home_view
+from bot.slack.modals import Choices, deny_modal, request_modal
+from bot.slack.people import Directory
+from bot.slack.replies import (
+    clusters_reply,
+    error_reply,
+    mine_reply,
+    status_reply,
+    who_reply,
+)
+from bot.store import audit, entries, grants, requests
+from bot.store.database import Database
+
+_FOREIGN_SHOWN = 50
+_PENDING_LOOKED_AT = 200
+
+
+class Desk:
+    """Answers questions. Each method raises DomainError where there is no answer."""
+
+    def __init__(
+        self,
+        database: Database,
+        directory: Directory,
+        clients: EksClients,
+        policy: Callable[[], LoadedPolicy],
+        *,
+        clock: Callable[[], datetime],
+    ) -> None:
+        self._database = database
+        self._directory = directory
+        self._clients = clients
+        self._policy = policy
+        self._clock = clock
+
+    def answer(self, command: commands.Command, user_id: str) -> Message:
+        """The answer to a command that asks a question."""
+        try:
+            person = self._member(user_id)
+            match command:
+                case commands.Mine():
+                    return self._mine(user_id)
+                case commands.Status(request_id):
+                    return self._status(request_id)
+                case commands.Who(cluster):
+                    return self._who(cluster)
+                case commands.Clusters():
+                    return self._clusters(person)
+                case _:
+                    raise TypeError(f"{type(command).__name__} asks no question")
+        except DomainError as error:
+            return error_reply(error)
+
+    def form(self, user_id: str) -> dict[str, Any]:
+        """The request form for a person."""
+        person = self._member(user_id)
+        policy = self._policy().policy
+        longest = max((rule.max_duration for rule in policy.rules), default=timedelta(hours=1))
+        return request_modal(
+            Choices(
+                clusters=tuple(policy.clusters_by_name),
+                levels=tuple(policy.levels),
+                max_duration=longest,
+            )
+        )
+
+    def denial(self, request_id: str) -> dict[str, Any]:
+        """The form in which an owner says why not. Raises Conflict where it is decided."""
+        with self._database.reading() as tx:
+            request = requests.get(tx, request_id)
+        ensure_open(request, self._clock())
+        return deny_modal(request, self._directory.names([request.requester]))
+
+    def home(self, user_id: str) -> dict[str, Any]:
+        """A person's App Home."""
+        with self._database.reading() as tx:
+            live = _with_requests(tx, grants.live(tx, requester=user_id))
+            own = requests.of_requester(tx, user_id, state=RequestState.PENDING)
+            pending = requests.pending(tx, _PENDING_LOOKED_AT)
+        waiting = self._waiting_for(user_id, pending)
+        names = self._directory.names({one.requester for one in waiting})
+        return home_view(live, own, waiting, names=names)
+
+    def _member(self, user_id: str) -> Person:
+        person = self._directory.person(user_id)
+        problem = not_full_member(person, self._directory.team_id())
+        if problem is not None:
+            raise Refused(problem.code, problem.sentence)
+        return person
+
+    def _mine(self, user_id: str) -> Message:
+        with self._database.reading() as tx:
+            own = requests.of_requester(tx, user_id)
+            return mine_reply([(one, grants.find(tx, one.id)) for one in own])
+
+    def _status(self, request_id: str) -> Message:
+        with self._database.reading() as tx:
+            request = requests.get(tx, request_id)
+            reviews = requests.reviews_of(tx, request_id)
+            grant = grants.find(tx, request_id)
+            events = audit.of_request(tx, request_id)
+        people = {request.requester, *(event.actor for event in events)}
+        names = self._directory.names({one for one in people if one.startswith(("U", "W"))})
+        return status_reply(request, reviews, grant, events, names=names, now=self._clock())
+
+    def _who(self, name: str) -> Message:
+        cluster = self._policy().policy.clusters_by_name.get(name)
+        if cluster is None:
+            raise NotFound(
+                "unknown_cluster",
+                f"The policy names no cluster `{name}`. `/eks-access clusters` lists them.",
+            )
+        with self._database.reading() as tx:
+            live = _with_requests(tx, grants.live(tx, cluster=name))
+            ours = entries.principals_of(tx, cluster)
+        names = self._directory.names({grant.requester for _, grant in live})
+        return who_reply(name, live, self._foreign(cluster, ours), names=names)
+
+    def _foreign(
+        self, cluster: Cluster, ours: frozenset[str]
+    ) -> list[tuple[str, ObservedEntry]] | None:
+        """Entries of the cluster that others manage; None where EKS cannot be read in full."""
+        client = self._clients.for_cluster(cluster)
+        try:
+            others = [arn for arn in access_entries.principals(client, cluster) if arn not in ours]
+            if len(others) > _FOREIGN_SHOWN:
+                return None
+            seen = [(arn, access_entries.observe(client, cluster, arn)) for arn in others]
+        except AwsProblem:
+            return None
+        return [(arn, entry) for arn, entry in seen if entry is not None]
+
+    def _clusters(self, person: Person) -> Message:
+        policy = self._policy().policy
+        membership = self._directory.membership(requester_groups(policy))
+        clusters = clusters_for(policy, person, membership)
+        levels = {one.name: levels_on(policy, one.name, person, membership) for one in clusters}
+        return clusters_reply(clusters, levels)
+
+    def _waiting_for(self, user_id: str, pending: list[AccessRequest]) -> list[AccessRequest]:
+        others = [one for one in pending if one.requester != user_id]
+        groups = {
+            group for one in others for each in one.requirements for group in each.owners.groups
+        }
+        membership = self._directory.membership(groups)
+        return [
+            one
+            for one in others
+            if any(belongs(user_id, each.owners, membership) for each in one.requirements)
+        ]
+
+
+def _with_requests(tx: Connection, live: tuple[Grant, ...]) -> list[tuple[AccessRequest, Grant]]:
+    return [(requests.get(tx, grant.id), grant) for grant in live]

@@ -1,0 +1,310 @@
+"""What arrives from Slack: read it, store what changes something, acknowledge, then do the rest.
+
+Nothing here waits for AWS or for Slack's Web API before the acknowledgement (design, invariant 9),
+and nothing that can fail runs in the listener after it: an exception there would take the
+acknowledgement back.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
+from typing import Any
+
+import structlog
+from slack_bolt import Ack, App
+from slack_bolt.authorization import AuthorizeResult
+from slack_sdk import WebClient
+from slack_sdk.webhook import WebhookClient
+
+from bot.core.errors import DomainError, InvalidInput
+from bot.core.ids import parse_id
+from bot.policy_file import LoadedPolicy
+from bot.slack import commands
+from bot.slack.desk import Desk
+from bot.slack.inbox import ask_adapter
+from bot.slack.modals import (
+    DENY_CALLBACK,
+    REQUEST_CALLBACK,
+    cluster_options,
+    loading_modal,
+    notice_modal,
+)
+from bot.slack.people import Directory
+from bot.slack.replies import error_reply, fault_reply, help_reply
+from bot.slack.submissions import read_denial, read_submission
+from bot.store import inbox
+from bot.store.database import Database
+from bot.store.inbox import Kind
+
+log = structlog.get_logger(__name__)
+
+# Bolt's default of five, shared with lazy listeners, leaves the sixth busy click unacknowledged.
+LISTENER_THREADS = 32
+
+Body = dict[str, Any]
+
+
+class Listeners:
+    """The Bolt app and what it calls. `wake` is called after each item put into the inbox."""
+
+    def __init__(
+        self,
+        database: Database,
+        client: WebClient,
+        directory: Directory,
+        desk: Desk,
+        policy: Callable[[], LoadedPolicy],
+        *,
+        bot_token: str,
+        signing_secret: str | None,
+        wake: Callable[[], None],
+        clock: Callable[[], datetime],
+    ) -> None:
+        self._database = database
+        self._client = client
+        self._directory = directory
+        self._policy = policy
+        self._wake = wake
+        self._clock = clock
+        self._desk = desk
+        self._listening = ThreadPoolExecutor(LISTENER_THREADS, "slack-listener")
+        self._afterwards = ThreadPoolExecutor(8, "slack-afterwards")
+        self.app = App(
+            client=client,
+            signing_secret=signing_secret,
+            # Socket Mode authenticates the connection; only HTTP payloads are signed.
+            request_verification_enabled=signing_secret is not None,
+            authorize=_authorize(bot_token),
+            process_before_response=True,
+            listener_executor=self._listening,
+        )
+        self._register()
+
+    def close(self) -> None:
+        """Let what runs finish, then end the threads."""
+        self._listening.shutdown(wait=True)
+        self._afterwards.shutdown(wait=True)
+
+    def publish_home(self, user_id: str) -> None:
+        """Bring a person's App Home up to date, later and in the background."""
+        self._later(lambda: self._publish_home(user_id))
+
+    def _register(self) -> None:
+        app = self.app
+        app.command("/eks-access")(self._command)
+        app.action("approve")(self._click(Kind.APPROVE))
+        app.action("cancel")(self._click(Kind.CANCEL))
+        app.action("return")(self._click(Kind.RETURN))
+        app.action("deny")(self._open_denial)
+        app.view(REQUEST_CALLBACK)(self._form_submitted)
+        app.view(DENY_CALLBACK)(self._denial_submitted)
+        app.options("cluster")(self._suggest_clusters)
+        app.event("app_home_opened")(self._home_opened)
+        app.event("user_change")(self._person_changed)
+        # What has no meaning for the bot is acknowledged, so that Slack does not send it again.
+        for event in ("subteam_updated", "subteam_members_changed"):
+            app.event(event)(_nothing)
+        app.action(re.compile(".*"))(_acknowledge)
+
+    # Commands
+
+    def _command(self, ack: Ack, body: Body) -> None:
+        now = self._clock()
+        try:
+            command = commands.parse(body.get("text", ""), now)
+            self._dispatch(ack, body, command)
+        except DomainError as error:
+            _say(ack, error_reply(error))
+        except Exception:
+            _say(ack, self._fault("command"))
+
+    def _dispatch(self, ack: Ack, body: Body, command: commands.Command) -> None:
+        match command:
+            case commands.Help(topic):
+                _say(ack, help_reply(topic))
+            case commands.OpenForm():
+                self._later(lambda: self._open_form(body))
+                ack()
+            case commands.Request(ask):
+                document = ask_adapter.dump_python(ask, mode="json")
+                self._accept(ack, body, Kind.REQUEST, document)
+            case commands.Approve(id):
+                self._accept(ack, body, Kind.APPROVE, {"request_id": id})
+            case commands.Deny(id, reason):
+                self._accept(ack, body, Kind.DENY, {"request_id": id, "reason": reason})
+            case commands.Cancel(id):
+                self._accept(ack, body, Kind.CANCEL, {"request_id": id})
+            case commands.Return(id):
+                self._accept(ack, body, Kind.RETURN, {"request_id": id})
+            case _:
+                user_id, url = body["user_id"], body["response_url"]
+                self._later(lambda: self._reply(url, self._desk.answer(command, user_id)))
+                ack()
+
+    # Clicks
+
+    def _click(self, kind: Kind) -> Callable[..., None]:
+        def clicked(ack: Ack, body: Body) -> None:
+            try:
+                document = {"request_id": parse_id(str(body["actions"][0].get("value", "")))}
+                self._accept(ack, body, kind, document)
+            except DomainError as error:
+                self._tell_later(body, error_reply(error))
+                ack()
+            except Exception:
+                self._tell_later(body, self._fault("click"))
+                ack()
+
+        return clicked
+
+    def _open_denial(self, ack: Ack, body: Body) -> None:
+        self._later(lambda: self._denial_modal(body))
+        ack()
+
+    def _denial_modal(self, body: Body) -> None:
+        try:
+            view = self._desk.denial(parse_id(str(body["actions"][0].get("value", ""))))
+        except DomainError as error:
+            self._tell(body, error_reply(error))
+            return
+        self._client.views_open(trigger_id=body["trigger_id"], view=view)
+
+    # Forms
+
+    def _open_form(self, body: Body) -> None:
+        # The trigger lives three seconds, so something is opened before anything is looked up.
+        opened = self._client.views_open(trigger_id=body["trigger_id"], view=loading_modal())
+        try:
+            view = self._desk.form(body["user_id"])
+        except DomainError as error:
+            view = notice_modal(error.sentence)
+        self._client.views_update(view_id=opened["view"]["id"], view=view)
+
+    def _form_submitted(self, ack: Ack, body: Body) -> None:
+        self._submitted(
+            ack,
+            body,
+            Kind.REQUEST,
+            lambda view: ask_adapter.dump_python(
+                read_submission(view.get("state", {}).get("values")), mode="json"
+            ),
+        )
+
+    def _denial_submitted(self, ack: Ack, body: Body) -> None:
+        def read(view: Body) -> Body:
+            request_id, reason = read_denial(view)
+            return {"request_id": request_id, "reason": reason}
+
+        self._submitted(ack, body, Kind.DENY, read)
+
+    def _submitted(self, ack: Ack, body: Body, kind: Kind, read: Callable[[Body], Body]) -> None:
+        try:
+            self._accept(ack, body, kind, read(body["view"]))
+        except InvalidInput as error:
+            if error.field is None:
+                ack(response_action="update", view=notice_modal(error.sentence))
+            else:
+                ack(response_action="errors", errors={error.field: error.sentence[:2000]})
+        except DomainError as error:
+            ack(response_action="update", view=notice_modal(error.sentence))
+        except Exception:
+            ack(response_action="update", view=notice_modal(self._fault("form").text))
+
+    def _suggest_clusters(self, ack: Ack, body: Body) -> None:
+        try:
+            names = tuple(self._policy().policy.clusters_by_name)
+            options = cluster_options(str(body.get("value", "")), names)
+        except DomainError:
+            options = []
+        ack(options=options)
+
+    # Events
+
+    def _home_opened(self, event: Body) -> None:
+        if event.get("tab", "home") == "home":
+            self.publish_home(event["user"])
+
+    def _person_changed(self, event: Body) -> None:
+        self._directory.forget(event["user"]["id"])
+
+    def _publish_home(self, user_id: str) -> None:
+        self._client.views_publish(user_id=user_id, view=self._desk.home(user_id))
+
+    # What they have in common
+
+    def _accept(self, ack: Ack, body: Body, kind: Kind, document: Mapping[str, Any]) -> None:
+        """Commit, then acknowledge. Raises DomainError before the acknowledgement."""
+        # A click's own `user.team_id` is the person's; the payload's `team` may be ours even where
+        # the person is an outsider over Slack Connect. A command tells only the latter.
+        user = body.get("user") or {"id": body["user_id"], "team_id": body.get("team_id")}
+        with self._database.transaction() as tx:
+            inbox.add(
+                tx,
+                kind,
+                actor=user["id"],
+                team_id=user.get("team_id"),
+                document=document,
+                response_url=body.get("response_url"),
+                now=self._clock(),
+            )
+        self._wake()
+        ack()
+
+    def _later(self, work: Callable[[], None]) -> None:
+        def guarded() -> None:
+            try:
+                work()
+            except Exception:
+                log.exception("cannot answer in Slack")
+
+        self._afterwards.submit(guarded)
+
+    def _tell_later(self, body: Body, message: Any) -> None:
+        self._later(lambda: self._tell(body, message))
+
+    def _tell(self, body: Body, message: Any) -> None:
+        """Answer a click, so that only the person who clicked sees it."""
+        url = body.get("response_url")
+        if url:
+            self._reply(url, message)
+        else:
+            self._client.chat_postMessage(
+                channel=body["user"]["id"], text=message.text, blocks=message.blocks
+            )
+
+    def _reply(self, url: str, message: Any) -> None:
+        WebhookClient(url).send(
+            text=message.text,
+            blocks=message.blocks,
+            response_type="ephemeral",
+            replace_original=False,
+        )
+
+    def _fault(self, what: str) -> Any:
+        reference = f"{what}-{self._clock():%Y%m%dT%H%M%S%f}"
+        log.exception("a listener failed", reference=reference)
+        return fault_reply(reference)
+
+
+def _authorize(bot_token: str) -> Callable[..., AuthorizeResult]:
+    """Bolt's authorization without a call to Slack: there is one team and one token."""
+
+    def authorize(enterprise_id: str | None, team_id: str | None) -> AuthorizeResult:
+        return AuthorizeResult(enterprise_id=enterprise_id, team_id=team_id, bot_token=bot_token)
+
+    return authorize
+
+
+def _say(ack: Ack, message: Any) -> None:
+    ack(text=message.text, blocks=message.blocks, response_type="ephemeral")
+
+
+def _acknowledge(ack: Ack) -> None:
+    ack()
+
+
+def _nothing() -> None:
+    """An event that changes nothing the bot keeps."""

@@ -1,0 +1,130 @@
+"""Which Slack messages a request should have, as a pure function of what the store says.
+
+One card in each owners' channel with its notices in the card's thread, and one direct message to
+the requester with the news in its thread: an edited message notifies nobody.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+
+from bot.core.lifecycle import LATE_AFTER, late
+from bot.core.model import AccessRequest, EndReason, Grant, GrantState, RequestState, Review
+from bot.reconcile.messages import Projection, Wanted
+from bot.slack import blocks
+from bot.slack.blocks import Message
+from bot.slack.cards import request_card
+from bot.slack.direct import direct_message
+from bot.slack.notices import decision_notice
+from bot.slack.text import mention_channel
+
+CARD = "card"
+DIRECT = "direct"
+
+
+def project(
+    request: AccessRequest,
+    reviews: Sequence[Review],
+    grant: Grant | None,
+    *,
+    names: Mapping[str, str],
+    audit_channel: str | None,
+    unreachable: Mapping[str, str],
+    now: datetime,
+) -> Projection:
+    """The messages that are right at `now`, and when time alone will change them.
+
+    An automatic request has no owners to ask; its card goes to the audit channel, where there is
+    one. `unreachable` maps channels that Slack refuses to the reason it gives.
+    """
+    channels = tuple(dict.fromkeys(one.channel for one in request.requirements))
+    if not channels and audit_channel is not None:
+        channels = (audit_channel,)
+    card = request_card(request, reviews, grant, names=names, now=now)
+    wanted = [Wanted(CARD, channel, card.text, card.blocks) for channel in channels]
+    for stage, notice in _notices(request, reviews, grant, names, now):
+        wanted += [
+            Wanted(f"notice:{stage}", channel, notice.text, notice.blocks, thread=CARD, once=True)
+            for channel in channels
+        ]
+    direct = direct_message(request, reviews, grant, names=names, now=now)
+    wanted.append(Wanted(DIRECT, request.requester, direct.text, direct.blocks))
+    news_stage = _news_stage(request, grant, now)
+    if news_stage is not None:
+        news = blocks.section("news", direct.text)
+        wanted.append(
+            Wanted(
+                f"news:{news_stage}",
+                request.requester,
+                direct.text,
+                [news],
+                thread=DIRECT,
+                once=True,
+            )
+        )
+    if request.state is RequestState.PENDING:
+        for channel, problem in sorted(unreachable.items()):
+            told = _unreachable(request, channel, problem)
+            wanted.append(
+                Wanted(
+                    f"news:unreachable:{channel}",
+                    request.requester,
+                    told.text,
+                    told.blocks,
+                    thread=DIRECT,
+                    once=True,
+                )
+            )
+    return Projection(tuple(wanted), _changes_at(grant, now))
+
+
+def _notices(
+    request: AccessRequest,
+    reviews: Sequence[Review],
+    grant: Grant | None,
+    names: Mapping[str, str],
+    now: datetime,
+) -> list[tuple[str, Message]]:
+    """What is said in the card's thread: the decision, and then what becomes of the grant."""
+    notices = []
+    decision = decision_notice(request, reviews, None, names=names, now=now)
+    if decision is not None:
+        notices.append(("decision", decision))
+    if grant is not None and grant.end_reason is not None:
+        stage = "late" if late(grant, now) else grant.end_reason.value
+        later = decision_notice(request, reviews, grant, names=names, now=now)
+        if later is not None:
+            notices.append((stage, later))
+    return notices
+
+
+def _news_stage(request: AccessRequest, grant: Grant | None, now: datetime) -> str | None:
+    """What the requester must be told anew; None where the first message says all there is."""
+    if request.state in (RequestState.DENIED, RequestState.LAPSED):
+        return request.state.value.lower()
+    if grant is None:
+        return None
+    if grant.end_reason is EndReason.FAILED:
+        return "failed"
+    if late(grant, now):
+        return "late"
+    if grant.state in (GrantState.ACTIVE, GrantState.ENDED):
+        return grant.state.value.lower()
+    return None
+
+
+def _changes_at(grant: Grant | None, now: datetime) -> datetime | None:
+    if grant is None or grant.state is not GrantState.REVOKING or grant.revoking_since is None:
+        return None
+    late_at = grant.revoking_since + LATE_AFTER
+    return late_at if late_at > now else None
+
+
+def _unreachable(request: AccessRequest, channel: str, problem: str) -> Message:
+    line = (
+        f"I cannot post in {mention_channel(channel)} (Slack answers `{problem}`), so its owners "
+        f"were not asked. Tell one of them: `/eks-access approve {request.id}` works anywhere. "
+        "I keep trying; whoever runs the bot adds it to the channel."
+    )
+    return Message(line, [blocks.section("news", line)])
