@@ -1,0 +1,268 @@
+"""The request card: one message in the owners' channel that follows the request to its end.
+
+`request_card` is a pure function of the state, so a refresh is always safe. Everything on the card
+is the store's own data, except what stands in the quote: that is the requester's. Buttons hold the
+request id and nothing else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime
+
+from bot.core.durations import format_duration
+from bot.core.lifecycle import LATE_AFTER, late
+from bot.core.model import (
+    AccessRequest,
+    EndReason,
+    Grant,
+    GrantState,
+    Principal,
+    RequestState,
+    Requirement,
+    Review,
+    Verdict,
+)
+from bot.slack import blocks, phrases
+from bot.slack.blocks import Block, Message
+from bot.slack.text import count, date, mention, safe
+
+Counted = Mapping[str, Collection[str]]
+"""Per rule, the reviewers whose approval counts for it."""
+
+
+def request_card(
+    request: AccessRequest,
+    reviews: Sequence[Review],
+    grant: Grant | None,
+    *,
+    names: Mapping[str, str],
+    now: datetime,
+    counted: Counted | None = None,
+    console_url: str | None = None,
+) -> Message:
+    """The card as it is true at `now`; `names` maps Slack user ids to names.
+
+    `now` matters only where something is overdue, so the card changes with the state and not with
+    the clock. `counted` says for which rules each approval counts; without it the number is shown
+    where the reviews alone can tell it. `console_url` is linked if it is https.
+    """
+    shown: list[Block] = [
+        blocks.section("request", *_headline(request)),
+        *_state(request, reviews, grant, names, now),
+        blocks.quote("reason", request.reason, _ticket(request)),
+    ]
+    namespaces = phrases.namespaces_rest(request.access.scope)
+    if namespaces:
+        lines = [f"All {len(namespaces):,} namespaces:", *namespaces]
+        shown += blocks.sections("namespaces", lines, most=1, rest="namespace")
+    shown.append(blocks.context("facts", *_facts(request, grant, names)))
+    if phrases.is_open(request):
+        lines = [_requirement(one, request, reviews, counted) for one in request.requirements]
+        shown += blocks.sections("rules", lines, most=1, rest="rule")
+        if not past_deciding(request, now):
+            shown.append(_buttons(request, names))
+    shown.append(blocks.context("id", *_small_print(request, console_url)))
+    return Message(text=_fallback(request, grant, names), blocks=shown)
+
+
+def _headline(request: AccessRequest) -> list[str]:
+    starts = "starting when access is confirmed"
+    if request.start_at is not None:
+        starts = f"starting {date(request.start_at)}"
+    asks = "asks" if phrases.is_open(request) else "asked"
+    return [
+        f"{mention(request.requester)} {asks} for {phrases.subject(request)}",
+        f"for {format_duration(request.duration)}, {starts}",
+    ]
+
+
+def _ticket(request: AccessRequest) -> str:
+    return f"Ticket: {request.ticket}" if request.ticket else ""
+
+
+def _facts(request: AccessRequest, grant: Grant | None, names: Mapping[str, str]) -> list[str]:
+    may_matter = phrases.is_open(request) or (grant and grant.state is not GrantState.ENDED)
+    lines = phrases.allows(request.access) if may_matter else []
+    lines.append(f"Principal {phrases.principal(request.principal.arn)}")
+    lines += shared_warning(request.principal, names)
+    return lines
+
+
+def shared_warning(principal: Principal, names: Mapping[str, str]) -> list[str]:
+    """A line on who else an approval elevates, where the principal is shared."""
+    if not principal.shared:
+        return []
+    if not principal.shared_with:
+        return [
+            ":warning: *Shared principal:* everybody who can use it gets this access too. "
+            "Who that is, is not known here."
+        ]
+    others = phrases.people(principal.shared_with, names)
+    return [f":warning: *Shared principal:* this gives the same access to {others}."]
+
+
+def _state(
+    request: AccessRequest,
+    reviews: Sequence[Review],
+    grant: Grant | None,
+    names: Mapping[str, str],
+    now: datetime,
+) -> list[Block]:
+    """Where the request stands, and what somebody else said about it as a quote of its own."""
+    match request.state:
+        case RequestState.PENDING:
+            so_far = [one.reviewer for one in reviews if one.verdict is Verdict.APPROVE]
+            by = f"Approved so far by {phrases.people(so_far, names)}" if so_far else ""
+            return [blocks.section("state", *_pending(request, now), by)]
+        case RequestState.DENIED:
+            said = f"*DENIED* by {phrases.person(request.decided_by, names)}{_when(request)}"
+            reason = [blocks.quote("decision", request.decision_reason or "")]
+            return [blocks.section("state", said), *(reason if request.decision_reason else [])]
+        case RequestState.CANCELLED:
+            return [blocks.section("state", f"*CANCELLED* by the requester{_when(request)}")]
+        case RequestState.LAPSED:
+            return [blocks.section("state", f"*LAPSED*{_when(request)} · nobody decided in time")]
+        case RequestState.APPROVED:
+            by = f"Approved by {phrases.approvers(request, reviews, names)}{_when(request)}"
+            if grant is None:
+                return [blocks.section("state", "*APPROVED*", by)]
+            return [blocks.section("state", *granted(grant, names, now), by), *problem(grant)]
+
+
+def granted(grant: Grant, names: Mapping[str, str], now: datetime) -> list[str]:
+    """Where a grant stands. "Active" and "ended" are said only once EKS was read back."""
+    why = phrases.why_ending(grant, names)
+    match grant.state:
+        case GrantState.SCHEDULED:
+            lines = [
+                "*SCHEDULED*" + (f" · starts {date(grant.starts_at)}" if grant.starts_at else "")
+            ]
+        case GrantState.PROVISIONING:
+            lines = [f"*GRANTING…* · given up if not confirmed by {date(grant.provision_by)}"]
+        case GrantState.ACTIVE if now - grant.ends_at >= LATE_AFTER:
+            lines = _late(f"its end was {date(grant.ends_at)}")
+        case GrantState.ACTIVE if now >= grant.ends_at:
+            lines = [f"*REMOVING…* · its end was {date(grant.ends_at, 'second')}"]
+        case GrantState.ACTIVE:
+            lines = [f"*ACTIVE* until {date(grant.ends_at)}"]
+        case GrantState.REVOKING if late(grant, now) and grant.revoking_since:
+            lines = _late(f"{why}, {date(grant.revoking_since)}")
+        case GrantState.REVOKING:
+            lines = [f"*REMOVING…* · {why}"]
+        case GrantState.ENDED if grant.end_reason is EndReason.FAILED:
+            lines = [f"*FAILED* {phrases.removal(grant)}", "Nothing of this grant is left at EKS."]
+        case GrantState.ENDED:
+            lines = [f"*ENDED* {phrases.removal(grant)}", _capital(why)]
+    return lines
+
+
+def problem(grant: Grant) -> list[Block]:
+    """What AWS said and what happens next, while it matters."""
+    if not grant.problem:
+        return []
+    next_step = {
+        GrantState.PROVISIONING: "The bot tries again by itself.",
+        GrantState.REVOKING: "The bot tries again until EKS confirms the removal.",
+    }.get(grant.state, "")
+    return [blocks.sentence("problem", f"{grant.problem} {next_step}")]
+
+
+def _late(why: str) -> list[str]:
+    return [
+        f":rotating_light: *REMOVAL IS LATE* · {why}",
+        "EKS has not confirmed it: the access may still work. The bot keeps trying.",
+    ]
+
+
+def _pending(request: AccessRequest, now: datetime) -> list[str]:
+    since = f"waiting since {date(request.created_at)}"
+    if request.lapses_at is None:
+        return [f"*PENDING* · {since}"]
+    if past_deciding(request, now):
+        return [f"*PENDING* · the time to decide was over {date(request.lapses_at)}"]
+    return [f"*PENDING* · lapses {date(request.lapses_at)} · {since}"]
+
+
+def past_deciding(request: AccessRequest, now: datetime) -> bool:
+    """Whether the time to decide is over, though nothing has marked the request as lapsed yet."""
+    return request.lapses_at is not None and now >= request.lapses_at
+
+
+def _when(request: AccessRequest) -> str:
+    return f" · {date(request.decided_at)}" if request.decided_at else ""
+
+
+def _requirement(
+    requirement: Requirement,
+    request: AccessRequest,
+    reviews: Sequence[Review],
+    counted: Counted | None,
+) -> str:
+    rule = f"Rule *{safe(requirement.rule, 60)}*"
+    given = approvals(requirement, request, reviews, counted)
+    needed = count(requirement.required, "approval")
+    progress = f"needs {needed}" if given is None else f"{given:,} of {needed}"
+    return f"{rule} · {progress} · owners: {phrases.owners(requirement.owners, request.requester)}"
+
+
+def approvals(
+    requirement: Requirement,
+    request: AccessRequest,
+    reviews: Sequence[Review],
+    counted: Counted | None,
+) -> int | None:
+    """How many approvals the rule has, or None where the reviews alone cannot tell.
+
+    With several rules and user groups among the owners, only who decided on the click knows for
+    which of them it counted.
+    """
+    said_yes = {one.reviewer for one in reviews if one.verdict is Verdict.APPROVE}
+    if counted is not None:
+        return len(said_yes & set(counted.get(requirement.rule, ())))
+    if len(request.requirements) == 1 or not said_yes:
+        return len(said_yes)
+    if requirement.owners.groups:
+        return None
+    return len(said_yes & requirement.owners.users)
+
+
+def _buttons(request: AccessRequest, names: Mapping[str, str]) -> Block:
+    return blocks.actions("decide", *decide_buttons(request, names))
+
+
+def decide_buttons(request: AccessRequest, names: Mapping[str, str]) -> tuple[Block, Block]:
+    """Approve, which asks again with the essentials, and Deny, which opens a modal."""
+    shared = "It elevates other people too." if request.principal.shared else ""
+    confirm = blocks.confirmation(
+        "Approve this access?",
+        phrases.subject_plain(request),
+        f"For {format_duration(request.duration)}. {shared}",
+        f"Requester: {phrases.plain_name(request, names)}",
+        yes="Approve",
+        no="Back",
+    )
+    return (
+        blocks.button("approve", "Approve", request.id, style="primary", confirm=confirm),
+        blocks.button("deny", "Deny…", request.id, style="danger"),
+    )
+
+
+def _small_print(request: AccessRequest, console_url: str | None) -> list[str]:
+    line = f"req {request.id}"
+    if console_url and console_url.startswith("https://") and not set(console_url) & set("<>|& "):
+        line = f"<{console_url}|EKS console> · {line}"
+    return [line]
+
+
+def _fallback(request: AccessRequest, grant: Grant | None, names: Mapping[str, str]) -> str:
+    who = safe(phrases.plain_name(request, names), phrases.NAME_LIMIT)
+    what = safe(phrases.subject_plain(request))
+    length = format_duration(request.duration)
+    asks = "asks" if phrases.is_open(request) else "asked"
+    stands = phrases.state(request, grant)
+    return f"{who} {asks} for {what} for {length}: {stands} ({request.id})"
+
+
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]

@@ -1,0 +1,304 @@
+"""The grammar of `/eks-access …`: text in, a command as a value out, or a sentence that helps.
+
+It takes what phones make of a command (dashes, curly quotes, capitals, stray spaces) and what
+people paste from the bot's own answers. Nothing is decided here: names of clusters, levels and
+namespaces are judged by the policy.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from bot.core.durations import compact_duration, parse_duration
+from bot.core.errors import InvalidInput
+from bot.core.ids import parse_id
+from bot.core.model import Ask
+from bot.core.names import nearest, quoted
+from bot.slack.options import DASHES, Words, read_words, unquoted, unwrapped
+from bot.slack.text import clean
+
+LONGEST = 3000
+"""The most letters a command may have."""
+
+FORMS = {
+    "request": "request CLUSTER LEVEL [--namespace NS] [--for 2h] [--ticket T] REASON",
+    "mine": "mine",
+    "who": "who CLUSTER",
+    "status": "status ID",
+    "return": "return ID",
+    "approve": "approve ID",
+    "deny": "deny ID REASON",
+    "cancel": "cancel ID",
+    "clusters": "clusters",
+    "help": "help",
+}
+"""Each command's form. `/eks-access` alone opens the request form."""
+
+_LATER = {
+    "break-glass": "This version has no `break-glass` yet. Ask the owners for a short time instead:"
+    " `/eks-access request CLUSTER LEVEL --for 30m REASON`.",
+    "extend": "This version has no `extend` yet. Ask again before the access ends:"
+    " `/eks-access request CLUSTER LEVEL --for 1h REASON`.",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class OpenForm:
+    """`/eks-access` alone: the request form."""
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    ask: Ask
+
+
+@dataclass(frozen=True, slots=True)
+class Mine:
+    pass
+
+
+@dataclass(frozen=True, slots=True)
+class Who:
+    cluster: str
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Return:
+    id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Approve:
+    id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Deny:
+    id: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Cancel:
+    id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Clusters:
+    pass
+
+
+@dataclass(frozen=True, slots=True)
+class Help:
+    """`topic` is the name of a command, or None for all of them."""
+
+    topic: str | None = None
+
+
+Command = (
+    OpenForm | Request | Mine | Who | Status | Return | Approve | Deny | Cancel | Clusters | Help
+)
+
+
+def parse(text: str, now: datetime) -> Command:  # noqa: ARG001 - a scheduled start will need it
+    """The command in `text`, which is what stands after `/eks-access`.
+
+    Raises InvalidInput, and nothing else, with a sentence that says what was understood, what was
+    not, and the nearest valid form.
+    """
+    if len(text) > LONGEST:
+        raise InvalidInput(
+            "too_long",
+            f"That is {len(text):,} letters; a command may have {LONGEST:,}. Nothing was done.",
+        )
+    line = clean(text)
+    if line.startswith("`") and line.endswith("`"):
+        line = line.strip("`")
+    words = line.split()
+    if words and words[0].lower() == "/eks-access":
+        words = words[1:]
+    if not words:
+        return OpenForm()
+    name = _command_name(words[0])
+    reader = _READERS.get(name)
+    if reader is None:
+        raise _unknown_command(words[0], words[1:])
+    return reader(words[1:])
+
+
+def written(ask: Ask) -> str:
+    """The command that asks for `ask`: what `parse` reads back as the same."""
+    words = ["/eks-access", "request", ask.cluster, ask.level]
+    if ask.namespaces:
+        words += ["--namespace", ",".join(ask.namespaces)]
+    if ask.duration is not None:
+        words += ["--for", compact_duration(ask.duration)]
+    if ask.ticket:
+        words += ["--ticket", ask.ticket]
+    reason = clean(ask.reason).split()
+    if any(DASHES.match(word) for word in reason):
+        words.append("--")
+    return " ".join([*words, *reason])
+
+
+def _request(words: Sequence[str]) -> Command:
+    read = read_words(words)
+    if read.option("at") is not None:
+        raise InvalidInput(
+            "not_yet",
+            "This version cannot start later (`--at`) yet. Ask when you need the access: "
+            f"{read.to_paste()}.",
+            field="start_at",
+        )
+    read.others[:2] = map(unquoted, read.others[:2])
+    for place, what in enumerate(("cluster", "level")):
+        if len(read.others) <= place or not read.others[place]:
+            raise Words(read.options, read.others[:place]).missing(what)
+    duration = _duration(read)
+    cluster, level, *reason = read.others
+    ask = Ask(
+        cluster=cluster,
+        level=level,
+        namespaces=read.namespaces,
+        duration=duration,
+        ticket=read.option("ticket"),
+        reason=unwrapped(" ".join(reason)),
+    )
+    if not ask.reason:
+        raise read.missing("reason")
+    return Request(ask)
+
+
+def _duration(read: Words) -> timedelta | None:
+    typed = read.option("for")
+    if typed is None:
+        return None
+    try:
+        return parse_duration(typed.lower())
+    except InvalidInput as error:
+        example = f"For example: {read.to_paste(**{'for': '2h'})}."
+        raise InvalidInput(error.code, f"{error.sentence} {example}", field="duration") from None
+
+
+def _deny(words: Sequence[str]) -> Command:
+    request_id, rest = _id("deny", words)
+    reason = unwrapped(" ".join(rest))
+    if not reason:
+        raise InvalidInput(
+            "missing_reason",
+            f"I read `deny {request_id}`. The reason is missing; the requester is told why. "
+            f"The form is `/eks-access deny {request_id} REASON`.",
+            field="reason",
+        )
+    return Deny(request_id, reason)
+
+
+def _who(words: Sequence[str]) -> Command:
+    cluster = unquoted(words[0]) if words else ""
+    if not cluster:
+        raise InvalidInput(
+            "missing_cluster",
+            "I read `who`. The cluster is missing; `/eks-access clusters` lists them. "
+            "The form is `/eks-access who CLUSTER`.",
+            field="cluster",
+        )
+    _nothing_more(f"who {cluster}", words[1:])
+    return Who(cluster)
+
+
+def _help(words: Sequence[str]) -> Command:
+    if not words:
+        return Help()
+    topic = _command_name(words[0])
+    if topic not in FORMS:
+        raise _unknown_command(words[0], [])
+    return Help(topic)
+
+
+def _alone(name: str, command: Command) -> Callable[[Sequence[str]], Command]:
+    def read(words: Sequence[str]) -> Command:
+        _nothing_more(name, words)
+        return command
+
+    return read
+
+
+def _with_id(name: str, command: Callable[[str], Command]) -> Callable[[Sequence[str]], Command]:
+    def read(words: Sequence[str]) -> Command:
+        request_id, rest = _id(name, words)
+        _nothing_more(f"{name} {request_id}", rest)
+        return command(request_id)
+
+    return read
+
+
+_READERS: dict[str, Callable[[Sequence[str]], Command]] = {
+    "request": _request,
+    "mine": _alone("mine", Mine()),
+    "who": _who,
+    "status": _with_id("status", Status),
+    "return": _with_id("return", Return),
+    "approve": _with_id("approve", Approve),
+    "deny": _deny,
+    "cancel": _with_id("cancel", Cancel),
+    "clusters": _alone("clusters", Clusters()),
+    "help": _help,
+}
+
+
+def _command_name(word: str) -> str:
+    """The command that `word` names. Raises InvalidInput for those of a later version."""
+    name = DASHES.sub("-", unquoted(word)).lower()
+    if name in _LATER:
+        raise InvalidInput("not_yet", _LATER[name])
+    return name
+
+
+def _id(name: str, words: Sequence[str]) -> tuple[str, Sequence[str]]:
+    """The request id that `words` begin with, also in two halves, and the words after it."""
+    if not words:
+        raise InvalidInput(
+            "missing_id",
+            f"I read `{name}`. The request id is missing; `/eks-access mine` lists yours. "
+            f"The form is `/eks-access {FORMS[name]}`.",
+        )
+    halves = [DASHES.sub("-", unquoted(word)) for word in words[:2]]
+    if [len(half) for half in halves] == [3, 3]:
+        try:
+            return parse_id("".join(halves)), words[2:]
+        except InvalidInput:
+            pass
+    return parse_id(halves[0]), words[1:]
+
+
+def _nothing_more(understood: str, rest: Sequence[str]) -> None:
+    if rest:
+        raise InvalidInput(
+            "too_much",
+            f"I read {quoted(understood, 120)}, and do not know what to do with "
+            f"{quoted(' '.join(rest))}. The form is {quoted(f'/eks-access {understood}', 140)}.",
+        )
+
+
+def _unknown_command(word: str, rest: Sequence[str]) -> InvalidInput:
+    typed = quoted(unquoted(word) or word)
+    near = nearest(DASHES.sub("-", word), [*FORMS, *_LATER])
+    if near is None:
+        return InvalidInput(
+            "unknown_command",
+            f"{typed} is no command. `/eks-access help` lists them, and `/eks-access` alone opens "
+            "the request form.",
+        )
+    if near in _LATER:
+        return InvalidInput("not_yet", f"{typed} is no command. {_LATER[near]}")
+    line = " ".join(["/eks-access", near, *rest]) if rest else f"/eks-access {FORMS[near]}"
+    return InvalidInput(
+        "unknown_command", f"{typed} is no command. The nearest is {quoted(line, 400)}."
+    )

@@ -1,0 +1,211 @@
+"""Direct messages to the requester: what became of the request, and what to do next.
+
+`direct_message` is a pure function of the state, like the card. Something was granted, or removed,
+only where EKS was read back and says so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+
+from bot.core.durations import format_duration
+from bot.core.lifecycle import late
+from bot.core.model import (
+    AccessRequest,
+    AccessScope,
+    EndReason,
+    Grant,
+    GrantState,
+    RequestState,
+    Review,
+)
+from bot.slack import blocks, phrases
+from bot.slack.blocks import Block, Message
+from bot.slack.cards import past_deciding, problem
+from bot.slack.commands import written
+from bot.slack.text import clean, code, date, listed, mention_channel
+
+TOKENS_OUTLIVE = "Tokens already issued may still work for some minutes."
+"""What the removal of an access entry cannot cut at once (EKS publishes no figure)."""
+
+
+def direct_message(
+    request: AccessRequest,
+    reviews: Sequence[Review],
+    grant: Grant | None,
+    *,
+    names: Mapping[str, str],
+    now: datetime,
+) -> Message:
+    """The message to the requester that is true at `now`."""
+    match request.state:
+        case RequestState.PENDING:
+            return submitted(request, now)
+        case RequestState.DENIED:
+            return denied(request, names)
+        case RequestState.CANCELLED:
+            return cancelled(request)
+        case RequestState.LAPSED:
+            return lapsed(request)
+        case RequestState.APPROVED:
+            return _granted(request, reviews, grant, names, now)
+
+
+def submitted(request: AccessRequest, now: datetime) -> Message:
+    """The request waits for its owners. It can be taken back."""
+    length = format_duration(request.duration)
+    first = f"You asked for {phrases.subject(request)} for {length}. Nothing is granted yet."
+    if past_deciding(request, now):
+        return _message(request, first, "The time to decide is over.")
+    lapses = f" It lapses {date(request.lapses_at)}." if request.lapses_at else ""
+    cancel = blocks.button("cancel", "Cancel the request", request.id, style="danger")
+    return _message(
+        request,
+        first,
+        f"{phrases.all_owners(request)} can approve it{_in_channels(request)}.{lapses}",
+        extra=[blocks.quote("reason", request.reason), blocks.actions("cancel", cancel)],
+    )
+
+
+def denied(request: AccessRequest, names: Mapping[str, str]) -> Message:
+    """Who said no, and why in their own words."""
+    by = phrases.person(request.decided_by, names)
+    if not clean(request.decision_reason or ""):
+        return _message(request, f"{by} denied {phrases.subject(request)}.")
+    return _message(
+        request,
+        f"{by} denied {phrases.subject(request)}:",
+        extra=[blocks.quote("decision", request.decision_reason or "")],
+    )
+
+
+def cancelled(request: AccessRequest) -> Message:
+    return _message(
+        request,
+        f"You took back your request for {phrases.subject(request)}. Nothing was granted.",
+    )
+
+
+def lapsed(request: AccessRequest) -> Message:
+    """Nobody decided. How to ask again, and whom to talk to."""
+    by = f" by {date(request.lapses_at)}" if request.lapses_at else " in time"
+    return _message(
+        request,
+        f"Nobody decided{by} about {phrases.subject(request)}. Nothing was granted.",
+        f"The owners are {phrases.all_owners(request)}{_in_channels(request)}. To ask again:",
+        extra=[blocks.preformatted("again", written(request.ask))],
+    )
+
+
+def active(request: AccessRequest, grant: Grant) -> Message:
+    """The end, the two commands that use the access, and a way to give it back."""
+    return _message(
+        request,
+        f"{phrases.subject(request)} is active until {date(grant.ends_at)}.",
+        extra=[
+            blocks.commands("use", kubeconfig(grant), can_i(grant)),
+            blocks.actions("return", blocks.button("return", "Return the access", request.id)),
+        ],
+    )
+
+
+def failed(request: AccessRequest, grant: Grant) -> Message:
+    """What AWS said, that nothing was left behind, and whom to ask."""
+    first = f"{phrases.subject(request)} could not be given."
+    if grant.state is not GrantState.ENDED:
+        begun = "What was begun is being removed."
+        return _message(request, first, extra=[*problem(grant), blocks.section("next", begun)])
+    lines = ["Nothing of it is left at EKS."]
+    if request.requirements:
+        lines.append(f"Ask {phrases.all_owners(request)}{_in_channels(request)} about it.")
+    return _message(request, first, extra=[*problem(grant), blocks.section("next", *lines)])
+
+
+def ended(request: AccessRequest, grant: Grant, names: Mapping[str, str]) -> Message:
+    """Why it ended, that the removal was read back, and what that cannot cut."""
+    return _message(
+        request,
+        f"{phrases.subject(request)} has ended: {phrases.why_ending(grant, names)}.",
+        f"Ended {phrases.removal(grant)}.",
+        TOKENS_OUTLIVE,
+    )
+
+
+def kubeconfig(grant: Grant) -> tuple[str, ...]:
+    """The command that makes a kubeconfig for the access.
+
+    With `--role-arn` where the principal is a role to be assumed. An Identity Center role
+    (`AWSReservedSSO_…`) cannot be assumed so: its session is the caller's own.
+    """
+    words: tuple[str, ...] = ("aws", "eks", "update-kubeconfig", "--region", grant.cluster.region)
+    words += ("--name", grant.cluster.name)
+    kind, _, path = grant.principal_arn.rpartition(":")[2].partition("/")
+    if kind == "role" and not path.rpartition("/")[2].startswith("AWSReservedSSO_"):
+        words += ("--role-arn", grant.principal_arn)
+    return words
+
+
+def can_i(grant: Grant) -> tuple[str, ...]:
+    """The command that shows whether the access works: by pods, or by secrets where only those.
+
+    For a pattern of namespaces the command needs one that matches; none has to exist.
+    """
+    policy = (grant.access.policy_arn or "").rpartition("/")[2]
+    what = "secrets" if policy == "AmazonEKSSecretReaderPolicy" else "pods"
+    return ("kubectl", "auth", "can-i", "get", what, *_place(grant.access.scope))
+
+
+def _place(scope: AccessScope) -> tuple[str, ...]:
+    if scope.is_cluster:
+        return ("-A",)
+    exact = sorted(name for name in scope.namespaces if "*" not in name)
+    name = exact[0] if exact else min(scope.namespaces).replace("*", "example")
+    return ("-n", name)
+
+
+def _granted(
+    request: AccessRequest,
+    reviews: Sequence[Review],
+    grant: Grant | None,
+    names: Mapping[str, str],
+    now: datetime,
+) -> Message:
+    if grant is None or grant.state in {GrantState.SCHEDULED, GrantState.PROVISIONING}:
+        by = phrases.approvers(request, reviews, names)
+        first = f"{phrases.subject(request)} is approved by {by}."
+        if grant is not None and grant.state is GrantState.SCHEDULED and grant.starts_at:
+            return _message(request, first, f"It starts {date(grant.starts_at)}.")
+        more = problem(grant) if grant else []
+        return _message(
+            request, first, "It is being set up; the commands come once EKS confirms.", extra=more
+        )
+    if grant.end_reason is EndReason.FAILED:
+        return failed(request, grant)
+    if grant.state is GrantState.ENDED:
+        return ended(request, grant, names)
+    if grant.state is GrantState.ACTIVE and now < grant.ends_at:
+        return active(request, grant)
+    why = phrases.why_ending(grant, names)
+    late_line = "EKS has not confirmed the removal yet; the bot keeps trying."
+    return _message(
+        request,
+        f"{phrases.subject(request)} is being removed: {why}.",
+        late_line if late(grant, now) else "",
+        extra=problem(grant),
+    )
+
+
+def _in_channels(request: AccessRequest) -> str:
+    channels = dict.fromkeys(one.channel for one in request.requirements)
+    return (
+        f" in {listed([mention_channel(channel) for channel in channels], 5)}" if channels else ""
+    )
+
+
+def _message(request: AccessRequest, *lines: str, extra: Sequence[Block] = ()) -> Message:
+    shown = [blocks.section("news", *lines), *extra]
+    shown.append(
+        blocks.context("id", f"req {request.id} · {code(f'/eks-access status {request.id}')}")
+    )
+    return Message(" ".join(filter(None, lines[:1])), shown)

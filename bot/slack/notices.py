@@ -1,0 +1,91 @@
+"""Short messages beside the card: an edited message notifies nobody, so what matters is said anew.
+
+They go into the thread of the card. The requester is mentioned where they must know.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+
+from bot.core.durations import format_duration
+from bot.core.lifecycle import late
+from bot.core.model import (
+    AccessRequest,
+    EndReason,
+    Grant,
+    RequestState,
+    Review,
+)
+from bot.slack import blocks, phrases
+from bot.slack.blocks import Message
+from bot.slack.cards import problem
+from bot.slack.text import mention
+
+
+def decision_notice(
+    request: AccessRequest,
+    reviews: Sequence[Review],
+    grant: Grant | None,
+    *,
+    names: Mapping[str, str],
+    now: datetime,
+) -> Message | None:
+    """What to say in the card's thread now that the state is this one; None: nothing to say.
+
+    Decisions, failures, revocations and late removals are said. The end of access is not: the card
+    shows it, and the requester has a direct message. The same news has the same text, so whoever
+    posts it can tell that it was said already.
+    """
+    what = phrases.subject(request)
+    who = mention(request.requester)
+    match request.state:
+        case RequestState.PENDING:
+            return None
+        case RequestState.DENIED:
+            by = phrases.person(request.decided_by, names)
+            return _notice(f"{who}: {what} is denied by {by}.", request.decision_reason)
+        case RequestState.CANCELLED:
+            return _notice(f"{who} no longer asks for {what}. There is nothing to decide.")
+        case RequestState.LAPSED:
+            return _notice(
+                f"{who}: nobody decided in time about {what}. "
+                "Nothing was granted; the request can be made again."
+            )
+        case RequestState.APPROVED:
+            return _granted(request, reviews, grant, names, now)
+
+
+def _granted(
+    request: AccessRequest,
+    reviews: Sequence[Review],
+    grant: Grant | None,
+    names: Mapping[str, str],
+    now: datetime,
+) -> Message | None:
+    what = phrases.subject(request)
+    who = mention(request.requester)
+    if grant is not None and late(grant, now):
+        said = _notice(
+            f":rotating_light: {phrases.all_owners(request)}: the removal of {what} from "
+            f"{phrases.person(request.requester, names)} is late. The access may still work. "
+            "The bot keeps trying."
+        )
+        return Message(said.text, said.blocks + problem(grant))
+    if grant is not None and grant.end_reason is EndReason.FAILED:
+        said = _notice(f"{who}: {what} could not be given.")
+        return Message(said.text, said.blocks + problem(grant))
+    if grant is not None and grant.end_reason is EndReason.REVOKED:
+        return _notice(f"{who}: {what} was revoked by {phrases.person(grant.ended_by, names)}.")
+    if grant is not None and grant.end_reason is not None:
+        return None
+    by = phrases.approvers(request, reviews, names)
+    length = format_duration(request.duration)
+    return _notice(f"{who}: {what} for {length} is approved by {by}.")
+
+
+def _notice(line: str, quoted: str | None = None) -> Message:
+    shown = [blocks.section("notice", line)]
+    if quoted:
+        shown.append(blocks.quote("decision", quoted))
+    return Message(line, shown)

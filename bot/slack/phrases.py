@@ -1,0 +1,236 @@
+"""Words that several messages share: who, what access, where, how long, how it ended.
+
+Everything here is mrkdwn unless its name says plain. Sources of words about access policies: EKS
+User Guide, "Review access policy permissions".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import timedelta
+
+from bot.core.durations import format_duration
+from bot.core.lifecycle import BOT, OPERATOR
+from bot.core.model import (
+    Access,
+    AccessRequest,
+    AccessScope,
+    EndReason,
+    Grant,
+    GrantState,
+    Owners,
+    RequestState,
+    Review,
+    Verdict,
+)
+from bot.slack.text import (
+    code,
+    count,
+    date,
+    listed,
+    mention,
+    mention_group,
+    plain,
+    safe,
+    size,
+)
+
+NAME_LIMIT = 40
+_NAMES_SHOWN = 3
+_POLICY_LIMIT = 60
+# `{where}` is "in this namespace" or the like.
+_ALLOWS = {
+    "AmazonEKSClusterAdminPolicy": "ClusterAdmin can do everything {where}.",
+    "AmazonEKSAdminPolicy": (
+        "Admin can change most things {where}, roles and role bindings too, read secrets and "
+        "exec into pods."
+    ),
+    "AmazonEKSEditPolicy": (
+        "Edit can change workloads, read secrets, exec into pods and act as service accounts "
+        "{where}."
+    ),
+    "AmazonEKSViewPolicy": "View can read {where}, without secrets, and change nothing.",
+    "AmazonEKSAdminViewPolicy": (
+        "AdminView can read everything {where}, secrets too, and change nothing."
+    ),
+    "AmazonEKSSecretReaderPolicy": "SecretReader can read the secrets {where}.",
+}
+
+
+def person(user_id: str | None, names: Mapping[str, str]) -> str:
+    """Who did something: the name, or a mention where the name is not known."""
+    if user_id is None or user_id == BOT:
+        return "the bot"
+    if user_id == OPERATOR:
+        return "an operator"
+    return safe(names.get(user_id, ""), NAME_LIMIT) or mention(user_id)
+
+
+def people(user_ids: Iterable[str], names: Mapping[str, str], most: int = 10) -> str:
+    return listed([person(user_id, names) for user_id in user_ids], most)
+
+
+def plain_name(request: AccessRequest, names: Mapping[str, str]) -> str:
+    """The requester's name for a slot that cannot mention; the id where there is no name."""
+    name = names.get(request.requester, "") or request.requester_name
+    return plain(name, NAME_LIMIT) or plain(request.requester, NAME_LIMIT)
+
+
+def owners(requirement_owners: Owners, requester: str) -> str:
+    """Who may review, as mentions: they are notified where the message is new to them.
+
+    The requester is left out, because nobody reviews an own request.
+    """
+    groups = [mention_group(group) for group in sorted(requirement_owners.groups)]
+    users = [mention(user) for user in sorted(requirement_owners.users) if user != requester]
+    return listed(groups + users) or "nobody who may decide"
+
+
+def all_owners(request: AccessRequest) -> str:
+    """The owners of every rule the request needs, each once."""
+    users = frozenset[str]().union(*(one.owners.users for one in request.requirements))
+    groups = frozenset[str]().union(*(one.owners.groups for one in request.requirements))
+    return owners(Owners(users, groups), request.requester)
+
+
+def subject(request: AccessRequest) -> str:
+    """What is asked for: `*edit* on *prod-eu* / `payments``."""
+    where = namespaces_short(request.access.scope)
+    return f"*{safe(request.level, 60)}* on *{safe(request.cluster.name, 110)}* / {where}"
+
+
+def subject_plain(request: AccessRequest, limit: int = 60) -> str:
+    """The same without markup. Namespaces that do not fit in `limit` units are counted instead."""
+    scope = request.access.scope
+    where = "whole cluster" if scope.is_cluster else ", ".join(sorted(scope.namespaces))
+    if size(where) > limit:
+        where = count(len(scope.namespaces), "namespace")
+    return f"{plain(request.level, 30)} on {plain(request.cluster.name, 100)} / {plain(where)}"
+
+
+def namespaces_short(scope: AccessScope) -> str:
+    if scope.is_cluster:
+        return "whole cluster"
+    return listed([code(name, 70) for name in sorted(scope.namespaces)], _NAMES_SHOWN)
+
+
+def namespaces_rest(scope: AccessScope) -> list[str]:
+    """One line for each namespace, where `namespaces_short` does not show them all."""
+    if len(scope.namespaces) <= _NAMES_SHOWN:
+        return []
+    return [code(name, 70) for name in sorted(scope.namespaces)]
+
+
+def where(scope: AccessScope) -> str:
+    if scope.is_cluster:
+        return "in the whole cluster"
+    if len(scope.namespaces) == 1:
+        return "in this namespace"
+    return f"in these {len(scope.namespaces):,} namespaces"
+
+
+def allows(access: Access) -> list[str]:
+    """What the access lets somebody do, in plain words: by what EKS gives, never by its label."""
+    lines = []
+    if access.policy_arn is not None:
+        policy = access.policy_arn.rpartition("/")[2]
+        words = _ALLOWS.get(policy)
+        if words is None:
+            shown = code(policy, _POLICY_LIMIT)
+            lines.append(f"{shown} applies {where(access.scope)}. Look up what it allows.")
+        else:
+            lines.append(words.format(where=where(access.scope)))
+    if access.kubernetes_groups:
+        groups = listed([code(group, 70) for group in sorted(access.kubernetes_groups)])
+        lines.append(f"It joins the Kubernetes groups {groups}: what the cluster's RBAC binds.")
+    patterns = [name for name in sorted(access.scope.namespaces) if "*" in name]
+    if patterns:
+        shown = listed([code(name, 70) for name in patterns], _NAMES_SHOWN)
+        lines.append(f"{shown}: every namespace that matches, also those made later.")
+    return lines
+
+
+def principal(arn: str) -> str:
+    """An IAM principal as people name it: `role/eks-jit/ana` in account 111122223333."""
+    parts = arn.split(":", 5)
+    if len(parts) < 6:  # noqa: PLR2004 - an ARN has six parts
+        return code(arn, 200)
+    return f"{code(parts[5], 200)} in account {safe(parts[4], 20)}"
+
+
+def approvers(request: AccessRequest, reviews: Iterable[Review], names: Mapping[str, str]) -> str:
+    """Who approved: "Ben Ito and Cleo Roux", or the rule that needs nobody."""
+    said_yes = [one.reviewer for one in reviews if one.verdict is Verdict.APPROVE]
+    if not said_yes and request.decided_by not in {None, BOT}:
+        said_yes = [str(request.decided_by)]
+    if said_yes:
+        return people(said_yes, names)
+    return f"rule {listed([f'*{safe(rule, 60)}*' for rule in request.rules], 5)}, automatically"
+
+
+def lag(length: timedelta) -> str:
+    """How much later something was confirmed: "1 s later"."""
+    seconds = max(0, round(length.total_seconds()))
+    if seconds == 0:
+        return "within a second"
+    shown = f"{seconds} s" if seconds < 60 else format_duration(timedelta(seconds=seconds))  # noqa: PLR2004 - a minute
+    return f"{shown} later"
+
+
+def why_ending(grant: Grant, names: Mapping[str, str]) -> str:
+    """Why access ends or ended: "its time was over", "returned by Ana Ruiz"."""
+    match grant.end_reason:
+        case EndReason.RETURNED:
+            return f"returned by {person(grant.ended_by, names)}"
+        case EndReason.REVOKED:
+            return f"revoked by {person(grant.ended_by, names)}"
+        case EndReason.SUPERSEDED:
+            return "replaced by another grant"
+        case EndReason.FAILED:
+            return "it could not be given"
+        case EndReason.EXPIRED | None:
+            return "its time was over"
+
+
+def removal(grant: Grant) -> str:
+    """When an ended grant was to end, and how long AWS took to confirm: both were read back."""
+    if grant.ended_at is None:
+        raise ValueError("a grant that has ended has the time at which it did")
+    due = grant.revoking_since or grant.ended_at
+    if grant.end_reason is EndReason.EXPIRED:
+        due = min(due, grant.ends_at)
+    return f"{date(due, 'second')} · removal confirmed {lag(grant.ended_at - due)}"
+
+
+def state(request: AccessRequest, grant: Grant | None) -> str:
+    """Where a request stands, in one word: pending, granting, active, removing, ended and so on."""
+    if grant is None:
+        return str(request.state.value).lower()
+    match grant.state:
+        case GrantState.PROVISIONING:
+            return "granting"
+        case GrantState.REVOKING:
+            return "removing"
+        case GrantState.ENDED if grant.end_reason is EndReason.FAILED:
+            return "failed"
+        case other:
+            return str(other.value).lower()
+
+
+def standing(request: AccessRequest, grant: Grant | None) -> str:
+    """Where a request stands, in one phrase with its time, for lists."""
+    if grant is None:
+        lapses = is_open(request) and request.lapses_at is not None
+        moment = request.lapses_at if lapses else request.decided_at
+        before = ", lapses" if lapses else ""
+    else:
+        moment, before = {
+            GrantState.ACTIVE: (grant.ends_at, " until"),
+            GrantState.SCHEDULED: (grant.starts_at, ", starts"),
+            GrantState.ENDED: (grant.ended_at, ""),
+        }.get(grant.state, (None, ""))
+    return f"{state(request, grant)}{before} {date(moment)}" if moment else state(request, grant)
+
+
+def is_open(request: AccessRequest) -> bool:
+    return request.state is RequestState.PENDING

@@ -1,0 +1,202 @@
+"""Answers that only the person who asked sees: help, lists, one request's history, errors."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+
+from bot.core.durations import format_duration
+from bot.core.errors import DomainError
+from bot.core.model import AccessRequest, AuditEvent, Cluster, Grant, Review
+from bot.core.planner import ObservedEntry
+from bot.slack import blocks, phrases
+from bot.slack.blocks import Block, Message
+from bot.slack.cards import granted, problem
+from bot.slack.commands import FORMS
+from bot.slack.text import code, count, date, listed, safe
+
+_OWN_SHOWN = 15
+_EVENTS_SHOWN = 18
+_PLAIN_HELP = {
+    "request": "asks for access. Without namespaces: the whole cluster",
+    "mine": "lists your access and open requests",
+    "who": "shows who has access to a cluster now",
+    "status": "shows one request and its history",
+    "return": "gives your access back early",
+    "approve": "approves a request, if you are one of its owners",
+    "deny": "denies it; the requester reads the reason",
+    "cancel": "takes back your own request while it is pending",
+    "clusters": "lists the clusters and levels there are",
+    "help": "shows this",
+}
+_EXAMPLES = {
+    "request": "request prod-eu edit --namespace payments --for 2h Clearing a stuck job, PAY-1423",
+    "who": "who prod-eu",
+    "status": "status 7K3-QMX",
+    "return": "return 7K3-QMX",
+    "approve": "approve 7K3-QMX",
+    "deny": "deny 7K3-QMX View is enough for that",
+    "cancel": "cancel 7K3-QMX",
+}
+_EVENTS = {
+    "request.submitted": "asked",
+    "request.approved": "approved: nothing more is needed",
+    "request.denied": "denied",
+    "request.cancelled": "took the request back",
+    "request.lapsed": "let it lapse: nobody decided in time",
+    "grant.confirmed": "read at EKS that the access is there",
+    "grant.revoking": "began the removal",
+    "grant.ended": "read at EKS that the access is gone",
+}
+
+
+def note(sentence: str) -> Message:
+    """One sentence, which may quote what somebody typed; backticks in it make code."""
+    return Message(safe(sentence, 1000) or "-", [blocks.sentence("note", sentence)])
+
+
+def error_reply(error: DomainError) -> Message:
+    """The error's sentence: what is so, and what to do."""
+    return note(error.sentence)
+
+
+def fault_reply(reference: str) -> Message:
+    """The bot itself failed. `reference` finds the log line; no detail goes to Slack."""
+    return note(
+        "That failed because of a fault in the bot. `/eks-access mine` shows what is so now. "
+        f"Whoever runs the bot finds more in its log under `{reference}`."
+    )
+
+
+def help_reply(topic: str | None = None) -> Message:
+    """All commands, or one of them with an example."""
+    if topic in FORMS:
+        lines = [f"{code(f'/eks-access {FORMS[topic]}')} {_PLAIN_HELP[topic]}."]
+        if topic in _EXAMPLES:
+            lines.append(f"For example: {code(f'/eks-access {_EXAMPLES[topic]}')}")
+        return Message(f"Help on {topic}", [blocks.section("help", *lines)])
+    lines = ["`/eks-access` opens the request form."]
+    lines += [f"{code(f'/eks-access {form}')} {_PLAIN_HELP[name]}." for name, form in FORMS.items()]
+    return Message("What /eks-access can do", [blocks.section("help", *lines)])
+
+
+def mine_reply(items: Sequence[tuple[AccessRequest, Grant | None]]) -> Message:
+    """The person's requests, newest first as given, with what can be done to each."""
+    if not items:
+        return note("You have no access and no open request. `/eks-access` opens the request form.")
+    title = f"*Your access and requests ({len(items):,})*"
+    shown = [blocks.section("title", title), *(_own(*item) for item in items[:_OWN_SHOWN])]
+    if len(items) > _OWN_SHOWN:
+        shown.append(blocks.context("more", f"… and {len(items) - _OWN_SHOWN:,} older ones."))
+    return Message(f"Your access and requests: {len(items):,}", shown)
+
+
+def who_reply(
+    cluster: str,
+    live: Sequence[tuple[AccessRequest, Grant]],
+    others: Sequence[tuple[str, ObservedEntry]] | None,
+    *,
+    names: Mapping[str, str],
+) -> Message:
+    """Who has access to the cluster through the bot, and through entries that others manage.
+
+    `others` pairs a principal's ARN with its access entry; None says that EKS was not read.
+    """
+    name = safe(cluster, 110)
+    shown = [blocks.section("title", f"*Access to {name} through this bot ({len(live):,})*")]
+    lines = [
+        f"{phrases.person(grant.requester, names)}: {phrases.subject(request)} · "
+        f"{phrases.standing(request, grant)} · req {request.id}"
+        for request, grant in live
+    ]
+    shown += blocks.sections("live", lines or ["Nobody."], most=2, rest="grant")
+    if others is None:
+        shown.append(blocks.context("others", "Entries that others manage were not read."))
+        return Message(f"Access to {name}: {count(len(live), 'grant')}", shown)
+    shown.append(blocks.section("others", f"*Managed by others, not this bot ({len(others):,})*"))
+    lines = [_entry(arn, entry) for arn, entry in others]
+    shown += blocks.sections("entries", lines or ["None."], most=1, rest="entry")
+    return Message(f"Access to {name}: {count(len(live), 'grant')}", shown)
+
+
+def status_reply(
+    request: AccessRequest,
+    reviews: Sequence[Review],
+    grant: Grant | None,
+    events: Sequence[AuditEvent],
+    *,
+    names: Mapping[str, str],
+    now: datetime,
+) -> Message:
+    """One request: what was asked, where it stands, and its history from the audit trail."""
+    length = format_duration(request.duration)
+    who = phrases.person(request.requester, names)
+    lines = [f"{who}: {phrases.subject(request)} for {length}"]
+    lines += granted(grant, names, now) if grant else [phrases.standing(request, None)]
+    if grant is not None:
+        lines.append(f"Approved by {phrases.approvers(request, reviews, names)}")
+    lines.append(f"Principal {phrases.principal(request.principal.arn)}")
+    shown: list[Block] = [
+        blocks.section("request", *lines),
+        blocks.quote("reason", request.reason),
+        *(problem(grant) if grant else []),
+    ]
+    if request.decision_reason:
+        shown.append(blocks.context("decided", "The reason for the decision:"))
+        shown.append(blocks.quote("decision", request.decision_reason))
+    every = phrases.namespaces_rest(request.access.scope)
+    if every:
+        shown += blocks.sections("namespaces", every, most=1, rest="namespace")
+    history = [_event(event, names) for event in events[-_EVENTS_SHOWN:]]
+    if len(events) > _EVENTS_SHOWN:
+        history.insert(0, f"… {count(len(events) - _EVENTS_SHOWN, 'earlier event')}")
+    shown += blocks.sections("history", history, most=1, rest="event")
+    shown.append(blocks.context("id", f"req {request.id}"))
+    return Message(f"{request.id}: {phrases.state(request, grant)}", shown)
+
+
+def clusters_reply(
+    clusters: Sequence[Cluster], levels: Mapping[str, Sequence[str]] | None = None
+) -> Message:
+    """The clusters of the policy, with the levels that some rule names for each."""
+    if not clusters:
+        return note("The policy names no cluster yet.")
+    lines = []
+    for cluster in clusters:
+        named = [code(level, 60) for level in (levels or {}).get(cluster.name, ())]
+        what = f" · {listed(named)}" if named else ""
+        place = f"{safe(cluster.region, 40)}, account {safe(cluster.account, 20)}"
+        lines.append(f"{code(cluster.name, 110)} · {place}{what}")
+    shown = [blocks.section("title", f"*Clusters ({len(clusters):,})*")]
+    shown += blocks.sections("clusters", lines, most=3, rest="cluster")
+    return Message(count(len(clusters), "cluster"), shown)
+
+
+def _own(request: AccessRequest, grant: Grant | None) -> Block:
+    line = f"{phrases.subject(request)} · {phrases.standing(request, grant)} · req {request.id}"
+    section = blocks.section(f"own:{request.id}", line)
+    if phrases.is_open(request):
+        section["accessory"] = blocks.button("cancel", "Cancel", request.id)
+    elif grant is not None and grant.gives_access:
+        section["accessory"] = blocks.button("return", "Return", request.id)
+    return section
+
+
+def _entry(principal_arn: str, entry: ObservedEntry) -> str:
+    given = [
+        f"{code(arn.rpartition('/')[2], 60)} ({phrases.namespaces_short(scope)})"
+        for arn, scope in sorted(entry.policies.items())
+    ]
+    given += [f"group {code(group, 70)}" for group in sorted(entry.kubernetes_groups)]
+    return f"{phrases.principal(principal_arn)}: {listed(given, 5) or 'no policy and no group'}"
+
+
+def _event(event: AuditEvent, names: Mapping[str, str]) -> str:
+    words = _EVENTS.get(event.action)
+    if event.action == "request.reviewed":
+        words = "denied" if event.details.get("verdict") == "deny" else "approved"
+    if words is None:
+        words = code(event.action, 60)
+    lag = event.details.get("lag_seconds")
+    after = f", {lag:,.1f} s later" if isinstance(lag, int | float) else ""
+    return f"{date(event.at, 'second')} · {phrases.person(event.actor, names)} {words}{after}"

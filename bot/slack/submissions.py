@@ -1,0 +1,125 @@
+"""What a submitted modal says, read as something anybody could have made up.
+
+A submission is JSON of any shape. Whatever does not have the shape of the modal's own answer is
+InvalidInput, naming the block it belongs to; whether what is asked for exists and may be had is
+the policy's to say.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from bot.core.durations import parse_duration
+from bot.core.errors import InvalidInput
+from bot.core.ids import parse_id
+from bot.core.model import Ask
+from bot.slack.modals import NAMESPACES_LIMIT, REASON_LIMIT, TICKET_LIMIT
+from bot.slack.text import clean, clean_lines
+
+_NAME_LIMIT = 150
+
+
+def read_submission(state: object) -> Ask:
+    """The Ask in a request modal's `view["state"]`, which is `{"values": {block: {action: …}}}`.
+
+    Raises InvalidInput with the block id as its field.
+    """
+    return Ask(
+        cluster=_name(state, "cluster", "Choose a cluster."),
+        level=_name(state, "level", "Choose a level."),
+        namespaces=_namespaces(state),
+        duration=_duration(state),
+        ticket=_typed(state, "ticket", TICKET_LIMIT, optional=True) or None,
+        reason=_reason(state, "Say why you need it. The people who decide read it."),
+    )
+
+
+def read_denial(view: object) -> tuple[str, str]:
+    """The request id and the reason in a deny modal's `view`.
+
+    Raises InvalidInput.
+    """
+    request_id = view.get("private_metadata") if isinstance(view, dict) else None
+    state = view.get("state") if isinstance(view, dict) else None
+    if not isinstance(request_id, str):
+        raise InvalidInput("bad_id", "This answer names no request. Nothing was done.")
+    return parse_id(request_id), _reason(state, "Say why not. The requester reads it.")
+
+
+def _element(state: object, field: str) -> dict[str, object]:
+    """The answer of the element whose block and action ids are both `field`."""
+    found: object = state
+    for key in ("values", field, field):
+        found = found.get(key) if isinstance(found, dict) else None
+    if found is None:
+        return {}
+    if not isinstance(found, dict):
+        raise _malformed(field)
+    return {str(key): value for key, value in found.items()}
+
+
+def _name(state: object, field: str, missing: str) -> str:
+    chosen = _element(state, field).get("selected_option")
+    if chosen is None:
+        raise InvalidInput(f"missing_{field}", missing, field=field)
+    return _option_value(chosen, field)
+
+
+def _option_value(chosen: object, field: str) -> str:
+    value = chosen.get("value") if isinstance(chosen, dict) else None
+    if not isinstance(value, str) or not value or len(value) > _NAME_LIMIT:
+        raise _malformed(field)
+    if clean(value) != value or " " in value:
+        raise _malformed(field)
+    return value
+
+
+def _namespaces(state: object) -> tuple[str, ...]:
+    field = "namespaces"
+    element = _element(state, field)
+    if "selected_options" in element:
+        chosen = element["selected_options"]
+        if not isinstance(chosen, list):
+            raise _malformed(field)
+        return tuple(dict.fromkeys(_option_value(one, field) for one in chosen))
+    names = _typed(state, field, NAMESPACES_LIMIT, optional=True).replace(",", " ").split()
+    if any(len(name) > _NAME_LIMIT for name in names):
+        raise _malformed(field)
+    return tuple(dict.fromkeys(names))
+
+
+def _duration(state: object) -> timedelta:
+    field = "duration"
+    text = _name(state, field, "Choose for how long.")
+    try:
+        return parse_duration(text)
+    except InvalidInput as error:
+        raise InvalidInput(error.code, error.sentence, field=field) from None
+
+
+def _reason(state: object, missing: str) -> str:
+    reason = _typed(state, "reason", REASON_LIMIT)
+    if not reason:
+        raise InvalidInput("missing_reason", missing, field="reason")
+    return reason
+
+
+def _typed(state: object, field: str, limit: int, *, optional: bool = False) -> str:
+    value = _element(state, field).get("value")
+    if value is None:
+        return ""
+    if not isinstance(value, str):
+        raise _malformed(field)
+    if len(value) > limit:
+        raise InvalidInput(
+            "too_long", f"That is {len(value):,} letters; {limit:,} fit here.", field=field
+        )
+    return clean(value) if optional else clean_lines(value, limit)
+
+
+def _malformed(field: str) -> InvalidInput:
+    return InvalidInput(
+        "malformed",
+        f"What was sent as {field} has not the form of the form's own answer. Nothing was done.",
+        field=field,
+    )
