@@ -1,0 +1,126 @@
+"""What a person may ask for: for lists, forms, help, and the near miss in a refusal.
+
+Nothing is decided here. A user group that is not in `membership` counts as empty, so an answer
+may leave something out that a request would get; it never offers more.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from bot.core.durations import compact_duration
+from bot.core.errors import InvalidInput
+from bot.core.model import Ask, Cluster, Person
+from bot.core.names import check_namespace, listed, nearest
+from bot.core.people import Membership, surely_belongs
+from bot.core.policy import Policy, Rule
+
+DEFAULT_DURATION = timedelta(hours=1)
+"""How long access is given where the person does not say, or the rule's maximum if shorter."""
+
+_ASK_FOR_A_RULE = "Ask whoever keeps the policy file to add one."
+
+
+def rules_for(
+    policy: Policy, cluster: str, person: Person, membership: Membership
+) -> tuple[Rule, ...]:
+    """The rules under which `person` may ask for something on the cluster, in order."""
+    return _rules_for(policy, cluster, person.id, membership)
+
+
+def levels_on(
+    policy: Policy, cluster: str, person: Person, membership: Membership
+) -> tuple[str, ...]:
+    """The levels `person` may ask for on the cluster, in the order of the policy file."""
+    return _levels(policy, rules_for(policy, cluster, person, membership))
+
+
+def clusters_for(policy: Policy, person: Person, membership: Membership) -> tuple[Cluster, ...]:
+    """The clusters on which `person` may ask for something, in the order of the policy file."""
+    return tuple(
+        cluster
+        for name, cluster in policy.clusters_by_name.items()
+        if rules_for(policy, name, person, membership)
+    )
+
+
+def requester_groups(policy: Policy, cluster: str | None = None) -> frozenset[str]:
+    """The user groups whose members must be known for the answers above.
+
+    They are those of the cluster's rules, or of every rule where no cluster is named.
+    """
+    rules = policy.rules if cluster is None else policy.rules_on(cluster)
+    return frozenset().union(*(rule.requesters.groups for rule in rules if rule.requesters))
+
+
+def near_miss(policy: Policy, ask: Ask, user: str, membership: Membership) -> str:
+    """What `user` could ask for instead, on the cluster asked for, with a command to paste."""
+    rules = _rules_for(policy, ask.cluster, user, membership)
+    levels = _levels(policy, rules)
+    if not levels:
+        return f"No rule lets you ask for anything there. {_ASK_FOR_A_RULE}"
+    level = nearest(ask.level, levels) or levels[0]
+    rule = max(
+        (rule for rule in rules if level in rule.levels),
+        key=lambda rule: sum(rule.covers_namespace(name) for name in ask.namespaces),
+    )
+    which = "" if levels == (level,) else f"; {level}"
+    return (
+        f"There you can ask for {listed(levels)}{_where(rule, which)}: "
+        f"{paste(policy, ask, level, rule)}"
+    )
+
+
+def paste(
+    policy: Policy, ask: Ask, level: str, rule: Rule, *, longest: timedelta | None = None
+) -> str:
+    """The command for `ask`, with `level`, as `rule` allows it, and no longer than `longest`."""
+    words = ["/eks-access request", ask.cluster, level]
+    names = _namespaces(policy, ask, level, rule)
+    if names:
+        words += ["--namespace", ",".join(names)]
+    most = rule.max_duration if longest is None else longest
+    words += ["--for", compact_duration(min(ask.duration or DEFAULT_DURATION, most))]
+    if rule.ticket is not None:
+        words += ["--ticket", "TICKET"]
+    return f"`{' '.join(words)} …`"
+
+
+def _rules_for(policy: Policy, cluster: str, user: str, membership: Membership) -> tuple[Rule, ...]:
+    return tuple(
+        rule
+        for rule in policy.rules_on(cluster)
+        if rule.requesters is None or surely_belongs(user, rule.requesters.owners, membership)
+    )
+
+
+def _levels(policy: Policy, rules: tuple[Rule, ...]) -> tuple[str, ...]:
+    allowed = {level for rule in rules for level in rule.levels}
+    return tuple(level for level in policy.levels if level in allowed)
+
+
+def _where(rule: Rule, which: str) -> str:
+    if rule.namespaces is None:
+        return ""
+    return f"{which} in {listed(f'`{name}`' for name in rule.namespaces)}"
+
+
+def _namespaces(policy: Policy, ask: Ask, level: str, rule: Rule) -> tuple[str, ...]:
+    if policy.levels[level].only_cluster:
+        return ()
+    covered = tuple(
+        name for name in ask.namespaces if _is_valid(name) and rule.covers_namespace(name)
+    )
+    if covered or rule.namespaces is None:
+        return covered
+    literal = sorted(rule.namespace_patterns.literals)
+    return (literal[0],) if literal else ("NAMESPACE",)
+
+
+def _is_valid(namespace: str) -> bool:
+    """A glob covers what is no namespace too, and a command to paste must not repeat that."""
+    try:
+        check_namespace(namespace)
+    except InvalidInput:
+        return False
+    return True

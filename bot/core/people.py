@@ -1,0 +1,83 @@
+"""Who somebody is: a full member of the installed workspace, a member of a user group.
+
+`Membership` maps a Slack user group's id to the ids of its members, as Slack said at this moment.
+A group that is missing from it was not answered for: granting fails closed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+
+from bot.core.errors import DirectoryUnavailable
+from bot.core.model import Owners, Person, Reason
+
+Membership = Mapping[str, Collection[str]]
+
+
+def not_full_member(person: Person, team_id: str) -> Reason | None:
+    """Why this person may neither ask nor review, or None. `team_id` is the installed workspace."""
+    if person.is_stranger or person.team_id != team_id:
+        return Reason(
+            "other_organisation",
+            "Your Slack account belongs to another organisation. Only full members of this "
+            "workspace can ask for access or review it: ask with an account of your own here.",
+        )
+    if person.deleted:
+        return Reason(
+            "deactivated",
+            "Your Slack account is deactivated, so it can neither ask for access nor review it. "
+            "The admins of this workspace can activate it again.",
+        )
+    if person.is_bot:
+        return Reason(
+            "is_bot",
+            "A bot can neither ask for access nor review it. Ask as the person who needs it.",
+        )
+    if person.is_guest:
+        return Reason(
+            "is_guest",
+            "You are a guest in this workspace, and guests can neither ask for access nor review "
+            "it. Ask a full member of your team to do it.",
+        )
+    return None
+
+
+def belongs(user: str, people: Owners, membership: Membership) -> bool:
+    """Whether the Slack user id `user` is among `people`.
+
+    Raises DirectoryUnavailable where that hangs on a group nobody answered for.
+    """
+    if surely_belongs(user, people, membership):
+        return True
+    _ensure_known(people, membership)
+    return False
+
+
+def surely_belongs(user: str, people: Owners, membership: Membership) -> bool:
+    """As `belongs`, with unknown groups taken as empty: for suggestions, never for a decision."""
+    return user in people.users or any(user in membership.get(group, ()) for group in people.groups)
+
+
+def enough_others(
+    people: Owners, excluded: Collection[str], needed: int, membership: Membership
+) -> tuple[bool, int]:
+    """Whether `people` without `excluded` are at least `needed`, and how many were counted.
+
+    Raises DirectoryUnavailable where it hangs on a group nobody answered for.
+    """
+    known = set(people.users).union(*(membership.get(group, ()) for group in people.groups))
+    others = len(known - set(excluded))
+    if others < needed:
+        _ensure_known(people, membership)
+    return others >= needed, others
+
+
+def _ensure_known(people: Owners, membership: Membership) -> None:
+    unknown = sorted(group for group in people.groups if group not in membership)
+    if unknown:
+        raise DirectoryUnavailable(
+            "group_unknown",
+            f"Slack did not say who is in the user group {unknown[0]}, so nothing was decided and "
+            "nothing was granted. Try again in a minute; if it stays so, tell whoever runs this "
+            "bot that Slack's user groups cannot be read.",
+        )

@@ -1,0 +1,353 @@
+"""The policy file's model: who may ask for what, who approves, and who is which IAM principal.
+
+What stands here is the form of each entry by itself. Whether entries fit each other is asked in
+`policy_checks`, and what follows from them in `decide`, `offers` and `principals`. Lists keep the
+file's order, because the first rule that matches holds.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import timedelta
+from functools import cached_property
+from typing import Annotated, Literal, Self
+
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Discriminator,
+    Field,
+    PrivateAttr,
+    Tag,
+    model_validator,
+)
+
+from bot.core import names
+from bot.core.model import Access, AccessScope, Cluster, Owners, Standing
+from bot.core.patterns import Patterns
+from bot.core.policy_fields import (
+    ANY_ACCOUNT,
+    AccessPolicyName,
+    ChannelId,
+    Deployment,
+    EmailDomain,
+    GroupId,
+    KubernetesGroup,
+    Length,
+    LevelName,
+    PolicyFault,
+    PrincipalForm,
+    PrincipalTemplate,
+    RuleName,
+    TicketForm,
+    UserId,
+    checked,
+)
+
+LAPSE_AFTER = timedelta(hours=1)
+"""How long a request waits for its owners where the rule does not say: somebody is blocked by it,
+and an approval given hours later is an answer to a question nobody asks any more."""
+
+
+class Entry(BaseModel):
+    """What every entry of the file has in common: no unknown keys, and it never changes."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+
+
+class ClusterEntry(Entry):
+    """A cluster as the file names it; `cluster` is the domain's value."""
+
+    name: Annotated[str, checked(names.check_cluster_name)]
+    region: Annotated[str, checked(names.check_region)]
+    account: Annotated[str, checked(names.check_account)]
+    labels: dict[str, str] = Field(default_factory=dict)
+    assume_role: Annotated[str, checked(names.check_principal)] | None = None
+    standing: Standing = Standing.REFUSE
+
+    @cached_property
+    def cluster(self) -> Cluster:
+        return Cluster(
+            name=self.name,
+            region=self.region,
+            account=self.account,
+            assume_role=self.assume_role,
+            standing=self.standing,
+            labels=self.labels,
+        )
+
+
+class Level(Entry):
+    """What people ask for by name: an access policy, or Kubernetes groups, or both.
+
+    `policy` is the bare name of an access policy, also where the file has its ARN. `scope`
+    `cluster` means that the level is only given for the whole cluster.
+    """
+
+    policy: AccessPolicyName | None = None
+    kubernetes_groups: tuple[KubernetesGroup, ...] = ()
+    scope: Literal["cluster"] | None = None
+
+    @property
+    def only_cluster(self) -> bool:
+        return self.scope == "cluster"
+
+    def access(self, cluster: Cluster, namespaces: tuple[str, ...]) -> Access:
+        """What the level gives on `cluster`. No namespaces: the whole cluster."""
+        partition = names.partition_of(cluster.region)
+        return Access(
+            policy_arn=f"arn:{partition}:eks::aws:cluster-access-policy/{self.policy}"
+            if self.policy
+            else None,
+            scope=AccessScope.of(namespaces),
+            kubernetes_groups=frozenset(self.kubernetes_groups),
+        )
+
+    @model_validator(mode="after")
+    def _gives_something(self) -> Self:
+        if self.policy is None and not self.kubernetes_groups:
+            raise PolicyFault(
+                "This level gives nothing.",
+                "Write `policy: AmazonEKSViewPolicy`, or `kubernetes_groups: […]`.",
+            )
+        if self.kubernetes_groups and not self.only_cluster:
+            raise PolicyFault(
+                "This level has Kubernetes groups, which hold wherever the cluster's RBAC binds "
+                "them: a request's namespaces cannot narrow them.",
+                "Add `scope: cluster`.",
+            )
+        return self
+
+
+class People(Entry):
+    """Slack users and Slack user groups: at least one of them."""
+
+    users: tuple[UserId, ...] = ()
+    groups: tuple[GroupId, ...] = ()
+
+    @cached_property
+    def owners(self) -> Owners:
+        return Owners(users=frozenset(self.users), groups=frozenset(self.groups))
+
+    @model_validator(mode="after")
+    def _somebody(self) -> Self:
+        if not self._anybody():
+            raise PolicyFault(
+                "This names nobody.", "Write `users: [U02BOB7QX]` or `groups: [S02PAYLEADS]`."
+            )
+        return self
+
+    def _anybody(self) -> bool:
+        return bool(self.users or self.groups)
+
+
+class Principals(Entry):
+    """Which IAM principal each person is. `shared` lists those that several people use."""
+
+    users: dict[UserId, PrincipalForm] = Field(default_factory=dict)
+    template: PrincipalTemplate | None = None
+    email_domains: tuple[EmailDomain, ...] = ()
+    shared: tuple[PrincipalForm, ...] = ()
+
+    @model_validator(mode="after")
+    def _complete(self) -> Self:
+        if self.template is None and not self.users:
+            raise PolicyFault(
+                "This maps nobody to an IAM principal, so nobody could be given access.",
+                "Write `users: {U01ALICE: …}` or a `template:` with `email_domains:`.",
+            )
+        if self.template is not None and not self.email_domains:
+            raise PolicyFault(
+                "The template has no email domains, so anybody's address would do.",
+                "Add `email_domains: [example.com]` with the domains that are yours.",
+            )
+        return self
+
+    @cached_property
+    def users_by_key(self) -> dict[tuple[str, str, str], tuple[str, ...]]:
+        """Mapped users by principal; the account in the key is `{account}` where the ARN has it."""
+        found: dict[tuple[str, str, str], tuple[str, ...]] = {}
+        for user, arn in self.users.items():
+            key = form_key(arn)
+            found[key] = (*found.get(key, ()), user)
+        return found
+
+    @cached_property
+    def shared_keys(self) -> frozenset[tuple[str, str, str]]:
+        return frozenset(form_key(arn) for arn in self.shared)
+
+
+def form_key(arn: str) -> tuple[str, str, str]:
+    """As `names.principal_key`, for an ARN that may have `{account}` in place of its account."""
+    _, kind, name = names.principal_key(arn.replace("{account}", ANY_ACCOUNT))
+    return arn.split(":")[4], kind, name
+
+
+class LabelSelector(Entry):
+    """The clusters that have every one of these labels."""
+
+    labels: dict[str, str] = Field(min_length=1)
+
+
+def _selector_kind(value: object) -> str:
+    return "by name" if isinstance(value, str) else "by labels"
+
+
+ClusterSelector = Annotated[
+    Annotated[str, checked(names.check_cluster_pattern), Tag("by name")]
+    | Annotated[LabelSelector, Tag("by labels")],
+    Discriminator(_selector_kind),
+]
+
+
+class ClusterChoice(Entry):
+    """What a rule and break-glass have in common: which clusters, which levels, how long."""
+
+    clusters: tuple[ClusterSelector, ...] = Field(min_length=1)
+    levels: tuple[LevelName, ...] = Field(min_length=1)
+    max_duration: Length
+
+    @cached_property
+    def cluster_patterns(self) -> Patterns:
+        return Patterns(selector for selector in self.clusters if isinstance(selector, str))
+
+    @cached_property
+    def label_selectors(self) -> tuple[LabelSelector, ...]:
+        return tuple(s for s in self.clusters if isinstance(s, LabelSelector))
+
+    def covers(self, cluster: Cluster) -> bool:
+        return self.cluster_patterns.cover(cluster.name) or any(
+            selector.labels.items() <= cluster.labels.items() for selector in self.label_selectors
+        )
+
+
+class Escalation(Entry):
+    """Whom to ask as well, where nobody has decided after a while."""
+
+    after: Length
+    channel: ChannelId
+    owners: People
+
+
+class Approval(Entry):
+    """Who approves: `required` distinct `owners`, asked in `channel`, within `lapse_after`."""
+
+    channel: ChannelId
+    owners: People
+    required: int = Field(default=1, strict=True, ge=1, le=10)
+    lapse_after: Length = LAPSE_AFTER
+    remind_after: Length | None = None
+    escalate: Escalation | None = None
+
+
+def _approval_kind(value: object) -> str:
+    return "one word" if isinstance(value, str) else "by owners"
+
+
+class Rule(ClusterChoice):
+    """One rule. No `requesters`: any full member of the workspace may ask."""
+
+    name: RuleName
+    namespaces: tuple[Annotated[str, checked(names.check_namespace_pattern)], ...] | None = Field(
+        default=None, min_length=1
+    )
+    scope: Literal["cluster"] | None = None
+    requesters: People | None = None
+    approval: Annotated[
+        Annotated[Literal["automatic"], Tag("one word")] | Annotated[Approval, Tag("by owners")],
+        Discriminator(_approval_kind),
+    ]
+    ticket: TicketForm | None = None
+
+    @cached_property
+    def namespace_patterns(self) -> Patterns:
+        return Patterns(self.namespaces or ())
+
+    @cached_property
+    def ticket_pattern(self) -> re.Pattern[str] | None:
+        return re.compile(self.ticket) if self.ticket is not None else None
+
+    def covers_namespace(self, namespace: str | None) -> bool:
+        """Whether `namespace` is in the rule; None asks for the whole cluster.
+
+        A rule for the whole cluster covers every single namespace too: less may be asked for.
+        """
+        if self.scope == "cluster":
+            return True
+        return namespace is not None and self.namespace_patterns.cover_namespace(namespace)
+
+    @model_validator(mode="after")
+    def _one_scope(self) -> Self:
+        if self.namespaces is None and self.scope is None:
+            raise PolicyFault(
+                "This rule does not say where it holds.",
+                "Write `namespaces: [payments]`, or `scope: cluster` for whole clusters.",
+            )
+        if self.namespaces is not None and self.scope is not None:
+            raise PolicyFault(
+                "This rule has namespaces and `scope: cluster`, which covers all of them.",
+                "Keep one of the two.",
+            )
+        return self
+
+
+class PagerDuty(Entry):
+    """People who are on call now in one of these PagerDuty schedules."""
+
+    schedules: tuple[Annotated[str, Field(pattern=r"^[A-Z0-9]+$")], ...] = Field(min_length=1)
+
+
+class Responders(People):
+    """Who may break glass."""
+
+    pagerduty: PagerDuty | None = None
+
+    def _anybody(self) -> bool:
+        return super()._anybody() or self.pagerduty is not None
+
+
+class LaterReview(Entry):
+    """Who looks at a break-glass afterwards, and within which time."""
+
+    owners: People
+    within: Length
+
+
+class BreakGlass(ClusterChoice):
+    """Access without approval for those on call, reviewed afterwards by somebody else."""
+
+    responders: Responders
+    review: LaterReview
+
+
+class Policy(Entry):
+    """The whole file. `deployment` goes into the ownership tag of every access entry."""
+
+    deployment: Deployment
+    audit_channel: ChannelId | None = None
+    security_channel: ChannelId | None = None
+    clusters: tuple[ClusterEntry, ...] = Field(min_length=1)
+    levels: dict[LevelName, Level] = Field(min_length=1)
+    principals: Principals
+    rules: tuple[Rule, ...]
+    break_glass: tuple[BreakGlass, ...] = ()
+
+    _rules_on: dict[str, tuple[Rule, ...]] = PrivateAttr(default_factory=dict)
+
+    @cached_property
+    def clusters_by_name(self) -> dict[str, Cluster]:
+        return {entry.name: entry.cluster for entry in self.clusters}
+
+    def rules_on(self, cluster: str) -> tuple[Rule, ...]:
+        """The rules that cover the cluster of this name, in order; none where it is unknown.
+
+        Worked out once per cluster: with a thousand rules a decision must not look at each.
+        """
+        known = self._rules_on.get(cluster)
+        if known is None:
+            value = self.clusters_by_name.get(cluster)
+            if value is None:
+                return ()
+            known = tuple(rule for rule in self.rules if rule.covers(value))
+            self._rules_on[cluster] = known
+        return known

@@ -1,0 +1,199 @@
+"""The fields of the policy file: ids, names, ARNs and lengths of time, each with its own rule.
+
+A field that is wrong raises PolicyFault, which says what is so and what to write instead.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Annotated
+
+from pydantic import AfterValidator, BeforeValidator
+
+from bot.core import names
+from bot.core.durations import parse_duration
+from bot.core.errors import DomainError
+
+PEOPLE_POLICIES = (
+    "AmazonEKSViewPolicy",
+    "AmazonEKSEditPolicy",
+    "AmazonEKSAdminPolicy",
+    "AmazonEKSClusterAdminPolicy",
+    "AmazonEKSAdminViewPolicy",
+    "AmazonEKSSecretReaderPolicy",
+)
+"""The access policies people may be given; the others are for machines.
+
+Source: EKS User Guide, "Review access policy permissions".
+"""
+
+_POLICY_ARN = re.compile(r"arn:(?:aws|aws-us-gov|aws-cn):eks::aws:cluster-access-policy/(\w+)")
+_RESERVED_PREFIXES = ("system:", "eks:", "aws:", "amazon:", "iam:")
+_MOST_GROUP_LETTERS = 128
+_MOST_RULE_LETTERS = 75
+_RULE = re.compile(r"[^\s`]([^`]*[^\s`])?")
+ANY_ACCOUNT = "000000000000"
+"""Stands for the account where an ARN has `{account}`, to check the rest of it."""
+_DOMAIN = re.compile(r"[a-z0-9-]+(\.[a-z0-9-]+)+")
+
+
+class PolicyFault(ValueError):
+    """One entry of the policy file is not of a valid form: what is so, then what to do."""
+
+    def __init__(self, message: str, remedy: str) -> None:
+        super().__init__(f"{message} {remedy}")
+        self.message = message
+        self.remedy = remedy
+
+
+def checked(check: Callable[[str], object]) -> AfterValidator:
+    """A pydantic validator that turns the DomainError of `check` into a PolicyFault."""
+
+    def run(text: str) -> str:
+        try:
+            check(text)
+        except DomainError as error:
+            raise PolicyFault(error.sentence, "") from error
+        return text
+
+    return AfterValidator(run)
+
+
+def _duration(value: object) -> timedelta:
+    if isinstance(value, timedelta):
+        return value
+    if not isinstance(value, str):
+        raise PolicyFault(
+            f"`{value}` is no length of time.", "Write it with its unit, such as `30m` or `4h`."
+        )
+    try:
+        return parse_duration(value)
+    except DomainError as error:
+        raise PolicyFault(error.sentence, "") from error
+
+
+def _deployment(text: str) -> str:
+    if re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", text):
+        return text
+    raise PolicyFault(
+        f"{names.quoted(text)} cannot be a deployment's name.",
+        "It becomes an AWS tag: write 1 to 64 letters, digits, dots, hyphens or underscores.",
+    )
+
+
+def _level_name(text: str) -> str:
+    if re.fullmatch(r"[a-z0-9][a-z0-9_-]{0,62}", text):
+        return text
+    raise PolicyFault(
+        f"{names.quoted(text)} cannot be a level's name.",
+        "People type it: write lower-case letters, digits and hyphens, such as `edit`.",
+    )
+
+
+def _rule_name(text: str) -> str:
+    if 0 < len(text) <= _MOST_RULE_LETTERS and _RULE.fullmatch(text) and text.isprintable():
+        return text
+    raise PolicyFault(
+        f"{names.quoted(text)} cannot be a rule's name.",
+        "Approvers read it: write 1 to 75 letters on one line, without backticks.",
+    )
+
+
+def _access_policy(text: str) -> str:
+    arn = _POLICY_ARN.fullmatch(text)
+    name = arn[1] if arn else text
+    if name in PEOPLE_POLICIES:
+        return name
+    near = names.nearest(name, PEOPLE_POLICIES)
+    raise PolicyFault(
+        f"{names.quoted(text, 160)} is an access policy for machines, or unknown.",
+        f"Did you mean `{near}`? People may be given {names.listed(PEOPLE_POLICIES)}."
+        if near
+        else f"People may be given {names.listed(PEOPLE_POLICIES)}.",
+    )
+
+
+def _kubernetes_group(text: str) -> str:
+    if text.startswith(_RESERVED_PREFIXES):
+        raise PolicyFault(
+            f"The Kubernetes group {names.quoted(text)} is reserved: EKS refuses names that begin "
+            f"with {names.listed(f'`{prefix}`' for prefix in _RESERVED_PREFIXES)}.",
+            "Write a group of your own and bind it in the cluster's RBAC, such as `deployers`.",
+        )
+    if text and len(text) <= _MOST_GROUP_LETTERS and text.isprintable() and " " not in text:
+        return text
+    raise PolicyFault(
+        f"{names.quoted(text)} is no name of a Kubernetes group.", "Write for example `deployers`."
+    )
+
+
+def _email_domain(text: str) -> str:
+    if _DOMAIN.fullmatch(text):
+        return text
+    raise PolicyFault(
+        f"{names.quoted(text)} is no email domain.",
+        "Write it in lower-case letters and without `@`, such as `example.com`.",
+    )
+
+
+def _ticket_form(text: str) -> str:
+    try:
+        re.compile(text)
+    except re.error as error:
+        raise PolicyFault(
+            f"{names.quoted(text)} is no regular expression: {error}.",
+            "Write for example `^[A-Z]+-[0-9]+$`.",
+        ) from error
+    return text
+
+
+def _principal_form(text: str) -> str:
+    """An IAM principal with `{account}` where its account id would stand, or that id."""
+    head, placeholder, tail = text.partition("iam::{account}:")
+    arn = f"{head}iam::{ANY_ACCOUNT}:{tail}" if placeholder else text
+    if "{" in arn:
+        raise PolicyFault(
+            f"{names.quoted(text, 160)} has braces in a place that is never filled in.",
+            "Write `{account}` in place of the account id alone: "
+            "`arn:aws:iam::{account}:role/eks-jit/alice`.",
+        )
+    try:
+        names.check_principal(arn)
+    except DomainError as error:
+        raise PolicyFault(error.sentence, "") from error
+    return text
+
+
+def _principal_template(text: str) -> str:
+    path, _, name = text.rpartition("/")
+    if name.count("{email_name}") != 1 or "{email_name}" in path:
+        raise PolicyFault(
+            f"{names.quoted(text, 160)} does not give each person a role of their own.",
+            "IAM names are unique whatever their path, so write `{email_name}` once, behind the "
+            "last slash: `arn:aws:iam::{account}:role/eks-jit/{email_name}`.",
+        )
+    example = f"{path}/{name.replace('{email_name}', 'a')}"
+    _principal_form(example)
+    if names.is_sso_role(example.replace("{account}", ANY_ACCOUNT)):
+        raise PolicyFault(
+            f"{names.quoted(text, 160)} names roles of IAM Identity Center, which people share.",
+            "Write a role of each person's own: `arn:aws:iam::{account}:role/eks-jit/{email_name}`",
+        )
+    return text
+
+
+UserId = Annotated[str, checked(names.check_user_id)]
+GroupId = Annotated[str, checked(names.check_group_id)]
+ChannelId = Annotated[str, checked(names.check_channel_id)]
+Length = Annotated[timedelta, BeforeValidator(_duration)]
+Deployment = Annotated[str, AfterValidator(_deployment)]
+LevelName = Annotated[str, AfterValidator(_level_name)]
+RuleName = Annotated[str, AfterValidator(_rule_name)]
+AccessPolicyName = Annotated[str, AfterValidator(_access_policy)]
+KubernetesGroup = Annotated[str, AfterValidator(_kubernetes_group)]
+EmailDomain = Annotated[str, AfterValidator(_email_domain)]
+TicketForm = Annotated[str, AfterValidator(_ticket_form)]
+PrincipalForm = Annotated[str, AfterValidator(_principal_form)]
+PrincipalTemplate = Annotated[str, AfterValidator(_principal_template)]
