@@ -102,6 +102,12 @@ class Jobs:
             )
             loop.wake = self._waker(loop.name)
 
+    def every(self, seconds: float, name: str, work: Callable[[], None]) -> None:
+        """Do something else at intervals."""
+        self._scheduler.add_job(
+            work, "interval", seconds=seconds, id=name, next_run_time=datetime.now(UTC)
+        )
+
     def start(self) -> None:
         """Start ticking."""
         self._scheduler.start()

@@ -34,11 +34,14 @@ _CONFIG = Config(
 _ASSUMED_FOR = timedelta(hours=1)
 
 
-class EksClients:
-    """EKS clients by cluster. `deployment` becomes part of the session name in CloudTrail."""
+SESSION_NAME = "eks-access"
+"""How the bot's sessions are called in CloudTrail."""
 
-    def __init__(self, deployment: str) -> None:
-        self._session_name = f"eks-access-{deployment}"[:64]
+
+class EksClients:
+    """EKS clients by cluster."""
+
+    def __init__(self) -> None:
         self._lock = threading.Lock()
         self._sessions: dict[str | None, boto3.Session] = {}
         self._clients: dict[tuple[str | None, str], EKSClient] = {}
@@ -62,7 +65,7 @@ class EksClients:
                 session = aws_assume_role_lib.assume_role(
                     session,
                     role,
-                    RoleSessionName=self._session_name,
+                    RoleSessionName=SESSION_NAME,
                     DurationSeconds=_ASSUMED_FOR,
                     validate=False,
                 )

@@ -77,7 +77,7 @@ class Desk:
 
     def form(self, user_id: str) -> dict[str, Any]:
         """The request form for a person."""
-        person = self._member(user_id)
+        self._member(user_id)
         policy = self._policy().policy
         longest = max((rule.max_duration for rule in policy.rules), default=timedelta(hours=1))
         return request_modal(

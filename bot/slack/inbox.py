@@ -26,6 +26,7 @@ from bot.core.errors import DomainError, Refused, StoreUnavailable
 from bot.core.model import Ask, AuditEvent, RequestState
 from bot.policy_file import LoadedPolicy
 from bot.reconcile.backoff import pause
+from bot.slack.blocks import Message
 from bot.slack.people import Directory
 from bot.slack.replies import error_reply, fault_reply, note
 from bot.store import audit, inbox, requests
@@ -197,7 +198,9 @@ class InboxWorker:
         return True
 
 
-def _use_case(tx: Connection, facts: Facts, item: Item) -> str:
+def _use_case(  # noqa: PLR0911 - one answer for each kind
+    tx: Connection, facts: Facts, item: Item
+) -> str:
     """Do what the item asks for. Returns the sentence that tells the person."""
     document, actor = item.document, item.actor
     match item.kind:
@@ -235,7 +238,7 @@ def _ask(item: Item) -> Ask:
     return ask_adapter.validate_python(dict(item.document))
 
 
-def _answer(message: Any, *, good: bool) -> dict[str, Any]:
+def _answer(message: Message, *, good: bool) -> dict[str, Any]:
     return {"text": message.text, "blocks": message.blocks, "good": good}
 
 

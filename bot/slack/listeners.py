@@ -23,6 +23,7 @@ from bot.core.errors import DomainError, InvalidInput
 from bot.core.ids import parse_id
 from bot.policy_file import LoadedPolicy
 from bot.slack import commands
+from bot.slack.blocks import Message
 from bot.slack.desk import Desk
 from bot.slack.inbox import ask_adapter
 from bot.slack.modals import (
@@ -119,7 +120,8 @@ class Listeners:
         except DomainError as error:
             _say(ack, error_reply(error))
         except Exception:
-            _say(ack, self._fault("command"))
+            log.exception("cannot take a command", reference=(reference := self._reference()))
+            _say(ack, fault_reply(reference))
 
     def _dispatch(self, ack: Ack, body: Body, command: commands.Command) -> None:
         match command:
@@ -155,7 +157,8 @@ class Listeners:
                 self._tell_later(body, error_reply(error))
                 ack()
             except Exception:
-                self._tell_later(body, self._fault("click"))
+                log.exception("cannot take a click", reference=(reference := self._reference()))
+                self._tell_later(body, fault_reply(reference))
                 ack()
 
         return clicked
@@ -211,7 +214,8 @@ class Listeners:
         except DomainError as error:
             ack(response_action="update", view=notice_modal(error.sentence))
         except Exception:
-            ack(response_action="update", view=notice_modal(self._fault("form").text))
+            log.exception("cannot take a form", reference=(reference := self._reference()))
+            ack(response_action="update", view=notice_modal(fault_reply(reference).text))
 
     def _suggest_clusters(self, ack: Ack, body: Body) -> None:
         try:
@@ -262,10 +266,10 @@ class Listeners:
 
         self._afterwards.submit(guarded)
 
-    def _tell_later(self, body: Body, message: Any) -> None:
+    def _tell_later(self, body: Body, message: Message) -> None:
         self._later(lambda: self._tell(body, message))
 
-    def _tell(self, body: Body, message: Any) -> None:
+    def _tell(self, body: Body, message: Message) -> None:
         """Answer a click, so that only the person who clicked sees it."""
         url = body.get("response_url")
         if url:
@@ -275,7 +279,7 @@ class Listeners:
                 channel=body["user"]["id"], text=message.text, blocks=message.blocks
             )
 
-    def _reply(self, url: str, message: Any) -> None:
+    def _reply(self, url: str, message: Message) -> None:
         WebhookClient(url).send(
             text=message.text,
             blocks=message.blocks,
@@ -283,10 +287,9 @@ class Listeners:
             replace_original=False,
         )
 
-    def _fault(self, what: str) -> Any:
-        reference = f"{what}-{self._clock():%Y%m%dT%H%M%S%f}"
-        log.exception("a listener failed", reference=reference)
-        return fault_reply(reference)
+    def _reference(self) -> str:
+        """What the person can quote and an operator can find in the log."""
+        return f"fault-{self._clock():%Y%m%dT%H%M%S%f}"
 
 
 def _authorize(bot_token: str) -> Callable[..., AuthorizeResult]:
@@ -298,7 +301,7 @@ def _authorize(bot_token: str) -> Callable[..., AuthorizeResult]:
     return authorize
 
 
-def _say(ack: Ack, message: Any) -> None:
+def _say(ack: Ack, message: Message) -> None:
     ack(text=message.text, blocks=message.blocks, response_type="ephemeral")
 
 

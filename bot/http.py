@@ -1,0 +1,103 @@
+"""The bot's own HTTP: health, readiness, metrics, and Slack's payloads where there is no socket."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import uvicorn
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
+from slack_bolt import App
+from slack_bolt.adapter.starlette.handler import to_bolt_request, to_starlette_response
+from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.routing import Route
+
+MAX_BODY_BYTES = 1_000_000
+"""Slack's largest payloads, a view of 250 KB in JSON inside a form, stay far below this."""
+
+
+@dataclass(frozen=True, slots=True)
+class Readiness:
+    """What the bot needs in order to work: a name and whether it is there."""
+
+    checks: Mapping[str, bool]
+
+    @property
+    def ready(self) -> bool:
+        return all(self.checks.values())
+
+
+def build_http(
+    readiness: Callable[[], Readiness], registry: CollectorRegistry, slack: App | None
+) -> Starlette:
+    """The application. `slack` is the Bolt app in HTTP mode, None in Socket Mode."""
+
+    async def healthz(request: Request) -> Response:
+        del request
+        return PlainTextResponse("ok\n")
+
+    async def readyz(request: Request) -> Response:
+        del request
+        state = await run_in_threadpool(readiness)
+        return JSONResponse(dict(state.checks), status_code=200 if state.ready else 503)
+
+    async def metrics(request: Request) -> Response:
+        del request
+        content = await run_in_threadpool(generate_latest, registry)
+        return Response(content, media_type=CONTENT_TYPE_LATEST)
+
+    async def slack_events(request: Request) -> Response:
+        body = await _body(request)
+        if slack is None or body is None:
+            return PlainTextResponse("too large\n", status_code=413)
+        # Bolt is synchronous: on the event loop one slow payload would hold up all others.
+        try:
+            payload = to_bolt_request(request, body)
+        except ValueError:  # no UTF-8, or no JSON where it says JSON
+            return PlainTextResponse("malformed\n", status_code=400)
+        return to_starlette_response(await run_in_threadpool(slack.dispatch, payload))
+
+    routes = [
+        Route("/healthz", healthz),
+        Route("/readyz", readyz),
+        Route("/metrics", metrics),
+    ]
+    if slack is not None:
+        routes.append(Route("/slack/events", slack_events, methods=["POST"]))
+    return Starlette(routes=routes)
+
+
+class HttpServer:
+    """Uvicorn in a thread. `port` 0 takes a free one; `port` then tells which."""
+
+    def __init__(self, app: Starlette, host: str, port: int) -> None:
+        config = uvicorn.Config(app, host=host, port=port, log_config=None, access_log=False)
+        self._server = uvicorn.Server(config)
+        self._socket = config.bind_socket()
+        self.port: int = self._socket.getsockname()[1]
+        self._thread = threading.Thread(
+            target=self._server.run, kwargs={"sockets": [self._socket]}, name="http", daemon=True
+        )
+
+    def start(self) -> None:
+        """Serve. The port is already taken, so nothing is lost until the thread runs."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Finish what is under way and stop."""
+        self._server.should_exit = True
+        self._thread.join(timeout=10)
+
+
+async def _body(request: Request) -> bytes | None:
+    """The body, or None where it is longer than any that Slack sends."""
+    received = bytearray()
+    async for chunk in request.stream():
+        received += chunk
+        if len(received) > MAX_BODY_BYTES:
+            return None
+    return bytes(received)

@@ -1,0 +1,81 @@
+"""The Socket Mode connection, kept alive whatever Slack does.
+
+The library reconnects after an orderly end. What it does not notice is a connection that is dead
+but open, and it gives up where Slack is down at start; both are tended here, by a recurring job.
+`is_connected()` of the library says yes in both cases and is not asked.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+
+import structlog
+from slack_bolt import App
+from slack_bolt.adapter.socket_mode.websocket_client import SocketModeHandler
+from slack_sdk import WebClient
+from slack_sdk.errors import SlackApiError, SlackClientError
+
+log = structlog.get_logger(__name__)
+
+PING_SECONDS = 2.0
+SILENT_AFTER_SECONDS = 10.0
+"""Pings are answered at once; a connection without an answer for so long is taken to be dead."""
+
+_CONCURRENT_PAYLOADS = 32
+
+
+class SocketModeConnection:
+    """One connection of an app to Slack. Any replica may get any payload."""
+
+    def __init__(self, app: App, app_token: str, api_url: str) -> None:
+        self._handler = SocketModeHandler(
+            app,
+            app_token,
+            # The library asks for the connection's address with a client of its own.
+            web_client=WebClient(app_token, base_url=api_url, timeout=10),
+            ping_interval=PING_SECONDS,
+            concurrency=_CONCURRENT_PAYLOADS,
+        )
+        self._opened_at: float | None = None
+        self._lock = threading.Lock()
+        self._handler.client.on_open_listeners.append(self._opened)
+
+    def tend(self) -> None:
+        """Connect where there is no connection, and end one that is dead. Called every second."""
+        if not self._lock.acquire(blocking=False):
+            return  # the last call still waits for Slack
+        try:
+            session = self._handler.client.current_session
+            if session is None:
+                self._handler.client.connect()
+            elif self._silence() > SILENT_AFTER_SECONDS:
+                log.warning("Socket Mode is silent; connecting anew")
+                self._opened_at = time.monotonic()  # give the new one its time
+                self._handler.client.connect_to_new_endpoint(force=True)
+        except (SlackApiError, SlackClientError, OSError) as error:
+            log.warning("Slack cannot be reached for Socket Mode", cause=str(error))
+        finally:
+            self._lock.release()
+
+    def alive(self) -> bool:
+        """Whether Slack has answered a ping lately."""
+        return self._silence() <= SILENT_AFTER_SECONDS
+
+    def close(self) -> None:
+        """Take no more payloads, and let those that are being handled finish."""
+        self._handler.client.close()
+
+    def _opened(self, session: object) -> None:
+        del session
+        self._opened_at = time.monotonic()
+        log.info("connected to Slack over Socket Mode")
+
+    def _silence(self) -> float:
+        """Seconds since the connection was opened, or since Slack last answered a ping."""
+        session = self._handler.client.current_session
+        if session is None or self._opened_at is None:
+            return float("inf") if self._opened_at is None else 0.0
+        since_open = time.monotonic() - self._opened_at
+        answered: float = session.last_pong_tm
+        return min(since_open, time.time() - answered) if answered else since_open

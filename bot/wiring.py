@@ -1,0 +1,221 @@
+"""The composition root: everything is built and joined here, and the only clock is here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+
+import structlog
+from slack_sdk import WebClient
+from slack_sdk.http_retry.builtin_handlers import RateLimitErrorRetryHandler
+
+from bot.access import end
+from bot.aws.clients import EksClients
+from bot.core.errors import Conflict, PolicyUnavailable, StoreUnavailable
+from bot.core.model import AccessRequest, Grant, Review
+from bot.http import HttpServer, Readiness, build_http
+from bot.jobs import Jobs, Loop
+from bot.metrics import build_registry
+from bot.policy_file import PolicySource
+from bot.reconcile.access import AccessReconciler
+from bot.reconcile.messages import MessageReconciler, Projection
+from bot.settings import Settings
+from bot.slack.connection import SocketModeConnection
+from bot.slack.desk import Desk
+from bot.slack.inbox import InboxWorker
+from bot.slack.listeners import Listeners
+from bot.slack.people import Directory
+from bot.slack.projection import project
+from bot.store import requests
+from bot.store.claims import Claims
+from bot.store.database import Database
+
+log = structlog.get_logger(__name__)
+
+Clock = Callable[[], datetime]
+
+_ACCESS_WORKERS = 16
+_OTHER_WORKERS = 4
+_STALE_LOOP = timedelta(seconds=10)
+_LAPSES_AT_ONCE = 100
+
+
+def utc_now() -> datetime:
+    """The time, in UTC."""
+    return datetime.now(UTC)
+
+
+class Bot:
+    """The running bot. `start` returns at once; `stop` lets what is under way finish."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        clock: Clock = utc_now,
+        http_host: str = "0.0.0.0",  # noqa: S104 - probes and Slack come from outside the container
+    ) -> None:
+        self.clock = clock
+        self.database = Database(settings.database_url.get_secret_value())
+        self.policy = PolicySource(settings.config)
+        client = _slack_client(settings)
+        claims = Claims(self.database)
+        directory = Directory(client)
+        clients = EksClients()
+        access = AccessReconciler(self.database, clients, claims, clock=clock)
+        desk = Desk(self.database, directory, clients, self.policy.current, clock=clock)
+        self._listeners = Listeners(
+            self.database,
+            client,
+            directory,
+            desk,
+            self.policy.current,
+            bot_token=settings.bot_token(),
+            signing_secret=None if settings.socket_mode else settings.signing_secret(),
+            wake=self._wake_inbox,
+            clock=clock,
+        )
+        inbox = InboxWorker(
+            self.database,
+            claims,
+            client,
+            directory,
+            self.policy.current,
+            changed=self._wake_all,
+            clock=clock,
+        )
+        messages = MessageReconciler(
+            self.database,
+            client,
+            claims,
+            self._projection(directory),
+            shown=lambda request: self._listeners.publish_home(request.requester),
+            clock=clock,
+        )
+        self._inbox_loop = Loop("inbox", inbox.due, inbox.work, workers=_OTHER_WORKERS)
+        self._access_loop = Loop(
+            "access", access.due, self._then_messages(access.reconcile), workers=_ACCESS_WORKERS
+        )
+        self._message_loop = Loop(
+            "messages", messages.due, messages.reconcile, workers=_OTHER_WORKERS
+        )
+        self._lapse_loop = Loop("lapses", self._lapsing, self._lapse, workers=1)
+        self._loops = (
+            self._inbox_loop,
+            self._access_loop,
+            self._message_loop,
+            self._lapse_loop,
+        )
+        self._jobs = Jobs(self._loops)
+        self._connection: SocketModeConnection | None = None
+        if settings.socket_mode:
+            self._connection = SocketModeConnection(
+                self._listeners.app, settings.app_token(), settings.slack_api_url
+            )
+            self._jobs.every(1.0, "socket", self._connection.tend)
+        registry = build_registry(self.database, self._loops, clock)
+        slack = None if settings.socket_mode else self._listeners.app
+        self.http = HttpServer(
+            build_http(self.readiness, registry, slack), http_host, settings.http_port
+        )
+
+    def start(self) -> None:
+        """Start the loops first: removing access must not wait for Slack."""
+        self.http.start()
+        self._jobs.start()
+
+    def stop(self) -> None:
+        """Take nothing new, finish what is under way, close everything."""
+        if self._connection is not None:
+            self._connection.close()
+        self.http.stop()
+        self._listeners.close()
+        self._jobs.stop()
+        self.database.close()
+
+    def readiness(self) -> Readiness:
+        """Whether the bot can do its work now, part by part."""
+        oldest = datetime.now(UTC) - _STALE_LOOP
+        checks: dict[str, bool] = {"store": True, "policy": True}
+        try:
+            with self.database.reading() as tx:
+                tx.exec_driver_sql("SELECT 1")
+        except StoreUnavailable:
+            checks["store"] = False
+        try:
+            self.policy.current()
+        except PolicyUnavailable:
+            checks["policy"] = False
+        for loop in self._loops:
+            checks[f"loop {loop.name}"] = loop.last_look is not None and loop.last_look > oldest
+        if self._connection is not None:
+            checks["slack"] = self._connection.alive()
+        return Readiness(checks)
+
+    def wake(self) -> None:
+        """Let every loop look now, because the store was changed or time was moved."""
+        self._wake_all()
+
+    def _wake_inbox(self) -> None:
+        self._inbox_loop.wake()
+
+    def _wake_all(self) -> None:
+        self._jobs.wake_all()
+
+    def _then_messages(self, work: Callable[[int], None]) -> Callable[[int], None]:
+        def reconcile(entry_id: int) -> None:
+            work(entry_id)
+            self._message_loop.wake()
+
+        return reconcile
+
+    def _projection(self, directory: Directory) -> Callable[..., Projection]:
+        def projection(
+            request: AccessRequest,
+            reviews: Sequence[Review],
+            grant: Grant | None,
+            *,
+            unreachable: Mapping[str, str],
+            now: datetime,
+        ) -> Projection:
+            people = {request.requester, *(one.reviewer for one in reviews)}
+            people |= {request.decided_by or "", (grant.ended_by if grant else None) or ""}
+            people |= set(request.principal.shared_with)
+            for one in request.requirements:
+                people |= one.owners.users
+            return project(
+                request,
+                reviews,
+                grant,
+                names=directory.names({one for one in people if one.startswith(("U", "W"))}),
+                audit_channel=self._audit_channel(),
+                unreachable=unreachable,
+                now=now,
+            )
+
+        return projection
+
+    def _audit_channel(self) -> str | None:
+        try:
+            return self.policy.current().policy.audit_channel
+        except PolicyUnavailable:
+            return None
+
+    def _lapsing(self) -> list[str]:
+        with self.database.reading() as tx:
+            return requests.lapsing(tx, self.clock(), _LAPSES_AT_ONCE)
+
+    def _lapse(self, request_id: str) -> None:
+        try:
+            with self.database.transaction() as tx:
+                end.lapse(tx, request_id, self.clock())
+        except Conflict:
+            return  # decided at the last moment
+        self._message_loop.wake()
+
+
+def _slack_client(settings: Settings) -> WebClient:
+    client = WebClient(settings.bot_token(), base_url=settings.slack_api_url, timeout=10)
+    # The default client does not try again after a 429.
+    client.retry_handlers.append(RateLimitErrorRetryHandler(max_retry_count=1))
+    return client
