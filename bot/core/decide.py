@@ -194,7 +194,7 @@ def _no_rule(
     names = [f"`{name}`" for name in missing if name is not None]
     if names:
         system = "A system namespace has to be named by a rule; no glob covers it. "
-        why = system if SYSTEM_NAMESPACES.intersection(ask.namespaces) else ""
+        why = system if SYSTEM_NAMESPACES.intersection(missing) else ""
         where = f"{ask.cluster} in {listed(names)}"
         return Reason("no_rule", f"No rule lets you ask for {ask.level} on {where}. {why}{instead}")
     if policy.levels[ask.level].only_cluster:

@@ -44,6 +44,7 @@ from bot.core.policy_fields import (
     checked,
 )
 
+MOST_APPROVERS = 10
 LAPSE_AFTER = timedelta(hours=1)
 """How long a request waits for its owners where the rule does not say: somebody is blocked by it,
 and an approval given hours later is an answer to a question nobody asks any more."""
@@ -234,7 +235,7 @@ class Approval(Entry):
 
     channel: ChannelId
     owners: People
-    required: int = Field(default=1, strict=True, ge=1, le=10)
+    required: int = Field(default=1, strict=True, ge=1, le=MOST_APPROVERS)
     lapse_after: Length = LAPSE_AFTER
     remind_after: Length | None = None
     escalate: Escalation | None = None
