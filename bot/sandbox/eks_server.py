@@ -1,0 +1,333 @@
+"""The HTTP server of the local EKS: moto's server, with access entries, faults and a record.
+
+EKS requests go to `AccessEntryResponse` with a backend of this server's own; every other service
+is moto's, shared by the whole process.
+"""
+
+from __future__ import annotations
+
+import copy
+import functools
+import json
+import re
+import socket
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, cast
+
+from moto.core.base_backend import BackendDict
+from moto.core.models import DEFAULT_ACCOUNT_ID
+from moto.eks.models import Cluster
+from moto.iam.models import get_account_id_from, iam_backends
+from moto.moto_server.werkzeug_app import (
+    BackendRequest,
+    DomainDispatcherApplication,
+    MotoRequestHandler,
+    create_backend_app,
+)
+from moto.sts.models import sts_backends
+from werkzeug.serving import BaseWSGIServer, make_server
+from werkzeug.wrappers import Response
+
+from bot.sandbox import eks_rules as rules
+from bot.sandbox.eks_backend import AccessEntryBackend, access_entry_not_found
+from bot.sandbox.eks_faults import AccessDenied, Answer, Call, Drop, Faults, Propagation
+from bot.sandbox.eks_models import AccessEntry
+from bot.sandbox.eks_responses import AccessEntryResponse, url_paths
+
+_PATHS = [re.compile(pattern.format("")) for pattern in url_paths]
+_ACCESS_KEY = re.compile(r"Credential=([A-Z0-9]{20})/")
+
+
+@dataclass
+class _Before:
+    """What reads still see of an entry: `entry` as it was (None: not there), `reads` times."""
+
+    entry: AccessEntry | None
+    reads: int
+
+
+class PropagatingBackend(AccessEntryBackend):
+    """Access entries whose writes are seen late where a fault says so."""
+
+    def __init__(self, region_name: str, account_id: str, **options: Any) -> None:
+        super().__init__(region_name, account_id, **options)
+        self._before: dict[tuple[str, str], _Before] = {}
+
+    def add_cluster(self, name: str, authentication_mode: str, creator: str | None) -> None:
+        """Make a cluster without what CreateCluster spends a tenth of a second on checking."""
+        if name in self.clusters:
+            raise ValueError(f"There is a cluster {name} in {self.region_name} already.")
+        principal = rules.parse_principal_arn(creator, self.partition) if creator else None
+        self.clusters[name] = Cluster(
+            name=name,
+            role_arn=f"arn:{self.partition}:iam::{self.account_id}:role/eks-cluster-role",
+            resources_vpc_config={"subnetIds": ["subnet-1", "subnet-2"]},
+            account_id=self.account_id,
+            region_name=self.region_name,
+            aws_partition=self.partition,
+            version="1.34",
+        )
+        self.cluster_count += 1
+        self.configure_access(name, authentication_mode, principal)
+
+    def hold_back(
+        self, cluster_name: str, principal_arn: str, before: AccessEntry | None, reads: int
+    ) -> None:
+        """Let the next `reads` reads see `before`, or what they already see of older times."""
+        key = (cluster_name, principal_arn)
+        known = self._before.get(key)
+        self._before[key] = _Before(known.entry if known else before, reads)
+
+    def _seen_entry(self, cluster_name: str, principal_arn: str) -> AccessEntry:
+        self._entries(cluster_name)
+        known, entry = self._read((cluster_name, principal_arn))
+        if not known:
+            return super()._seen_entry(cluster_name, principal_arn)
+        if entry is None:
+            raise access_entry_not_found(cluster_name)
+        return entry
+
+    def _seen_entries(self, cluster_name: str, *, first_page: bool) -> dict[str, AccessEntry]:
+        seen = dict(super()._seen_entries(cluster_name, first_page=first_page))
+        for key in [key for key in self._before if key[0] == cluster_name]:
+            _, entry = self._read(key, count=first_page)
+            if entry is None:
+                seen.pop(key[1], None)
+            else:
+                seen[key[1]] = entry
+        return seen
+
+    def _read(self, key: tuple[str, str], *, count: bool = True) -> tuple[bool, AccessEntry | None]:
+        before = self._before.get(key)
+        if before is None:
+            return False, None
+        if count:
+            before.reads -= 1
+            if before.reads <= 0:
+                del self._before[key]
+        return True, copy.copy(before.entry)
+
+
+class StandInResponse(AccessEntryResponse):
+    """One EKS request, met by faults, recorded, and answered one at a time."""
+
+    def __init__(self, server: EksServer) -> None:
+        super().__init__(server.backends)
+        self._server = server
+
+    @property
+    def eks_backend(self) -> PropagatingBackend:
+        return self._server.backend(self.current_account, self.region)
+
+    def answer(self, request: BackendRequest) -> tuple[int, dict[str, Any], str | bytes]:
+        """Do what the request asks: status, headers, body. Raises ConnectionAbortedError."""
+        self.setup_class(request, request.raw_url, request.headers)
+        server = self._server
+        call = self._call()
+        server.record(call)
+        seconds, fault, released = server.faults.take(call.operation, call.cluster, call.principal)
+        call.fault = fault.kind if fault else None
+        if seconds:
+            released.wait(seconds)
+        effect = fault.effect if fault else None
+        if isinstance(effect, Drop) and not effect.applied:
+            raise ConnectionAbortedError
+        status, headers, body = self._act(call, effect)
+        server.on_call(call)
+        if isinstance(effect, Drop):
+            released.wait(effect.hold)
+            raise ConnectionAbortedError
+        return status, headers, body
+
+    def _act(self, call: Call, effect: object) -> tuple[int, dict[str, Any], str | bytes]:
+        with self._server.changed:
+            if isinstance(effect, Answer):
+                answer = _error(effect)
+            elif isinstance(effect, AccessDenied):
+                answer = _error(Answer(403, "AccessDeniedException", self._denial(call)))
+            else:
+                answer = self._apply(call)
+            status, headers, _ = answer
+            call.status = status
+            call.error = headers.get("x-amzn-ErrorType") or headers.get("X-Amzn-ErrorType")
+            call.answered = not isinstance(effect, Drop)
+            self._server.changed.notify_all()
+        return answer
+
+    def _apply(self, call: Call) -> tuple[int, dict[str, Any], str | bytes]:
+        before = None
+        if call.cluster and call.principal:
+            before = self.eks_backend.entry_or_none(call.cluster, call.principal)
+        try:
+            status, headers, body = self.call_action()
+        except NotImplementedError as missing:
+            return _error(Answer(501, "NotImplemented", str(missing)))
+        if status == 200 and call.cluster and call.principal:  # noqa: PLR2004 (HTTP OK)
+            faults = self._server.faults
+            reads = faults.take_propagation(call.operation, call.cluster, call.principal)
+            if reads:
+                call.fault = Propagation.__name__
+                self.eks_backend.hold_back(call.cluster, call.principal, before, reads)
+        return status, dict(headers), body
+
+    def _call(self) -> Call:
+        session = self.caller_session()
+        return Call(
+            at=self._server.clock(),
+            operation=self._get_action(),
+            account=self.current_account,
+            region=self.region,
+            cluster=self._get_param("clusterName") or self._get_param("name"),
+            principal=self._get_param("principalArn"),
+            params=dict(self.params),
+            access_key=self.access_key,
+            session_name=session.session_name if session else None,
+            user_agent=str(self.headers.get("User-Agent", "")),
+        )
+
+    def _denial(self, call: Call) -> str:
+        """Source of the form: EKS User Guide, "Troubleshooting IAM"."""
+        place = f"arn:{self.partition}:eks:{call.region}:{call.account}"
+        resource = f"{place}:cluster/{call.cluster}" if call.cluster else "*"
+        if call.principal and call.operation != "CreateAccessEntry":
+            entry = self.eks_backend.entry_or_none(call.cluster or "", call.principal)
+            resource = entry.access_entry_arn if entry else resource
+        return (
+            f"User: {self.caller_arn()} is not authorized to perform: eks:{call.operation} "
+            f"on resource: {resource}"
+        )
+
+
+class EksServer:
+    """An HTTP server on 127.0.0.1 with all of moto, and EKS as this project needs it.
+
+    `account` is who a caller with unknown keys is. `changed` guards the state of EKS and is
+    notified with every call received, every call answered, and a reset.
+    """
+
+    def __init__(
+        self,
+        account: str,
+        port: int,
+        clock: Callable[[], datetime],
+        backend_options: dict[str, Any],
+    ) -> None:
+        self.account = account
+        self.clock = clock
+        self.faults = Faults()
+        self.changed = threading.Condition(threading.RLock())
+        self.calls: list[Call] = []
+        self.on_call: Callable[[Call], None] = lambda _: None
+        factory = functools.partial(PropagatingBackend, clock=clock, **backend_options)
+        self.backends: BackendDict[PropagatingBackend] = BackendDict(
+            cast("type[PropagatingBackend]", factory), "eks"
+        )
+        self._moto = DomainDispatcherApplication(cast("Any", self._app))
+        self._http: BaseWSGIServer = make_server(
+            "127.0.0.1", port, self, threaded=True, request_handler=_QuietHandler
+        )
+        self._thread = threading.Thread(
+            target=self._http.serve_forever, args=(0.02,), name="local-eks", daemon=True
+        )
+
+    @property
+    def endpoint_url(self) -> str:
+        return f"http://127.0.0.1:{self._http.server_address[1]}"
+
+    def start(self) -> None:
+        """Begin to answer."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Let go of what is held open, stop answering and close the socket."""
+        self.faults.clear()
+        if self._thread.is_alive():
+            self._http.shutdown()
+            self._thread.join()
+        self._http.server_close()
+
+    def backend(self, account: str, region: str) -> PropagatingBackend:
+        """The EKS of one account and region. Raises KeyError for a region AWS does not have."""
+        return self.backends[account][region]
+
+    def touched(self) -> list[PropagatingBackend]:
+        """Every account and region whose EKS was touched."""
+        return [cast("PropagatingBackend", b) for _, _, b in self.backends.iter_backends()]
+
+    def reset(self) -> None:
+        """Forget clusters, entries, faults and calls."""
+        self.faults.clear()
+        with self.changed:
+            self.backends.clear()
+            self.calls.clear()
+            self.changed.notify_all()
+
+    def record(self, call: Call) -> None:
+        """Keep a call that was received."""
+        with self.changed:
+            self.calls.append(call)
+            self.changed.notify_all()
+
+    def assume(self, role_arn: str, session_name: str) -> dict[str, str]:
+        """Credentials of a session of a role, as STS AssumeRole issues them."""
+        partition = role_arn.split(":")[1]
+        session = sts_backends[self.account][partition].assume_role(
+            region_name="us-east-1",
+            role_session_name=session_name,
+            role_arn=role_arn,
+            policy="",
+            duration=3600,
+            external_id="",
+        )
+        return {
+            "aws_access_key_id": session.access_key_id,
+            "aws_secret_access_key": session.secret_access_key,
+            "aws_session_token": session.session_token,
+        }
+
+    def __call__(self, environ: dict[str, Any], start_response: Any) -> Any:
+        """Serve one WSGI request."""
+        match = _ACCESS_KEY.search(environ.get("HTTP_AUTHORIZATION", ""))
+        if not _is_known(match.group(1) if match else ""):
+            environ.setdefault("HTTP_X_MOTO_ACCOUNT_ID", self.account)
+        return self._moto(environ, start_response)
+
+    def _app(self, service: Any) -> Any:
+        return self._eks if service == "eks" else create_backend_app(service)
+
+    def _eks(self, environ: dict[str, Any], start_response: Any) -> Any:
+        request = BackendRequest(environ)
+        if not any(pattern.match(request.raw_path) for pattern in _PATHS):
+            answer = _error(Answer(404, "UnknownOperationException", "Unknown operation"))
+        else:
+            try:
+                answer = StandInResponse(self).answer(request)
+            except ConnectionAbortedError:
+                environ["werkzeug.socket"].shutdown(socket.SHUT_RDWR)
+                raise
+        status, headers, body = answer
+        headers.pop("status", None)
+        return Response(body, status, headers)(environ, start_response)
+
+
+class _QuietHandler(MotoRequestHandler):
+    """A request handler that writes no line for each request."""
+
+    def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
+        """Say nothing; the calls are recorded."""
+
+
+def _is_known(access_key: str) -> bool:
+    account = get_account_id_from(access_key)
+    if account != DEFAULT_ACCOUNT_ID:
+        return True
+    partitions = list(iam_backends[account].values())
+    return any(access_key in iam.access_keys for iam in partitions)
+
+
+def _error(answer: Answer) -> tuple[int, dict[str, Any], str | bytes]:
+    headers = {"Content-Type": "application/json", "x-amzn-ErrorType": answer.code}
+    return answer.status, headers, json.dumps({"message": answer.message})
