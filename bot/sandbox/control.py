@@ -110,3 +110,363 @@ POST /sandbox/workspace/channels/{id} {"is_archived": true, "members": ["U01ALIC
 """
 
 from __future__ import annotations
+
+import asyncio
+import ipaddress
+import json
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+from urllib.parse import urlsplit
+
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response, StreamingResponse
+from starlette.routing import BaseRoute, Mount, Route
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from bot.sandbox import snapshot
+from bot.sandbox.delivery import Courier
+from bot.sandbox.interactions import Interactions, Outcome
+from bot.sandbox.observed import Change
+from bot.sandbox.slack_admin import ManagedWorkspace
+from bot.sandbox.slack_model import Json
+from bot.sandbox.slack_shown import Message, View
+from bot.sandbox.socket_mode import SocketMode
+
+KEEP_ALIVE = 15.0
+QUIET = frozenset({"call"})
+"""Kinds of change that no page needs to hear of."""
+
+
+class LoopbackOnly:
+    """Lets through what a browser on this machine asks of this very server, and nothing else."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            problem = foreign(Request(scope))
+            if problem is not None:
+                await _problem(problem, 403)(scope, receive, send)
+                return
+        await self._app(scope, receive, send)
+
+
+def foreign(request: Request) -> str | None:
+    """Why a request is not from this machine and this server's own pages; None when it is."""
+    if request.client is not None and not _is_loopback(request.client.host):
+        return "this is only for the machine it runs on"
+    host = request.headers.get("host", "")
+    if not _is_loopback(urlsplit(f"//{host}").hostname or ""):
+        return f"the host {host!r} is not this machine"
+    origin = request.headers.get("origin")
+    if origin is not None and origin != f"http://{host}":
+        return f"the origin {origin!r} is another site"
+    if request.headers.get("sec-fetch-site") in ("cross-site", "same-site"):
+        return "the request comes from another site"
+    if request.method == "POST":
+        kind = request.headers.get("content-type", "").partition(";")[0].strip()
+        if kind != "application/json":
+            return "a POST must be application/json"
+    return None
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _problem(sentence: str, status: int) -> JSONResponse:
+    return JSONResponse({"error": sentence}, status_code=status)
+
+
+class _Body:
+    """A request's JSON object; what is missing or of the wrong type raises `ValueError`."""
+
+    def __init__(self, values: Json) -> None:
+        self.values = values
+
+    def text(self, name: str) -> str:
+        value = self.values.get(name)
+        if not isinstance(value, str):
+            raise ValueError(f"{name} must be a text")  # noqa: TRY004 (answered as a wrong value)
+        return value
+
+    def maybe(self, name: str) -> str | None:
+        return None if self.values.get(name) is None else self.text(name)
+
+    def state(self) -> dict[str, dict[str, object]]:
+        state = self.values.get("state") or {}
+        if not isinstance(state, dict) or not all(isinstance(v, dict) for v in state.values()):
+            raise ValueError("state must be {BLOCK_ID: {ACTION_ID: VALUE}}")
+        return state
+
+
+Act = Callable[[str, _Body], Json]
+
+
+class Control:
+    """The routes of this module's docstring."""
+
+    def __init__(
+        self,
+        workspace: ManagedWorkspace,
+        interactions: Interactions,
+        sockets: SocketMode,
+        courier: Courier,
+    ) -> None:
+        self._workspace = workspace
+        self._interactions = interactions
+        self._sockets = sockets
+        self._courier = courier
+        self._streams: set[asyncio.Event] = set()
+        self._closing = False
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._acts: dict[str, Act] = {
+            "command": self._command,
+            "message": self._message,
+            "click": self._click,
+            "view-action": self._view_action,
+            "suggest": self._suggest,
+            "submit": self._submit,
+            "close": self._close,
+            "home": self._home,
+            "dm": self._dm,
+        }
+        self._changes: dict[str, Act] = {
+            "people": self._change_person,
+            "groups": self._change_group,
+            "channels": self._change_channel,
+        }
+        workspace.on_change.append(self._on_change)
+
+    def routes(self) -> list[BaseRoute]:
+        inner = [
+            Route("/state", self._state),
+            Route("/events", self._events),
+            Route("/people/{id}/{act}", self._person_act, methods=["POST"]),
+            Route("/workspace/{act}/{id}", self._workspace_change, methods=["POST"]),
+        ]
+        return [Mount("/sandbox", app=LoopbackOnly(Mount("", routes=inner)))]
+
+    def open(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Begin to serve streams on this loop."""
+        self._loop, self._closing = loop, False
+
+    def end_streams(self) -> None:
+        """Let every open event stream end. On the loop."""
+        self._closing = True
+        for woken in self._streams:
+            woken.set()
+
+    # Looking
+
+    async def _state(self, _request: Request) -> Response:
+        with self._workspace.lock:
+            state = snapshot.take(
+                self._workspace,
+                delivery="socket_mode" if self._courier.http is None else "http",
+                connections=len(self._sockets.connections),
+            )
+            return JSONResponse(state)
+
+    async def _events(self, request: Request) -> Response:
+        last = request.headers.get("last-event-id", "")
+        since = int(last) if last.isdigit() else None
+        headers = {"Cache-Control": "no-store"}
+        stream = self._stream(since)
+        return StreamingResponse(stream, media_type="text/event-stream", headers=headers)
+
+    def _on_change(self, _change: Change) -> None:
+        if self._loop is not None and not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(self._wake)
+
+    def _wake(self) -> None:
+        for woken in self._streams:
+            woken.set()
+
+    async def _stream(self, since: int | None) -> AsyncIterator[str]:
+        woken = asyncio.Event()
+        self._streams.add(woken)
+        try:
+            while not self._closing:
+                woken.clear()
+                changes = self._since(since)
+                for change in changes:
+                    since = change.seq
+                    if change.kind not in QUIET:
+                        data = json.dumps({"seq": change.seq, "kind": change.kind})
+                        yield f"id: {change.seq}\ndata: {data}\n\n"
+                if not changes:
+                    try:
+                        await asyncio.wait_for(woken.wait(), KEEP_ALIVE)
+                    except TimeoutError:
+                        yield ": still here\n\n"
+        finally:
+            self._streams.discard(woken)
+
+    def _since(self, since: int | None) -> list[Change]:
+        with self._workspace.lock:
+            log, seq = self._workspace.log, self._workspace.seq
+            oldest = log[0].seq if log else seq + 1
+            if since is None or since < oldest - 1 or since > seq:
+                return [Change(seq, "reset")]
+            return [change for change in log if change.seq > since]
+
+    # Acting
+
+    async def _person_act(self, request: Request) -> Response:
+        person_id = request.path_params["id"]
+        if person_id not in self._workspace.people:
+            return _problem(f"there is no person {person_id}", 404)
+        return await self._perform(self._acts, person_id, request)
+
+    async def _workspace_change(self, request: Request) -> Response:
+        return await self._perform(self._changes, request.path_params["id"], request)
+
+    async def _perform(self, acts: dict[str, Act], subject: str, request: Request) -> Response:
+        act = acts.get(request.path_params["act"])
+        if act is None:
+            return _problem(f"there is no such act; there are: {', '.join(acts)}", 404)
+        try:
+            values = json.loads(await request.body() or b"{}")
+            if not isinstance(values, dict):
+                raise ValueError("the body must be an object")  # noqa: TRY004, TRY301 (answered below)
+            return JSONResponse(await run_in_threadpool(act, subject, _Body(values)))
+        except LookupError as error:
+            return _problem(str(error.args[0] if error.args else error), 404)
+        except ValueError as error:
+            return _problem(str(error), 400)
+
+    def _command(self, person_id: str, body: _Body) -> Json:
+        line, channel = body.text("line"), body.maybe("channel")
+        outcome = self._interactions.command(person_id, line, channel)
+        return _answer(outcome, text=outcome.text, blocks=outcome.blocks)
+
+    def _message(self, person_id: str, body: _Body) -> Json:
+        channel, text, thread = body.text("channel"), body.text("text"), body.maybe("thread_ts")
+        outcome = self._interactions.say(person_id, channel, text, thread)
+        return _answer(outcome, ts=outcome.message.ts if outcome.message else None)
+
+    def _click(self, person_id: str, body: _Body) -> Json:
+        outcome = self._interactions.click(
+            person_id,
+            self._message_of(body),
+            body.text("action_id"),
+            value=body.values.get("value"),
+            block_id=body.maybe("block_id"),
+            state=body.state(),
+        )
+        return _answer(outcome)
+
+    def _view_action(self, person_id: str, body: _Body) -> Json:
+        outcome = self._interactions.view_action(
+            person_id,
+            self._view_of(person_id, body),
+            body.text("action_id"),
+            value=body.values.get("value"),
+            block_id=body.maybe("block_id"),
+            state=body.state(),
+        )
+        return _answer(outcome)
+
+    def _suggest(self, person_id: str, body: _Body) -> Json:
+        place: View | Message
+        if body.maybe("view_id") is None:
+            place = self._message_of(body)
+        else:
+            place = self._view_of(person_id, body)
+            self._interactions.fill(place, body.state())
+        outcome = self._interactions.suggest(
+            person_id,
+            place,
+            body.text("action_id"),
+            body.text("query"),
+            block_id=body.maybe("block_id"),
+        )
+        if outcome.option_groups is not None:
+            return _answer(outcome, options=[], option_groups=outcome.option_groups)
+        return _answer(outcome, options=outcome.options)
+
+    def _submit(self, person_id: str, body: _Body) -> Json:
+        view = self._view_of(person_id, body)
+        outcome = self._interactions.submit(person_id, view, body.state())
+        return _answer(outcome, errors=outcome.errors)
+
+    def _close(self, person_id: str, body: _Body) -> Json:
+        clear = body.values.get("clear") is True
+        view = self._view_of(person_id, body)
+        return _answer(self._interactions.close(person_id, view, clear=clear))
+
+    def _home(self, person_id: str, _body: _Body) -> Json:
+        outcome = self._interactions.open_home(person_id)
+        return _answer(outcome, view=outcome.view.to_slack() if outcome.view else None)
+
+    def _dm(self, person_id: str, _body: _Body) -> Json:
+        outcome = self._interactions.open_home(person_id, "messages")
+        return _answer(outcome, channel=self._workspace.open_dm(person_id).id)
+
+    def _message_of(self, body: _Body) -> Message:
+        channel, ts = body.text("channel"), body.text("ts")
+        message = self._workspace.message(channel, ts)
+        if message is None:
+            raise LookupError(f"there is no message {ts} in {channel}")
+        return message
+
+    def _view_of(self, person_id: str, body: _Body) -> View:
+        view = self._workspace.view(body.text("view_id"))
+        if view is None or view.user != person_id:
+            raise LookupError(f"{person_id} has no view {body.text('view_id')}")
+        return view
+
+    # Changing the workspace
+
+    def _change_person(self, person_id: str, body: _Body) -> Json:
+        self._known(person_id, self._workspace.people)
+        self._workspace.change_person(person_id, **body.values)
+        return {}
+
+    def _change_group(self, group_id: str, body: _Body) -> Json:
+        self._known(group_id, self._workspace.groups)
+        if "users" in body.values:
+            self._workspace.set_group(group_id, _ids(body, "users"))
+        if "disabled" in body.values:
+            self._workspace.disable_group(group_id, disabled=body.values["disabled"] is True)
+        return {}
+
+    def _change_channel(self, channel_id: str, body: _Body) -> Json:
+        self._known(channel_id, self._workspace.channels)
+        if "members" in body.values:
+            self._workspace.set_members(channel_id, _ids(body, "members"))
+        if "is_archived" in body.values:
+            change = self._workspace.unarchive
+            if body.values["is_archived"] is True:
+                change = self._workspace.archive
+            change(channel_id)
+        return {}
+
+    def _known(self, name: str, there: dict[str, Any]) -> None:
+        if name not in there:
+            raise LookupError(f"there is no {name}")
+
+
+def _ids(body: _Body, name: str) -> list[str]:
+    ids = body.values[name]
+    if not isinstance(ids, list) or not all(isinstance(one, str) for one in ids):
+        raise ValueError(f"{name} must be a list of ids")
+    return ids
+
+
+def _answer(outcome: Outcome, **more: object) -> Json:
+    latency = None if outcome.latency is None else round(outcome.latency * 1000, 1)
+    return {
+        "acknowledged": outcome.acknowledged,
+        "latency_ms": latency,
+        "error": outcome.error,
+        **more,
+    }

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+from secrets import token_hex
 from typing import Any, Self
 from zoneinfo import ZoneInfo
 
@@ -79,7 +80,14 @@ class AppSettings:
     events: tuple[str, ...] = DEFAULT_EVENTS
     commands: tuple[Json, ...] = ({"command": "/eks-access"},)
     home_tab: bool = True
+    messages_tab: bool = True
     interactivity: bool = True
+    bot_token: str = field(default_factory=lambda: f"xoxb-local-{token_hex(12)}")
+    app_token: str = field(default_factory=lambda: f"xapp-local-{token_hex(12)}")
+    signing_secret: str = field(default_factory=lambda: token_hex(16))
+    verification_token: str = field(default_factory=lambda: token_hex(12))
+    token_error: str | None = None
+    """Set it to `token_revoked`, `account_inactive`, … and every Web API call answers that."""
 
     @classmethod
     def from_manifest(cls, manifest: Mapping[str, Any]) -> Self:
@@ -92,6 +100,7 @@ class AppSettings:
             events=tuple(settings.get("event_subscriptions", {}).get("bot_events", ())),
             commands=tuple(dict(command) for command in features.get("slash_commands", ())),
             home_tab=bool(features.get("app_home", {}).get("home_tab_enabled", False)),
+            messages_tab=bool(features.get("app_home", {}).get("messages_tab_enabled", True)),
             interactivity=bool(settings.get("interactivity", {}).get("is_enabled", False)),
         )
 

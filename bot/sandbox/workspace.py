@@ -56,7 +56,8 @@ def utc_now() -> datetime:
 class Workspace(Observed):
     """One team with one installed app. `clock` gives aware UTC times; nothing else tells time.
 
-    `plan` of Slack, Enterprise Grid and group direct messages are not modelled.
+    `url` is where it is served, without a slash at the end. Enterprise Grid and direct messages
+    of several people are not modelled.
     """
 
     def __init__(
@@ -68,9 +69,10 @@ class Workspace(Observed):
     ) -> None:
         super().__init__()
         self.clock = clock
+        self.url = ""
         self.team = team or Team()
         self.app = app or AppSettings()
-        self.on_event: Callable[[Json], None] = lambda _event: None
+        self.on_event: Callable[[Json], object] = lambda _event: None
         self.people: dict[str, Person] = {}
         self.groups: dict[str, Group] = {}
         self.channels: dict[str, Channel] = {}
