@@ -12,7 +12,8 @@ from slack_sdk.http_retry.builtin_handlers import RateLimitErrorRetryHandler
 from bot.access import end
 from bot.aws.clients import EksClients
 from bot.core.errors import Conflict, PolicyUnavailable, StoreUnavailable
-from bot.core.model import AccessRequest, Grant, Review
+from bot.core.lifecycle import BOT
+from bot.core.model import AccessRequest, AuditEvent, Grant, Review
 from bot.http import HttpServer, Readiness, build_http
 from bot.jobs import Jobs, Loop
 from bot.metrics import build_registry
@@ -26,7 +27,7 @@ from bot.slack.inbox import InboxWorker
 from bot.slack.listeners import Listeners
 from bot.slack.people import Directory
 from bot.slack.projection import project
-from bot.store import requests
+from bot.store import audit, requests
 from bot.store.claims import Claims
 from bot.store.database import Database
 
@@ -107,6 +108,7 @@ class Bot:
             self._lapse_loop,
         )
         self._jobs = Jobs(self._loops)
+        self._jobs.every(1.0, "policy", self._watch_policy)
         self._connection: SocketModeConnection | None = None
         if settings.socket_mode:
             self._connection = SocketModeConnection(
@@ -200,6 +202,20 @@ class Bot:
             return self.policy.current().policy.audit_channel
         except PolicyUnavailable:
             return None
+
+    def _watch_policy(self) -> None:
+        """Note each change of the policy file in the log and the audit trail."""
+        try:
+            self.policy.current()
+        except PolicyUnavailable:
+            log.error("there is no policy in force, so nothing is granted")  # noqa: TRY400 - no fault of ours
+        for change in self.policy.take_events():
+            report = change.problem.report if change.problem else None
+            log.info("policy", change=change.kind, digest=change.digest, findings=report)
+            details = {"digest": change.digest, "findings": report}
+            event = AuditEvent(self.clock(), BOT, f"policy.{change.kind}", details=details)
+            with self.database.transaction() as tx:
+                audit.record(tx, [event])
 
     def _lapsing(self) -> list[str]:
         with self.database.reading() as tx:

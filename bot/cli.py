@@ -1,0 +1,255 @@
+"""The `eks-access` command. Exit codes: 0 good, 1 a finding, 2 bad use or a broken set-up."""
+
+from __future__ import annotations
+
+import json
+import signal
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated, NoReturn
+
+import structlog
+import typer
+
+import bot
+from bot import console
+from bot.access import end
+from bot.core.errors import DomainError, PolicyUnavailable, StoreUnavailable
+from bot.core.ids import parse_id
+from bot.core.lifecycle import OPERATOR
+from bot.core.model import EndReason, Grant, GrantState
+from bot.logs import configure_logs, without_secrets
+from bot.policy_file import check_policy
+from bot.settings import Settings, SettingsError, read_settings
+from bot.store import grants, migrate
+from bot.store.database import Database
+from bot.store.instance import only_instance
+from bot.wiring import Bot, utc_now
+
+GOOD, FINDING, BAD_USE = 0, 1, 2
+
+log = structlog.get_logger(__name__)
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="Just-in-time access to Amazon EKS clusters from Slack, taken away on time.",
+)
+db = typer.Typer(no_args_is_help=True, help="The database: bring it up to date, or check it.")
+policy = typer.Typer(no_args_is_help=True, help="The policy file: check it before it is used.")
+app.add_typer(db, name="db")
+app.add_typer(policy, name="policy")
+
+Json = Annotated[bool, typer.Option("--json", help="Print JSON for a script.")]
+
+
+def main() -> None:
+    """The console command's entry."""
+    app()
+
+
+@app.callback(invoke_without_command=True)
+def _options(
+    version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
+) -> None:
+    if version:
+        typer.echo(f"eks-access {bot.__version__}")
+        raise typer.Exit(GOOD)
+
+
+@app.command()
+def run() -> None:
+    """Run the bot, until it is told to stop."""
+    configure_logs()
+    settings = _settings()
+    try:
+        settings.ensure_slack()
+    except SettingsError as error:
+        _fail(str(error))
+    with _explained(), _opened(settings) as database:
+        if database.is_sqlite:
+            migrate.upgrade(database)
+        else:
+            migrate.ensure_current(database)
+        with only_instance(database):
+            _serve(settings, database)
+
+
+@app.command()
+def sandbox(
+    port: Annotated[int, typer.Option(help="Where the page is; 0 takes a free port.")] = 8080,
+    headless: Annotated[
+        bool, typer.Option("--headless", help="Play the story without a page and exit.")
+    ] = False,
+) -> None:
+    """Try the bot on this machine: a local Slack workspace, a local EKS, and a page to see both."""
+    try:
+        from bot.sandbox import stage  # noqa: PLC0415 - an extra, not installed in production
+    except ModuleNotFoundError as error:
+        _fail(
+            f"The sandbox needs the package {error.name}, which is not installed. "
+            "Install the extra: pip install 'eks-access-bot[sandbox]'."
+        )
+    raise typer.Exit(stage.play(port=port, headless=headless))
+
+
+@db.command("upgrade")
+def db_upgrade() -> None:
+    """Bring the database to the shape that this version needs."""
+    with _explained(), _opened(_settings()) as database:
+        before, after = migrate.upgrade(database)
+    if before == after:
+        typer.echo(f"The database is up to date, at {after}.")
+    else:
+        typer.echo(f"Upgraded the database from {before or 'nothing'} to {after}.")
+
+
+@db.command("check")
+def db_check() -> None:
+    """Say whether this version can work on the database. Exits 1 if not."""
+    with _explained(), _opened(_settings()) as database:
+        problems = migrate.check(database)
+    for problem in problems:
+        typer.echo(problem)
+    if problems:
+        raise typer.Exit(FINDING)
+    typer.echo(f"The database is up to date, at {migrate.head()}.")
+
+
+@policy.command("check")
+def policy_check(file: Path, as_json: Json = False) -> None:
+    """Everything that is wrong with a policy file, with line and remedy. Exits 1 on an error."""
+    try:
+        text = file.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        _fail(f"{file} cannot be read: {error}. Name a policy file in UTF-8.")
+    loaded, findings = check_policy(text, str(file))
+    if as_json:
+        typer.echo(json.dumps([asdict(finding) for finding in findings], indent=2))
+    else:
+        for finding in findings:
+            typer.echo(str(finding))
+        if loaded is not None:
+            counts = f"{len(loaded.clusters)} clusters, {len(loaded.rules)} rules"
+            typer.echo(f"{file}: no errors ({counts}).")
+    raise typer.Exit(GOOD if loaded is not None else FINDING)
+
+
+@app.command("grants")
+def list_grants(
+    cluster: Annotated[str | None, typer.Option(help="Only this cluster's.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Access that is live now, from the store."""
+    with _explained(), _opened(_settings()) as database:
+        migrate.ensure_current(database)
+        with database.reading() as tx:
+            live = grants.live(tx, cluster=cluster)
+    if as_json:
+        typer.echo(json.dumps([console.grant_json(grant) for grant in live], indent=2))
+        return
+    if not live:
+        typer.echo("Nobody has access through the bot now.")
+        return
+    typer.echo(console.grant_table(live, utc_now()))
+
+
+@app.command()
+def revoke(
+    grant: Annotated[str | None, typer.Argument(help="The grant's id, such as 7K3-QMX.")] = None,
+    everything: Annotated[bool, typer.Option("--all", help="Every live grant.")] = False,
+    cluster: Annotated[str | None, typer.Option(help="With --all: only this cluster's.")] = None,
+) -> None:
+    """End access now. The running bot removes it, and reads back that it is gone."""
+    if (grant is None) != everything or (cluster is not None and not everything):
+        _fail("Name one grant, or --all, or --all --cluster CLUSTER.")
+    with _explained(), _opened(_settings()) as database:
+        migrate.ensure_current(database)
+        chosen = _chosen(database, grant, cluster)
+        for one in chosen:
+            with database.transaction() as tx:
+                end.revoke(tx, one, EndReason.REVOKED, OPERATOR, utc_now())
+            typer.echo(f"{one}: being removed by the running bot. `eks-access grants` shows it.")
+    if not chosen:
+        typer.echo("There is nothing to revoke.")
+
+
+def _chosen(database: Database, grant: str | None, cluster: str | None) -> list[str]:
+    if grant is not None:
+        return [parse_id(grant)]
+    with database.reading() as tx:
+        live = grants.live(tx, cluster=cluster)
+    return [one.id for one in live if one.state is not GrantState.REVOKING]
+
+
+def _serve(settings: Settings, database: Database) -> None:
+    running = Bot(settings)
+    try:
+        running.policy.current()
+    except PolicyUnavailable:
+        _report_broken_policy(running, _live(database))
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    running.start()
+    log.info("started", version=bot.__version__, http_port=running.http.port)
+    stop.wait()
+    log.info("stopping")
+    running.stop()
+
+
+def _report_broken_policy(running: Bot, live: tuple[Grant, ...]) -> None:
+    """Without a policy nothing is granted; what was granted before is still taken away on time."""
+    problem = running.policy.problem
+    report = problem.report if problem is not None else ""
+    if not live:
+        _fail(f"{report}\nThe policy file has errors, and without it nothing can be granted.")
+    log.error(
+        "the policy file has errors; nothing is granted, and live grants end as they should",
+        findings=report,
+        live_grants=len(live),
+    )
+
+
+def _live(database: Database) -> tuple[Grant, ...]:
+    with database.reading() as tx:
+        return grants.live(tx)
+
+
+def _settings() -> Settings:
+    try:
+        return read_settings()
+    except SettingsError as error:
+        _fail(str(error))
+
+
+@contextmanager
+def _opened(settings: Settings) -> Iterator[Database]:
+    database = Database(settings.database_url.get_secret_value())
+    try:
+        yield database
+    finally:
+        database.close()
+
+
+@contextmanager
+def _explained() -> Iterator[None]:
+    """Print what went wrong as a sentence, and exit 2."""
+    try:
+        yield
+    except StoreUnavailable as error:
+        cause = error.__cause__
+        detail = f"\n{without_secrets(str(cause.__cause__ or cause))}" if cause else ""
+        _fail(f"{error.sentence}{detail}")
+    except DomainError as error:
+        _fail(error.sentence)
+
+
+def _fail(sentence: str) -> NoReturn:
+    typer.echo(sentence.strip(), err=True)
+    sys.exit(BAD_USE)

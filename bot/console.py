@@ -1,0 +1,61 @@
+"""What the command line prints: aligned tables for people, stable JSON for scripts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from bot.core.durations import format_duration
+from bot.core.model import Grant
+
+
+def grant_json(grant: Grant) -> dict[str, Any]:
+    """A live grant. Times are ISO 8601 in UTC; `namespaces` empty is the whole cluster."""
+    return {
+        "id": grant.id,
+        "state": grant.state.value,
+        "requester": grant.requester,
+        "cluster": grant.cluster.name,
+        "region": grant.cluster.region,
+        "account": grant.cluster.account,
+        "principal_arn": grant.principal_arn,
+        "policy_arn": grant.access.policy_arn,
+        "namespaces": sorted(grant.access.scope.namespaces),
+        "kubernetes_groups": sorted(grant.access.kubernetes_groups),
+        "confirmed_at": grant.confirmed_at.isoformat() if grant.confirmed_at else None,
+        "ends_at": grant.ends_at.isoformat(),
+        "problem": grant.problem,
+    }
+
+
+def grant_table(grants: Sequence[Grant], now: datetime) -> str:
+    """One line a grant, columns aligned."""
+    rows = [("GRANT", "STATE", "WHO", "CLUSTER", "ACCESS", "SCOPE", "LEFT")]
+    rows += [
+        (
+            grant.id,
+            grant.state.value.lower(),
+            grant.requester,
+            grant.cluster.name,
+            _access(grant),
+            str(grant.access.scope),
+            format_duration(grant.ends_at - now) if grant.ends_at > now else "over",
+        )
+        for grant in grants
+    ]
+    return table(rows)
+
+
+def table(rows: Sequence[Sequence[str]]) -> str:
+    """The rows with each column as wide as its widest cell."""
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    return "\n".join(
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        for row in rows
+    )
+
+
+def _access(grant: Grant) -> str:
+    policy = grant.access.policy_arn.rpartition("/")[2] if grant.access.policy_arn else ""
+    return ", ".join(filter(None, [policy, *sorted(grant.access.kubernetes_groups)]))
