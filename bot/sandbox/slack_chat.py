@@ -53,6 +53,8 @@ def content(arguments: Arguments, *, text_limit: int) -> Json:
     size = sum(ESCAPED.get(letter, len(letter.encode())) for letter in text or "")
     if size > text_limit:
         raise SlackError("msg_too_long")
+    if attachments is not None and not _are_objects(attachments):
+        raise SlackError("invalid_attachments")
     problems = [] if blocks is None else slack_limits.blocks_problems(blocks)
     for index, attachment in enumerate(attachments or ()):
         if "blocks" in attachment:
@@ -65,6 +67,10 @@ def content(arguments: Arguments, *, text_limit: int) -> Json:
         if problem:
             raise SlackError(problem)
     return {"text": text, "blocks": blocks, "attachments": attachments, "metadata": metadata}
+
+
+def _are_objects(value: object) -> bool:
+    return isinstance(value, list) and all(isinstance(item, dict) for item in value)
 
 
 def post_message(arguments: Arguments) -> Json:
