@@ -264,6 +264,16 @@ class EksStandIn:
                 )
             self._server.changed.notify_all()
 
+    def authentication_mode(
+        self, cluster: str, region: str = DEFAULT_REGION, account: str | None = None
+    ) -> str | None:
+        """The cluster's authentication mode, or None where there is no such cluster."""
+        with self._server.changed:
+            config = self._server.backend(account or self.account, region).access_configs.get(
+                cluster
+            )
+            return config.authentication_mode if config is not None else None
+
     def entries(
         self, cluster: str, region: str = DEFAULT_REGION, account: str | None = None
     ) -> tuple[Entry, ...]:

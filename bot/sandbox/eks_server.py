@@ -19,6 +19,7 @@ from typing import Any, cast
 
 from moto.core.base_backend import BackendDict
 from moto.core.models import DEFAULT_ACCOUNT_ID
+from moto.core.utils import get_service_model
 from moto.eks.models import Cluster
 from moto.iam.models import get_account_id_from, iam_backends
 from moto.moto_server.werkzeug_app import (
@@ -73,6 +74,10 @@ class PropagatingBackend(AccessEntryBackend):
         self.cluster_count += 1
         self.configure_access(name, authentication_mode, principal)
 
+    def delete_cluster(self, name: str) -> Cluster:
+        self._before = {key: old for key, old in self._before.items() if key[0] != name}
+        return super().delete_cluster(name)
+
     def hold_back(
         self, cluster_name: str, principal_arn: str, before: AccessEntry | None, reads: int
     ) -> None:
@@ -125,6 +130,9 @@ class StandInResponse(AccessEntryResponse):
     def answer(self, request: BackendRequest) -> tuple[int, dict[str, Any], str | bytes]:
         """Do what the request asks: status, headers, body. Raises ConnectionAbortedError."""
         self.setup_class(request, request.raw_url, request.headers)
+        malformed = self._malformed(request)
+        if malformed is not None:
+            return _error(malformed)
         server = self._server
         call = self._call()
         server.record(call)
@@ -141,6 +149,22 @@ class StandInResponse(AccessEntryResponse):
             released.wait(effect.hold)
             raise ConnectionAbortedError
         return status, headers, body
+
+    def _malformed(self, request: BackendRequest) -> Answer | None:
+        """What to answer where the request has no operation's form, in words of our own."""
+        operation = self._get_action()
+        if not operation:
+            return Answer(404, "UnknownOperationException", "Unknown operation")
+        try:
+            json.loads(request.data or b"{}")
+        except ValueError as error:
+            return Answer(400, "SerializationException", str(error))
+        shape = get_service_model("eks").operation_model(operation).input_shape
+        missing = [name for name in shape.required_members if name not in self.params]
+        if missing:
+            message = f"The request is missing {', '.join(missing)}"
+            return Answer(400, "InvalidParameterException", message)
+        return None
 
     def _act(self, call: Call, effect: object) -> tuple[int, dict[str, Any], str | bytes]:
         with self._server.changed:
@@ -161,10 +185,7 @@ class StandInResponse(AccessEntryResponse):
         before = None
         if call.cluster and call.principal:
             before = self.eks_backend.entry_or_none(call.cluster, call.principal)
-        try:
-            status, headers, body = self.call_action()
-        except NotImplementedError as missing:
-            return _error(Answer(501, "NotImplemented", str(missing)))
+        status, headers, body = self.call_action()
         if status == 200 and call.cluster and call.principal:  # noqa: PLR2004 (HTTP OK)
             faults = self._server.faults
             reads = faults.take_propagation(call.operation, call.cluster, call.principal)
@@ -301,7 +322,8 @@ class EksServer:
     def _eks(self, environ: dict[str, Any], start_response: Any) -> Any:
         request = BackendRequest(environ)
         if not any(pattern.match(request.raw_path) for pattern in _PATHS):
-            answer = _error(Answer(404, "UnknownOperationException", "Unknown operation"))
+            message = f"There is no {request.method} {request.raw_path} here."
+            answer = _error(Answer(501, "NotImplemented", message))
         else:
             try:
                 answer = StandInResponse(self).answer(request)

@@ -323,6 +323,14 @@ def test_a_next_token_holds_when_entries_come_and_go_between_pages(eks, client, 
     assert rest["accessEntries"] == [role("e"), role("f")]
 
 
+def test_a_last_page_that_is_full_has_no_next_token(eks, client, cluster):
+    for name in "abc":
+        eks.put_entry(cluster, role(name))
+    page = client.list_access_entries(clusterName=cluster, maxResults=3)
+    assert len(page["accessEntries"]) == 3
+    assert "nextToken" not in page
+
+
 def test_a_list_can_be_narrowed_to_the_entries_with_one_policy(eks, client, cluster):
     eks.put_entry(cluster, role("ana"), policies={"AmazonEKSViewPolicy": ["default"]})
     eks.put_entry(cluster, role("ben"), policies={"AmazonEKSEditPolicy": []})
