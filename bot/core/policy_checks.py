@@ -56,7 +56,7 @@ def errors(policy: Policy) -> tuple[Problem, ...]:
 
 
 def warnings(policy: Policy) -> tuple[Problem, ...]:
-    """What can have no effect, or cannot be meant."""
+    """What can have no effect, or cannot be meant, or is worth knowing."""
     reach = Reach(policy)
     return (
         *_no_rules(policy),
@@ -68,6 +68,7 @@ def warnings(policy: Policy) -> tuple[Problem, ...]:
         *_slow_tickets(policy),
         *_partitions(policy),
         *_unused_shared(policy),
+        *_several_domains(policy),
     )
 
 
@@ -359,3 +360,15 @@ def _unused_shared(policy: Policy) -> Iterator[Problem]:
                 "Nobody is mapped to this principal under `users`.",
                 "Map people to it, or take it out.",
             )
+
+
+def _several_domains(policy: Policy) -> Iterator[Problem]:
+    domains = policy.principals.email_domains
+    if policy.principals.template is not None and len(set(domains)) > 1:
+        yield Problem(
+            Severity.NOTE,
+            ("principals", "email_domains"),
+            f"The template leaves the domain out: somebody called alice on {domains[0]} and "
+            f"somebody called alice on {domains[1]} are one principal, and the second is refused.",
+            "Where that happens, map both under `users`.",
+        )

@@ -1,0 +1,120 @@
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+
+from bot.core.model import Ask, Person
+from bot.core.offers import clusters_for, levels_on, paste, requester_groups, rules_for
+from bot.core.policy import Policy
+
+ANY = Person("U07ZOE", "T1", "Zoe")
+ENGINEER = Person("U01ALICE", "T1", "Alice")
+MEMBERS = {"S01ENG": {"U01ALICE"}, "S03PLATFORM": set()}
+
+
+def rule(name, clusters, levels, requesters=None, **where):
+    return {
+        "name": name,
+        "clusters": clusters,
+        "levels": levels,
+        "approval": "automatic",
+        "max_duration": "4h",
+        **(where or {"namespaces": ["default", "dev-*"]}),
+        **({"requesters": requesters} if requesters else {}),
+    }
+
+
+POLICY = Policy.model_validate(
+    {
+        "deployment": "acme",
+        "clusters": [
+            {"name": name, "region": "eu-west-1", "account": "111122223333"}
+            for name in ("prod", "lab", "idle")
+        ],
+        "levels": {
+            "view": {"policy": "AmazonEKSViewPolicy"},
+            "edit": {"policy": "AmazonEKSEditPolicy"},
+            "root": {"policy": "AmazonEKSClusterAdminPolicy", "scope": "cluster"},
+        },
+        "principals": {"users": {"U01ALICE": "arn:aws:iam::{account}:role/alice"}},
+        "rules": [
+            rule("engineers", ["pro*", "lab"], ["edit"], {"groups": ["S01ENG"]}),
+            rule("platform", ["lab"], ["root"], {"groups": ["S03PLATFORM"]}, scope="cluster"),
+            rule("everybody", ["lab"], ["view"]),
+            rule("globs", ["prod"], ["view"], {"users": ["U09EVE"]}, namespaces=["dev-*"]),
+            rule("whole", ["prod"], ["view"], {"users": ["U08SAM"]}, scope="cluster"),
+        ],
+    }
+)
+
+
+@pytest.mark.parametrize(
+    ("person", "expected"),
+    [(ANY, {"lab": ("view",)}), (ENGINEER, {"prod": ("edit",), "lab": ("view", "edit")})],
+)
+def test_a_person_sees_the_clusters_and_levels_of_their_rules(person, expected):
+    seen = {
+        cluster.name: levels_on(POLICY, cluster.name, person, MEMBERS)
+        for cluster in clusters_for(POLICY, person, MEMBERS)
+    }
+    assert seen == expected
+
+
+def test_rules_are_given_in_the_order_of_the_file():
+    names = [one.name for one in rules_for(POLICY, "lab", ENGINEER, MEMBERS)]
+    assert names == ["engineers", "everybody"]
+
+
+def test_an_unknown_group_offers_nothing_and_stops_nothing():
+    assert levels_on(POLICY, "lab", ENGINEER, {}) == ("view",)
+
+
+def test_an_unknown_cluster_offers_nothing():
+    assert levels_on(POLICY, "nowhere", ENGINEER, MEMBERS) == ()
+
+
+def test_the_groups_of_requesters_are_named_for_one_cluster_or_all():
+    assert requester_groups(POLICY) == {"S01ENG", "S03PLATFORM"}
+    assert requester_groups(POLICY, "prod") == {"S01ENG"}
+    assert requester_groups(POLICY, "nowhere") == frozenset()
+
+
+@pytest.mark.parametrize(
+    ("asked", "level", "rule_name", "command"),
+    [
+        (
+            Ask("lab", "view", ("default", "x"), timedelta(hours=9)),
+            "edit",
+            "engineers",
+            "`/eks-access request lab edit --namespace default --for 4h …`",
+        ),
+        (
+            Ask("prod", "view", ()),
+            "view",
+            "globs",
+            "`/eks-access request prod view --namespace NAMESPACE --for 1h …`",
+        ),
+        (
+            Ask("prod", "view", ("dev-`rm",)),
+            "view",
+            "globs",
+            "`/eks-access request prod view --namespace NAMESPACE --for 1h …`",
+        ),
+        (
+            Ask("lab", "root", ("default",)),
+            "root",
+            "platform",
+            "`/eks-access request lab root --for 1h …`",
+        ),
+        (
+            Ask("prod", "view", ("a", "b")),
+            "view",
+            "whole",
+            "`/eks-access request prod view --namespace a,b --for 1h …`",
+        ),
+    ],
+)
+def test_the_command_to_paste_is_what_the_rule_allows(asked, level, rule_name, command):
+    (chosen,) = (one for one in POLICY.rules if one.name == rule_name)
+    assert paste(POLICY, asked, level, chosen) == command
