@@ -7,6 +7,8 @@ but open, and it gives up where Slack is down at start; both are tended here, by
 
 from __future__ import annotations
 
+import contextlib
+import socket
 import threading
 import time
 
@@ -63,8 +65,18 @@ class SocketModeConnection:
         return self._silence() <= SILENT_AFTER_SECONDS
 
     def close(self) -> None:
-        """Take no more payloads, and let those that are being handled finish."""
-        self._handler.client.close()
+        """Take no more payloads, let those that are being handled be acknowledged, then close."""
+        client = self._handler.client
+        client.auto_reconnect_enabled = False
+        client.message_processor.shutdown()
+        client.message_workers.shutdown(wait=True)
+        client.current_session_runner.event.set()
+        session = client.current_session
+        if session is not None and session.sock is not None and session.sock.sock is not None:
+            # Closing from this thread leaves the reading one in its select for ten seconds.
+            with contextlib.suppress(OSError):
+                session.sock.sock.shutdown(socket.SHUT_RDWR)
+        client.close()
 
     def _opened(self, session: object) -> None:
         del session
