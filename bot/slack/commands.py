@@ -142,10 +142,11 @@ def written(ask: Ask) -> str:
         words += ["--for", compact_duration(ask.duration)]
     if ask.ticket:
         words += ["--ticket", ask.ticket]
-    reason = clean(ask.reason).split()
-    if any(DASHES.match(word) for word in reason):
+    reason = clean(ask.reason)
+    if any(DASHES.match(word) for word in reason.split()) or reason.startswith(","):
+        # Otherwise a word of the reason could be read as an option, or as one more namespace.
         words.append("--")
-    return " ".join([*words, *reason])
+    return " ".join([*words, reason]).rstrip()
 
 
 def _request(words: Sequence[str]) -> Command:

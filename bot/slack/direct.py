@@ -24,10 +24,12 @@ from bot.slack import blocks, phrases
 from bot.slack.blocks import Block, Message
 from bot.slack.cards import past_deciding, problem
 from bot.slack.commands import written
-from bot.slack.text import clean, code, date, listed, mention_channel
+from bot.slack.text import clean, code, date, listed, mention_channel, size
 
 TOKENS_OUTLIVE = "Tokens already issued may still work for some minutes."
 """What the removal of an access entry cannot cut at once (EKS publishes no figure)."""
+
+_PASTE_LIMIT = 1500
 
 
 def direct_message(
@@ -90,12 +92,13 @@ def cancelled(request: AccessRequest) -> Message:
 def lapsed(request: AccessRequest) -> Message:
     """Nobody decided. How to ask again, and whom to talk to."""
     by = f" by {date(request.lapses_at)}" if request.lapses_at else " in time"
-    return _message(
-        request,
-        f"Nobody decided{by} about {phrases.subject(request)}. Nothing was granted.",
-        f"The owners are {phrases.all_owners(request)}{_in_channels(request)}. To ask again:",
-        extra=[blocks.preformatted("again", written(request.ask))],
-    )
+    first = f"Nobody decided{by} about {phrases.subject(request)}. Nothing was granted."
+    whom = f"The owners are {phrases.all_owners(request)}{_in_channels(request)}."
+    again = written(request.ask)
+    if size(again) > _PASTE_LIMIT:
+        return _message(request, first, f"{whom} To ask again: `/eks-access`.")
+    shown = [blocks.preformatted("again", again)]
+    return _message(request, first, f"{whom} To ask again:", extra=shown)
 
 
 def active(request: AccessRequest, grant: Grant) -> Message:

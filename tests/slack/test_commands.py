@@ -1,0 +1,386 @@
+"""What `/eks-access …` means, on a keyboard, on a phone, and pasted."""
+
+from __future__ import annotations
+
+import re
+from datetime import timedelta
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+from view_examples import HOSTILE, NOW, namespace
+
+from bot.core.errors import InvalidInput
+from bot.core.model import Ask
+from bot.slack.commands import (
+    FORMS,
+    Approve,
+    Cancel,
+    Clusters,
+    Command,
+    Deny,
+    Help,
+    Mine,
+    OpenForm,
+    Request,
+    Return,
+    Status,
+    Who,
+    parse,
+    written,
+)
+from bot.slack.text import clean
+
+HOUR = timedelta(hours=1)
+
+
+def asked(text: str) -> Ask:
+    command = parse(text, NOW)
+    assert isinstance(command, Request)
+    return command.ask
+
+
+def command_or_error(text: str) -> Command | InvalidInput:
+    try:
+        return parse(text, NOW)
+    except InvalidInput as error:
+        return error
+
+
+def refused(text: str) -> InvalidInput:
+    with pytest.raises(InvalidInput) as raised:
+        parse(text, NOW)
+    return raised.value
+
+
+@pytest.mark.parametrize(
+    ("text", "command"),
+    [
+        ("", OpenForm()),
+        ("  \n ", OpenForm()),
+        ("mine", Mine()),
+        ("MINE", Mine()),
+        ("who prod-eu", Who("prod-eu")),
+        ("who `prod-eu`", Who("prod-eu")),
+        ("status 7K3-QMX", Status("7K3-QMX")),
+        ("status 7k3qmx", Status("7K3-QMX")),
+        ("Status 7K3 QMX", Status("7K3-QMX")),
+        ("status 7K3\u2013QMX", Status("7K3-QMX")),
+        ("status `7K3-QMX`", Status("7K3-QMX")),
+        ("status ilo-ilo", Status("110-110")),
+        ("return 7K3-QMX", Return("7K3-QMX")),
+        ("approve 7K3-QMX", Approve("7K3-QMX")),
+        ("deny 7K3-QMX View is enough", Deny("7K3-QMX", "View is enough")),
+        ("deny 7k3 qmx “View is enough”", Deny("7K3-QMX", "View is enough")),
+        ("cancel 7K3-QMX", Cancel("7K3-QMX")),
+        ("clusters", Clusters()),
+        ("help", Help()),
+        ("help request", Help("request")),
+        ("/eks-access mine", Mine()),
+        ("`/eks-access who prod-eu`", Who("prod-eu")),
+    ],
+)
+def test_each_form_is_read(text: str, command: Command) -> None:
+    assert parse(text, NOW) == command
+
+
+def test_a_request_in_full() -> None:
+    assert asked(
+        "request prod-eu edit --namespace payments,payments-eu --for 1h30m --ticket PAY-1423 "
+        "Clearing a stuck job"
+    ) == Ask(
+        cluster="prod-eu",
+        level="edit",
+        namespaces=("payments", "payments-eu"),
+        duration=timedelta(hours=1, minutes=30),
+        ticket="PAY-1423",
+        reason="Clearing a stuck job",
+    )
+
+
+def test_the_shortest_request() -> None:
+    assert asked("request lab view look") == Ask(cluster="lab", level="view", reason="look")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "request --for 2h --namespace a prod edit why not",
+        "request prod --namespace=a edit --for=2h why not",
+        "request prod edit why --for 2h not --namespace a",
+        "request prod edit why not --namespace a --for 2h",
+        "request prod edit \u2014namespace a \u2014for 2h why not",
+        "request prod edit \u2013namespace=a \u2013for=2h why not",
+        "request prod edit \u2014\u2014namespace a -for 2h why not",
+        "REQUEST prod edit --NAMESPACE a --For 2H why not",
+        "request\u00a0prod  edit\n--namespace\ta --for “2h” why\nnot",
+        "request “prod” \u2018edit\u2019 --namespaces a --for 2h “why not”",
+        "`/eks-access request prod edit --namespace a --for 2h why not`",
+        "request prod edit --namespace a, --for 2h why not",
+        "request prod edit --namespace a --namespace a --for 2h -- why not",
+    ],
+)
+def test_options_stand_anywhere_and_phones_may_change_them(text: str) -> None:
+    assert asked(text) == Ask(
+        cluster="prod", level="edit", namespaces=("a",), duration=2 * HOUR, reason="why not"
+    )
+
+
+def test_namespaces_add_up() -> None:
+    ask = asked("request c l --namespace a, b ,c --namespace “d,a” --namespace=e why")
+    assert ask.namespaces == ("a", "b", "c", "d", "e")
+
+
+def test_a_reason_keeps_its_words() -> None:
+    reason = (
+        'It\'s "stuck" \u2014 see <https://x|y> & *run* it \u2013 50% -5 o\u2019clock \u2014fort'
+    )
+    assert asked(f"request c l {reason}").reason == reason
+
+
+def test_after_a_lone_double_hyphen_everything_is_the_reason() -> None:
+    assert asked("request c l -- use --force --for real").reason == "use --force --for real"
+
+
+def test_line_breaks_in_a_reason_become_spaces() -> None:
+    assert asked("request c l first\nsecond\r\n\r\nthird").reason == "first second third"
+
+
+def test_what_cannot_be_seen_is_no_reason() -> None:
+    assert refused("request c l \u200b\u3164").code == "missing_reason"
+
+
+@pytest.mark.parametrize(
+    ("text", "code", "sentence"),
+    [
+        (
+            "requst prod edit --for 2h stuck",
+            "unknown_command",
+            "`requst` is no command. The nearest is "
+            "`/eks-access request prod edit --for 2h stuck`.",
+        ),
+        (
+            "aprove 7K3-QMX",
+            "unknown_command",
+            "`aprove` is no command. The nearest is `/eks-access approve 7K3-QMX`.",
+        ),
+        (
+            "staus",
+            "unknown_command",
+            "`staus` is no command. The nearest is `/eks-access status ID`.",
+        ),
+        (
+            "gimme",
+            "unknown_command",
+            "`gimme` is no command. `/eks-access help` lists them, and `/eks-access` alone opens "
+            "the request form.",
+        ),
+        (
+            "request",
+            "missing_cluster",
+            "The cluster is missing. The form is `/eks-access request CLUSTER LEVEL REASON`.",
+        ),
+        (
+            "request prod-eu --for 2h",
+            "missing_level",
+            "I read cluster `prod-eu` and `--for 2h`. The level is missing. The form is "
+            "`/eks-access request prod-eu LEVEL --for 2h REASON`.",
+        ),
+        (
+            "request prod-eu edit --namespace payments --for 2h",
+            "missing_reason",
+            "I read cluster `prod-eu`, level `edit`, `--namespace payments` and `--for 2h`. The "
+            "reason is missing. The people who decide read it. The form is "
+            "`/eks-access request prod-eu edit --namespace payments --for 2h REASON`.",
+        ),
+        (
+            "request prod-eu edit --namepsace payments stuck job",
+            "unknown_option",
+            "`--namepsace` is no option. The nearest is `--namespace`: "
+            "`/eks-access request prod-eu edit --namespace payments stuck job`.",
+        ),
+        (
+            "request prod-eu edit \u2014namepsace=payments stuck job",
+            "unknown_option",
+            "`\u2014namepsace=payments` is no option. The nearest is `--namespace`: "
+            "`/eks-access request prod-eu edit --namespace payments stuck job`.",
+        ),
+        (
+            "request prod-eu edit --force stuck",
+            "unknown_option",
+            "`--force` is no option. The nearest is `--for`: "
+            "`/eks-access request prod-eu edit --for stuck REASON`.",
+        ),
+        (
+            "request prod-eu edit --verbose stuck",
+            "unknown_option",
+            "`--verbose` is no option. There are 3 options: `--namespace`, `--for` and `--ticket`. "
+            "Words of a reason that begin with `--` go after a lone `--`.",
+        ),
+        (
+            "request prod-eu edit stuck --for",
+            "missing_value",
+            "`--for` has no value. For example: `/eks-access request prod-eu edit --for 2h stuck`.",
+        ),
+        (
+            "request prod-eu edit --for --ticket T stuck",
+            "missing_value",
+            "`--for` has no value. For example: "
+            "`/eks-access request prod-eu edit --for 2h REASON`.",
+        ),
+        (
+            "request prod-eu edit --namespace=, --for 2h stuck",
+            "missing_value",
+            "`--namespace` has no value. For example: "
+            "`/eks-access request prod-eu edit --namespace NS REASON`.",
+        ),
+        (
+            "request prod-eu edit --for 2h --for 3h stuck",
+            "duplicate_option",
+            "`--for` stands there twice, with `2h` and `3h`. Keep one, for example "
+            "`/eks-access request prod-eu edit --for 2h REASON`.",
+        ),
+        (
+            "request prod-eu edit --for 2 days stuck job",
+            "bad_duration",
+            "`2 days` is no length of time. Did you mean `2d`? Days, hours and minutes are written "
+            "`30m`, `2h`, `1h30m` or `1d`. For example: "
+            "`/eks-access request prod-eu edit --for 2h stuck job`.",
+        ),
+        (
+            "request prod-eu edit --at 18:00 stuck job",
+            "not_yet",
+            "This version cannot start later (`--at`) yet. Ask when you need the access: "
+            "`/eks-access request prod-eu edit stuck job`.",
+        ),
+        (
+            "break-glass prod admin now",
+            "not_yet",
+            "This version has no `break-glass` yet. Ask the owners for a short time instead: "
+            "`/eks-access request CLUSTER LEVEL --for 30m REASON`.",
+        ),
+        (
+            "extend 7K3-QMX 1h",
+            "not_yet",
+            "This version has no `extend` yet. Ask again before the access ends: "
+            "`/eks-access request CLUSTER LEVEL --for 1h REASON`.",
+        ),
+        (
+            "approve",
+            "missing_id",
+            "I read `approve`. The request id is missing; `/eks-access mine` lists yours. "
+            "The form is `/eks-access approve ID`.",
+        ),
+        (
+            "approve 7K3-QMX now",
+            "too_much",
+            "I read `approve 7K3-QMX`, and do not know what to do with `now`. "
+            "The form is `/eks-access approve 7K3-QMX`.",
+        ),
+        (
+            "deny 7K3-QMX",
+            "missing_reason",
+            "I read `deny 7K3-QMX`. The reason is missing; the requester is told why. "
+            "The form is `/eks-access deny 7K3-QMX REASON`.",
+        ),
+        (
+            "who",
+            "missing_cluster",
+            "I read `who`. The cluster is missing; `/eks-access clusters` lists them. "
+            "The form is `/eks-access who CLUSTER`.",
+        ),
+    ],
+)
+def test_an_error_says_what_was_read_and_the_nearest_form(
+    text: str, code: str, sentence: str
+) -> None:
+    error = refused(text)
+    assert (error.code, error.sentence) == (code, sentence)
+
+
+@pytest.mark.parametrize("typed", ["-1h", "9999h", "2", "soon", "1h30"])
+def test_a_bad_duration_names_its_field(typed: str) -> None:
+    error = refused(f"request c l --for={typed} why")
+    assert error.field == "duration"
+    assert "--for 2h" in error.sentence
+
+
+def test_near_misses_of_later_commands_are_told_of_them() -> None:
+    assert refused("breakglass prod admin").code == "not_yet"
+    assert refused("break\u2013glass prod admin").code == "not_yet"
+    assert refused("help extend").code == "not_yet"
+
+
+def test_a_bad_id_is_refused() -> None:
+    assert refused("status 7K3-QM").code == "bad_id"
+    assert refused("approve <@U01ANA>").code == "bad_id"
+
+
+def test_three_thousand_letters_are_the_most() -> None:
+    start = "request c l "
+    assert len(asked(start + "x" * (3000 - len(start))).reason) == 2988
+    error = refused("x" * 3001)
+    assert error.sentence == ("That is 3,001 letters; a command may have 3,000. Nothing was done.")
+
+
+_FRAGMENTS = [*FORMS, "break-glass", "extend", "prod", "7K3-QMX", "--for", "2h", "--at=", "--"]
+_FRAGMENTS += ["--namespace", "a,", ",", "\u2014for=", "--ticket", "“", "”", "`", "days", *HOSTILE]
+
+
+@given(
+    st.text(max_size=200)
+    | st.lists(st.sampled_from(_FRAGMENTS) | st.text(max_size=9), max_size=14).map(" ".join)
+)
+@example("request \ud800 \u0000")
+@example("request c l --for \u0661h why")
+@example("request c l --for " + "9" * 2000 + "h why")
+def test_any_text_is_a_command_or_a_sentence(text: str) -> None:
+    outcome = command_or_error(text)
+    if isinstance(outcome, InvalidInput):
+        assert outcome.sentence.endswith(".")
+        assert outcome.sentence.count("`") % 2 == 0
+        assert "\n" not in outcome.sentence
+    elif isinstance(outcome, Request):
+        assert outcome.ask.cluster
+        assert outcome.ask.level
+        assert outcome.ask.reason
+
+
+_names = st.from_regex(r"[A-Za-z0-9][A-Za-z0-9_-]{0,30}", fullmatch=True)
+_words = st.from_regex(r"[-\u2014]{0,2}[A-Za-z0-9.,:!*<>&@]{1,9}", fullmatch=True)
+
+
+@given(
+    st.builds(
+        Ask,
+        cluster=_names,
+        level=_names,
+        namespaces=st.lists(namespace, unique=True, max_size=5).map(tuple),
+        duration=st.none()
+        | st.integers(1, 30 * 86400).map(lambda seconds: timedelta(seconds=seconds)),
+        ticket=st.none() | _names,
+        reason=st.lists(_words, min_size=1, max_size=8).map(" ".join),
+    )
+)
+@example(Ask("c", "l", ("a",), reason=", b"))
+def test_what_the_bot_writes_it_reads_back(ask: Ask) -> None:
+    assert asked(written(ask)) == ask
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "requst prod edit --namespace a --for 2h why",
+        "request prod edit --namepsace a why",
+        "request prod edit --for 2 days why",
+        "request prod edit --at 9 why",
+    ],
+)
+def test_what_an_error_offers_to_paste_is_valid(text: str) -> None:
+    offered = re.findall(r"`(/eks-access request [^`]*)`", refused(text).sentence)
+    assert asked(offered[-1]).reason == "why"
+
+
+def test_a_reason_with_invisible_letters_is_kept_without_them() -> None:
+    typed = "stuck\u202e job\u200b"
+    assert asked(f"request c l {typed}").reason == clean(typed) == "stuck job"

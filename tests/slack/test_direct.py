@@ -1,0 +1,212 @@
+"""What the requester is told: what is so, what to do next, and the commands to paste."""
+
+from __future__ import annotations
+
+import shlex
+
+import pytest
+from hypothesis import given, settings
+from view_examples import (
+    ANA,
+    BEN,
+    END,
+    HOUR,
+    MINUTE,
+    NAMES,
+    NOW,
+    YES,
+    Situation,
+    access,
+    approved,
+    buttons,
+    check_message,
+    decided,
+    grant,
+    live,
+    nodes,
+    over,
+    read,
+    request,
+    revoking,
+    situations,
+)
+
+from bot.core.model import Cluster, EndReason, GrantState, RequestState
+from bot.slack.commands import Request, parse
+from bot.slack.direct import can_i, direct_message, kubeconfig
+
+WHAT = "*edit* on *prod-eu* / `payments`"
+LAST = "req 7K3-QMX · `/eks-access status 7K3-QMX`"
+OWNERS = "<!subteam^S02PAYLEADS> and <@U02BEN>"
+
+
+def told(asked, given=None, reviews=(), now=NOW) -> list[str]:
+    message = direct_message(asked, reviews, given, names=NAMES, now=now)
+    lines = read(check_message(message).blocks)
+    assert lines[-1] == LAST
+    return lines[:-1]
+
+
+def test_a_pending_request_can_be_cancelled() -> None:
+    assert told(request()) == [
+        f"You asked for {WHAT} for 2 h. Nothing is granted yet.",
+        f"{OWNERS} can approve it in <#C01PAY>. It lapses 2026-01-05 15:40 UTC.",
+        "> Clearing a stuck settlement job",
+        "[Cancel the request]",
+    ]
+
+
+def test_once_the_time_to_decide_is_over_there_is_nothing_to_cancel() -> None:
+    assert told(request(), now=NOW + HOUR) == [
+        f"You asked for {WHAT} for 2 h. Nothing is granted yet.",
+        "The time to decide is over.",
+    ]
+
+
+def test_active_access_comes_with_its_end_two_commands_and_a_way_back() -> None:
+    assert told(approved(), live(), (YES,)) == [
+        f"{WHAT} is active until 2026-01-05 16:42 UTC.",
+        "aws eks update-kubeconfig --region eu-west-1 --name prod-eu "
+        "--role-arn arn:aws:iam::111122223333:role/eks-jit/ana",
+        "kubectl auth can-i get pods -n payments",
+        "[Return the access]",
+    ]
+
+
+def test_nothing_is_called_active_before_it_was_read_back() -> None:
+    assert told(approved(), grant(), (YES,)) == [
+        f"{WHAT} is approved by Ben Ito.",
+        "It is being set up; the commands come once EKS confirms.",
+    ]
+    assert told(approved(), grant(problem="EKS throttles."), (YES,))[-1] == (
+        "EKS throttles. The bot tries again by itself."
+    )
+    assert told(approved(), None, (YES,))[0] == f"{WHAT} is approved by Ben Ito."
+    scheduled = grant(state=GrantState.SCHEDULED, starts_at=NOW + HOUR)
+    assert told(approved(), scheduled, (YES,))[1] == "It starts 2026-01-05 15:40 UTC."
+
+
+def test_access_past_its_end_is_no_longer_offered() -> None:
+    assert told(approved(), live(), (YES,), END) == [f"{WHAT} is being removed: its time was over."]
+
+
+def test_a_removal_is_claimed_only_once_confirmed_and_tokens_are_spoken_of() -> None:
+    assert told(approved(), revoking(), (YES,), END) == [
+        f"{WHAT} is being removed: its time was over."
+    ]
+    assert told(approved(), revoking(problem="EKS answers 500."), (YES,), END + 2 * MINUTE) == [
+        f"{WHAT} is being removed: its time was over.",
+        "EKS has not confirmed the removal yet; the bot keeps trying.",
+        "EKS answers 500. The bot tries again until EKS confirms the removal.",
+    ]
+    assert told(approved(), over(), (YES,), END) == [
+        f"{WHAT} has ended: its time was over.",
+        "Ended 2026-01-05 16:42:00 UTC · removal confirmed 1 s later.",
+        "Tokens already issued may still work for some minutes.",
+    ]
+
+
+def test_an_early_end_says_who_ended_it() -> None:
+    assert told(approved(), over(EndReason.RETURNED, ended_by=ANA))[0] == (
+        f"{WHAT} has ended: returned by Ana Ruiz."
+    )
+    assert told(approved(), over(EndReason.REVOKED, ended_by=BEN))[0] == (
+        f"{WHAT} has ended: revoked by Ben Ito."
+    )
+
+
+def test_a_denial_says_who_and_why_in_their_words() -> None:
+    assert told(decided(RequestState.DENIED, BEN, "View is enough\nfor that")) == [
+        f"Ben Ito denied {WHAT}:",
+        "> View is enough",
+        "> for that",
+    ]
+    assert told(decided(RequestState.DENIED, BEN)) == [f"Ben Ito denied {WHAT}."]
+
+
+def test_a_lapse_says_whom_to_ask_and_how_to_ask_again() -> None:
+    lines = told(decided(RequestState.LAPSED, "bot"))
+    assert lines == [
+        f"Nobody decided by 2026-01-05 15:40 UTC about {WHAT}. Nothing was granted.",
+        f"The owners are {OWNERS} in <#C01PAY>. To ask again:",
+        "/eks-access request prod-eu edit --namespace payments --for 2h --ticket PAY-1423 "
+        "Clearing a stuck settlement job",
+    ]
+    again = parse(lines[-1], NOW)
+    assert again == Request(request().ask)
+
+
+def test_a_cancelled_request_is_acknowledged() -> None:
+    assert told(decided(RequestState.CANCELLED, ANA)) == [
+        f"You took back your request for {WHAT}. Nothing was granted."
+    ]
+
+
+def test_a_failure_says_what_aws_said_that_nothing_is_left_and_whom_to_ask() -> None:
+    problem = "prod-eu answers that your principal already has an entry. I changed nothing."
+    assert told(approved(), over(EndReason.FAILED, problem=problem)) == [
+        f"{WHAT} could not be given.",
+        problem,
+        "Nothing of it is left at EKS.",
+        f"Ask {OWNERS} in <#C01PAY> about it.",
+    ]
+    half = revoking(EndReason.FAILED, problem=problem)
+    assert told(approved(), half, (), END)[-1] == "What was begun is being removed."
+
+
+@pytest.mark.parametrize(
+    ("arn", "with_role"),
+    [
+        ("arn:aws:iam::111122223333:role/eks-jit/ana", True),
+        ("arn:aws:iam::111122223333:role/ana", True),
+        ("arn:aws-cn:iam::111122223333:role/a/b/ana", True),
+        ("arn:aws:iam::111122223333:user/ana", False),
+        (
+            "arn:aws:iam::111122223333:role/aws-reserved/sso.amazonaws.com/eu-west-1/"
+            "AWSReservedSSO_Dev_0123456789abcdef",
+            False,
+        ),
+    ],
+)
+def test_the_role_is_named_only_where_it_can_be_assumed(arn: str, with_role: bool) -> None:
+    words = kubeconfig(live(principal_arn=arn))
+    assert words[:7] == (
+        "aws", "eks", "update-kubeconfig", "--region", "eu-west-1", "--name", "prod-eu",
+    )  # fmt: skip
+    assert words[7:] == (("--role-arn", arn) if with_role else ())
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        (access("Edit", "payments"), "kubectl auth can-i get pods -n payments"),
+        (access("Edit", "b", "a"), "kubectl auth can-i get pods -n a"),
+        (access("Edit"), "kubectl auth can-i get pods -A"),
+        (access("View", "dev-*", "web"), "kubectl auth can-i get pods -n web"),
+        (access("View", "dev-*"), "kubectl auth can-i get pods -n dev-example"),
+        (access("SecretReader", "a"), "kubectl auth can-i get secrets -n a"),
+    ],
+)
+def test_the_second_command_asks_what_the_access_answers(given, words: str) -> None:
+    assert shlex.join(can_i(live(access=given))) == words
+
+
+def test_commands_are_quoted_for_a_shell() -> None:
+    odd = live(cluster=Cluster(name="a; rm -rf /", region="eu-west-1", account="1"))
+    message = direct_message(approved(), (YES,), odd, names=NAMES, now=NOW)
+    (code,) = (
+        node for node in nodes(message.blocks) if node.get("type") == "rich_text_preformatted"
+    )
+    first = code["elements"][0]["text"].split("\n")[0]
+    assert shlex.split(first)[6] == "a; rm -rf /"
+
+
+@given(situations())
+@settings(max_examples=150)
+def test_slack_takes_every_direct_message(situation: Situation) -> None:
+    asked, reviews, given_, names, now = situation
+    message = check_message(direct_message(asked, reviews, given_, names=names, now=now))
+    offered = set(buttons(message.blocks))
+    may_return = given_ is not None and given_.state is GrantState.ACTIVE and now < given_.ends_at
+    assert offered <= {"return" if may_return else "cancel"}
+    assert ("return" in offered) == may_return

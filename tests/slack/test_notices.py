@@ -1,0 +1,97 @@
+"""What is said beside the card, because an edited message notifies nobody."""
+
+from __future__ import annotations
+
+from hypothesis import given, settings
+from view_examples import (
+    ANA,
+    BEN,
+    CLEO,
+    END,
+    MINUTE,
+    NAMES,
+    NOW,
+    YES,
+    Situation,
+    approved,
+    check_message,
+    decided,
+    grant,
+    live,
+    over,
+    read,
+    request,
+    revoking,
+    situations,
+)
+
+from bot.core.model import EndReason, RequestState
+from bot.slack.notices import decision_notice
+
+
+def notice(asked, given=None, reviews=(), now=NOW) -> list[str] | None:
+    message = decision_notice(asked, reviews, given, names=NAMES, now=now)
+    return None if message is None else read(check_message(message).blocks)
+
+
+def test_a_pending_request_is_no_news() -> None:
+    assert notice(request()) is None
+
+
+WHAT = "*edit* on *prod-eu* / `payments`"
+
+
+def test_decisions_notify_the_requester() -> None:
+    assert notice(approved(), None, (YES,)) == [
+        f"<@U01ANA>: {WHAT} for 2 h is approved by Ben Ito."
+    ]
+    assert notice(decided(RequestState.DENIED, BEN, "No")) == [
+        f"<@U01ANA>: {WHAT} is denied by Ben Ito.",
+        "> No",
+    ]
+    assert notice(decided(RequestState.LAPSED, "bot")) == [
+        f"<@U01ANA>: nobody decided in time about {WHAT}. "
+        "Nothing was granted; the request can be made again."
+    ]
+    assert notice(decided(RequestState.CANCELLED, ANA)) == [
+        f"<@U01ANA> no longer asks for {WHAT}. There is nothing to decide."
+    ]
+
+
+def test_the_same_news_has_the_same_text() -> None:
+    texts = {
+        message.text
+        for given_ in (None, grant(), live())
+        if (message := decision_notice(approved(), (YES,), given_, names=NAMES, now=NOW))
+    }
+    assert len(texts) == 1
+
+
+def test_a_late_removal_calls_the_owners() -> None:
+    late = revoking(problem="EKS answers 500.")
+    assert notice(approved(), late, (YES,), END + 2 * MINUTE) == [
+        f":rotating_light: <!subteam^S02PAYLEADS> and <@U02BEN>: the removal of {WHAT} from "
+        "Ana Ruiz is late. The access may still work. The bot keeps trying.",
+        "EKS answers 500. The bot tries again until EKS confirms the removal.",
+    ]
+
+
+def test_a_failure_and_a_revocation_are_news_and_an_ordinary_end_is_not() -> None:
+    failed = over(EndReason.FAILED, problem="Another entry is there.")
+    assert notice(approved(), failed) == [
+        f"<@U01ANA>: {WHAT} could not be given.",
+        "Another entry is there.",
+    ]
+    assert notice(approved(), over(EndReason.REVOKED, ended_by=CLEO)) == [
+        f"<@U01ANA>: {WHAT} was revoked by Cleo Roux."
+    ]
+    assert notice(approved(), over()) is None
+
+
+@given(situations())
+@settings(max_examples=100)
+def test_slack_takes_every_notice(situation: Situation) -> None:
+    asked, reviews, given_, names, now = situation
+    message = decision_notice(asked, reviews, given_, names=names, now=now)
+    if message is not None:
+        check_message(message)

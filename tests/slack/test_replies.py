@@ -1,0 +1,272 @@
+"""Answers that only the person who asked sees."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from view_examples import (
+    ANA,
+    BEN,
+    CLEO,
+    END,
+    MINUTE,
+    NAMES,
+    NOW,
+    POLICY,
+    PROD,
+    SECOND,
+    YES,
+    Situation,
+    approved,
+    check_message,
+    hostile,
+    live,
+    namespace,
+    over,
+    read,
+    request,
+    revoking,
+    scopes,
+    situations,
+)
+
+from bot.core.errors import InvalidInput, Refused
+from bot.core.model import AccessScope, AuditEvent, RequestState
+from bot.core.planner import ObservedEntry
+from bot.slack.blocks import Message
+from bot.slack.commands import FORMS, Help, parse
+from bot.slack.replies import (
+    clusters_reply,
+    error_reply,
+    fault_reply,
+    help_reply,
+    mine_reply,
+    note,
+    status_reply,
+    who_reply,
+)
+
+WHAT = "*edit* on *prod-eu* / `payments`"
+
+
+def shown(message: Message) -> list[str]:
+    return read(check_message(message).blocks)
+
+
+def test_help_lists_every_command() -> None:
+    lines = shown(help_reply())
+    assert lines[0] == "`/eks-access` opens the request form."
+    assert lines[1] == (
+        "`/eks-access request CLUSTER LEVEL [--namespace NS] [--for 2h] [--ticket T] REASON` "
+        "asks for access. Without namespaces: the whole cluster."
+    )
+    assert len(lines) == 1 + len(FORMS)
+
+
+@pytest.mark.parametrize("topic", FORMS)
+def test_help_on_a_command_shows_an_example_that_is_valid(topic: str) -> None:
+    assert parse(f"help {topic}", NOW) == Help(topic)
+    lines = shown(help_reply(topic))
+    assert lines[0].startswith(f"`/eks-access {FORMS[topic]}` ")
+    for line in lines[1:]:
+        example = line.removeprefix("For example: `").removesuffix("`")
+        parse(example, NOW)
+
+
+def test_an_error_shows_its_sentence_and_code_stays_code() -> None:
+    error = InvalidInput("x", "`edti` is no level. Ask for `view` or `edit`.")
+    assert shown(error_reply(error)) == ["`edti` is no level. Ask for `view` or `edit`."]
+
+
+def test_a_sentence_that_quotes_markup_does_nothing() -> None:
+    message = check_message(error_reply(Refused("x", "`<!channel>` *no* <@U0EVIL> `a` :tada: `")))
+    (line,) = message.blocks
+    parts = line["elements"][0]["elements"]
+    assert [(part["text"], part.get("style")) for part in parts] == [
+        ("<!channel>", {"code": True}),
+        (" *no* <@U0EVIL> ", None),
+        ("a", {"code": True}),
+        (" :tada: `", None),
+    ]
+
+
+def test_a_fault_shows_no_detail_and_a_reference() -> None:
+    assert shown(fault_reply("a1b2")) == [
+        "That failed because of a fault in the bot. `/eks-access mine` shows what is so now. "
+        "Whoever runs the bot finds more in its log under `a1b2`."
+    ]
+
+
+def test_mine_lists_requests_with_what_can_be_done() -> None:
+    denied = request(
+        id="7K3-QMZ", state=RequestState.DENIED, decided_by=BEN, decided_at=NOW + MINUTE
+    )
+    items = [(approved(), live()), (request(id="7K3-QMY"), None), (denied, None)]
+    assert shown(mine_reply(items)) == [
+        "*Your access and requests (3)*",
+        f"{WHAT} · active until 2026-01-05 16:42 UTC · req 7K3-QMX [Return]",
+        f"{WHAT} · pending, lapses 2026-01-05 15:40 UTC · req 7K3-QMY [Cancel]",
+        f"{WHAT} · denied 2026-01-05 14:41 UTC · req 7K3-QMZ",
+    ]
+    assert shown(mine_reply([])) == [
+        "You have no access and no open request. `/eks-access` opens the request form."
+    ]
+
+
+def test_a_long_list_is_counted() -> None:
+    items = [(request(id=f"7K3-{number:03}"), None) for number in range(100)]
+    assert shown(mine_reply(items))[-1] == "… and 85 older ones."
+
+
+ROLE = "arn:aws:iam::111122223333:role/"
+ENTRY = ObservedEntry(
+    arn="arn:aws:eks:eu-west-1:111122223333:access-entry/prod-eu/role/111122223333/node/uuid",
+    type="STANDARD",
+    tags={},
+    policies={POLICY.format("View"): AccessScope.of(["a"])},
+    kubernetes_groups=frozenset({"ops"}),
+)
+
+
+def test_who_tells_the_bots_grants_from_what_others_manage() -> None:
+    bare = replace(ENTRY, policies={}, kubernetes_groups=frozenset())
+    others = [(f"{ROLE}ops", ENTRY), (f"{ROLE}node", bare)]
+    assert shown(who_reply("prod-eu", [(approved(), live())], others, names=NAMES)) == [
+        "*Access to prod-eu through this bot (1)*",
+        f"Ana Ruiz: {WHAT} · active until 2026-01-05 16:42 UTC · req 7K3-QMX",
+        "*Managed by others, not this bot (2)*",
+        "`role/ops` in account 111122223333: `AmazonEKSViewPolicy` (`a`) and group `ops`",
+        "`role/node` in account 111122223333: no policy and no group",
+    ]
+    assert shown(who_reply("prod-eu", [], [], names=NAMES)) == [
+        "*Access to prod-eu through this bot (0)*",
+        "Nobody.",
+        "*Managed by others, not this bot (0)*",
+        "None.",
+    ]
+    assert shown(who_reply("prod-eu", [], None, names=NAMES))[-1] == (
+        "Entries that others manage were not read."
+    )
+
+
+def event(action: str, actor: str, after: timedelta = timedelta(), **details: object) -> AuditEvent:
+    return AuditEvent(NOW + after, actor, action, "7K3-QMX", "prod-eu", details)
+
+
+HISTORY = [
+    event("request.submitted", ANA),
+    event("request.reviewed", BEN, MINUTE, verdict="approve"),
+    event("request.approved", BEN, MINUTE),
+    event("grant.confirmed", "bot", MINUTE + 2 * SECOND, lag_seconds=1.954),
+    event("grant.revoking", "operator", 2 * MINUTE, reason="revoked"),
+    event("grant.ended", "bot", 3 * MINUTE, lag_seconds=0.6),
+    event("grant.narrowed", "bot", 4 * MINUTE),
+]
+
+
+def test_status_tells_the_history() -> None:
+    lines = shown(status_reply(approved(), (YES,), over(), HISTORY, names=NAMES, now=END + SECOND))
+    assert lines == [
+        f"Ana Ruiz: {WHAT} for 2 h",
+        "*ENDED* 2026-01-05 16:42:00 UTC · removal confirmed 1 s later",
+        "Its time was over",
+        "Approved by Ben Ito",
+        "Principal `role/eks-jit/ana` in account 111122223333",
+        "> Clearing a stuck settlement job",
+        "2026-01-05 14:40:00 UTC · Ana Ruiz asked",
+        "2026-01-05 14:41:00 UTC · Ben Ito approved",
+        "2026-01-05 14:41:00 UTC · Ben Ito approved: nothing more is needed",
+        "2026-01-05 14:41:02 UTC · the bot read at EKS that the access is there, 2.0 s later",
+        "2026-01-05 14:42:00 UTC · an operator began the removal",
+        "2026-01-05 14:43:00 UTC · the bot read at EKS that the access is gone, 0.6 s later",
+        "2026-01-05 14:44:00 UTC · the bot `grant.narrowed`",
+        "req 7K3-QMX",
+    ]
+
+
+def test_status_of_a_denied_request_quotes_the_reason() -> None:
+    denied = request(
+        state=RequestState.DENIED,
+        decided_by=CLEO,
+        decided_at=NOW + MINUTE,
+        decision_reason="View is enough",
+    )
+    lines = shown(status_reply(denied, (), None, [], names=NAMES, now=NOW))
+    assert lines[1] == "denied 2026-01-05 14:41 UTC"
+    assert lines[-3:] == ["The reason for the decision:", "> View is enough", "req 7K3-QMX"]
+
+
+def test_a_long_history_shows_its_end() -> None:
+    events = [event("grant.revoking", "bot", number * SECOND) for number in range(100)]
+    lines = shown(status_reply(approved(), (), revoking(), events, names=NAMES, now=END))
+    assert "… 82 earlier events" in lines
+    assert lines[-2] == "2026-01-05 14:41:39 UTC · the bot began the removal"
+
+
+def test_clusters_are_listed_with_their_levels() -> None:
+    lab = replace(PROD, name="lab", region="us-east-1")
+    assert shown(clusters_reply([PROD, lab], {"prod-eu": ["view", "edit"]})) == [
+        "*Clusters (2)*",
+        "`prod-eu` · eu-west-1, account 111122223333 · `view` and `edit`",
+        "`lab` · us-east-1, account 111122223333",
+    ]
+    assert shown(clusters_reply([])) == ["The policy names no cluster yet."]
+
+
+@given(hostile)
+def test_slack_takes_every_sentence(sentence: str) -> None:
+    check_message(note(sentence))
+    check_message(error_reply(Refused("x", sentence)))
+
+
+details = st.dictionaries(
+    st.sampled_from(["verdict", "lag_seconds", "reason"]),
+    hostile | st.floats() | st.none() | st.integers(),
+)
+events = st.builds(
+    AuditEvent,
+    at=st.just(NOW),
+    actor=st.sampled_from([ANA, BEN, "bot", "operator"]) | hostile,
+    action=st.sampled_from(["request.submitted", "request.reviewed", "grant.ended"]) | hostile,
+    details=details,
+)
+
+
+@given(situations(), st.lists(events, max_size=40))
+@settings(max_examples=80)
+def test_slack_takes_every_status(situation: Situation, history: list[AuditEvent]) -> None:
+    asked, reviews, given_, names, now = situation
+    check_message(status_reply(asked, reviews, given_, history, names=names, now=now))
+
+
+entries = st.builds(
+    ObservedEntry,
+    arn=hostile,
+    type=st.just("STANDARD"),
+    tags=st.just({}),
+    policies=st.dictionaries(hostile, scopes, max_size=6),
+    kubernetes_groups=st.frozensets(namespace | hostile, max_size=8),
+)
+
+
+@given(
+    situations(),
+    st.integers(0, 80),
+    st.none() | st.lists(st.tuples(hostile, entries), max_size=4),
+    st.integers(1, 30),
+)
+@settings(max_examples=60)
+def test_slack_takes_every_list(situation: Situation, number: int, others, times: int) -> None:
+    asked, _, given_, names, _ = situation
+    many = [replace(asked, id=f"7K3-{index:03}") for index in range(number)]
+    check_message(mine_reply([(one, given_) for one in many]))
+    if given_ is not None:
+        pairs = [(one, given_) for one in many]
+        check_message(who_reply(asked.cluster.name, pairs, others and others * times, names=names))
+    clusters = [replace(asked.cluster, name=f"{asked.cluster.name[:90]}{one.id}") for one in many]
+    levels = {one.name: [asked.level] * 30 for one in clusters}
+    check_message(clusters_reply(clusters, levels))
