@@ -51,8 +51,10 @@ class SocketApp:
 
     def acknowledge(self, envelope: dict[str, Any]) -> None:
         payload = self._answer(envelope)
-        if payload is NO_ACK:
-            return
+        if payload is not NO_ACK:
+            self.reply(envelope, payload)
+
+    def reply(self, envelope: dict[str, Any], payload: Any = None) -> None:
         reply = {"envelope_id": envelope["envelope_id"]}
         if payload is not None:
             reply["payload"] = payload
@@ -73,6 +75,7 @@ class SocketApp:
     def close(self) -> None:
         self.socket.close()
         self._thread.join()
+        self.socket.shutdown()
 
 
 @pytest.fixture
