@@ -18,6 +18,7 @@ _DENIED = frozenset({"AccessDenied", "AccessDeniedException", "UnauthorizedOpera
 _INVALID_PRINCIPAL = "invalid principal"
 _MODE = "authentication mode must be"
 _NO_CLUSTER = "No cluster found"
+_NO_POLICY = "policyArn"  # the same 404 for an unknown principal may be propagation
 
 
 @contextmanager
@@ -91,6 +92,8 @@ def _problem(  # noqa: PLR0911 - a table of answers, one a line, reads best as r
             f"{name} has reached the limit of access entries (3,000 a cluster). "
             "Its owners remove entries nobody needs.",
         )
+    if code == "ResourceNotFoundException" and _NO_POLICY in message:
+        return PermanentAwsProblem("refused_by_eks", f"{name} refuses this: {message}")
     if code == "ResourceNotFoundException":
         return TemporaryAwsProblem(
             "not_yet_there",

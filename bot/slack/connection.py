@@ -68,7 +68,9 @@ class SocketModeConnection:
         """Take no more payloads, let those that are being handled be acknowledged, then close."""
         client = self._handler.client
         client.auto_reconnect_enabled = False
-        client.message_processor.shutdown()
+        client.closed = True
+        client.message_queue.put("")  # wakes the processor, which then sees that it is closed
+        client.message_processor.shutdown()  # type: ignore[no-untyped-call]  # the SDK has no hint
         client.message_workers.shutdown(wait=True)
         client.current_session_runner.event.set()
         session = client.current_session
