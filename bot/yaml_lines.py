@@ -23,10 +23,8 @@ MOST_VALUES = 1_000_000
 _TAG = "tag:yaml.org,2002:"
 _PLAIN = {f"{_TAG}{name}" for name in ("str", "int", "float", "bool", "null")}
 
-try:
-    _Parser: Any = yaml.CSafeLoader
-except AttributeError:  # PyYAML built without libyaml: the same events, more slowly
-    _Parser = yaml.SafeLoader
+FASTEST: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+"""PyYAML may be built without libyaml; both parsers give the same events, one more slowly."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,11 +90,12 @@ class _TooMuch(Exception):
     """The text cannot be read on; the problem is already noted."""
 
 
-def read_yaml(text: str) -> tuple[YamlMap | None, tuple[YamlProblem, ...]]:
+def read_yaml(text: str, parser: Any = FASTEST) -> tuple[YamlMap | None, tuple[YamlProblem, ...]]:
     """The mapping that `text` holds, and every problem of the text itself.
 
     The mapping is None where it could not be read to its end, or is no mapping. Where there are
-    problems and a mapping, the mapping is good for further checks and for nothing else.
+    problems and a mapping, the mapping is good for further checks and for nothing else. `parser`
+    is one of PyYAML's loaders, used for its events alone.
     """
     if len(text.encode("utf-8", "replace")) > MOST_BYTES:
         return None, (
@@ -104,7 +103,7 @@ def read_yaml(text: str) -> tuple[YamlMap | None, tuple[YamlProblem, ...]]:
         )
     problems: list[YamlProblem] = []
     try:
-        return _read(text.removeprefix("\ufeff"), problems), tuple(problems)
+        return _read(parser(text.removeprefix("\ufeff")), problems), tuple(problems)
     except _TooMuch:
         pass
     except yaml.YAMLError as error:
@@ -114,8 +113,7 @@ def read_yaml(text: str) -> tuple[YamlMap | None, tuple[YamlProblem, ...]]:
     return None, tuple(problems)
 
 
-def _read(text: str, problems: list[YamlProblem]) -> YamlMap | None:
-    parser = _Parser(text)
+def _read(parser: Any, problems: list[YamlProblem]) -> YamlMap | None:
     try:
         reader = _Reader(_events(parser), problems)
         next(reader.events)  # the stream's start
