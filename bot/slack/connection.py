@@ -24,6 +24,9 @@ PING_SECONDS = 2.0
 SILENT_AFTER_SECONDS = 10.0
 """Pings are answered at once; a connection without an answer for so long is taken to be dead."""
 
+LOOKS_TO_OPEN = 2
+"""How many looks, one a second, a new connection has before another is tried."""
+
 _CONCURRENT_PAYLOADS = 32
 
 
@@ -39,22 +42,31 @@ class SocketModeConnection:
             ping_interval=PING_SECONDS,
             concurrency=_CONCURRENT_PAYLOADS,
         )
+        # The library's own monitor looks before the first socket is open, takes it for dead and
+        # connects a second time; and then either of the two sessions may be the one that runs.
+        self._handler.client.current_app_monitor_started = True
         self._opened_at: float | None = None
+        self._unopened_looks = 0
+        self._closing = False
         self._lock = threading.Lock()
         self._handler.client.on_open_listeners.append(self._opened)
 
     def tend(self) -> None:
         """Connect where there is no connection, and end one that is dead. Called every second."""
-        if not self._lock.acquire(blocking=False):
-            return  # the last call still waits for Slack
+        if self._closing or not self._lock.acquire(blocking=False):
+            return  # there is no more need, or the last call still waits for Slack
         try:
-            session = self._handler.client.current_session
+            client = self._handler.client
+            session = client.current_session
             if session is None:
-                self._handler.client.connect()
-            elif self._silence() > SILENT_AFTER_SECONDS:
-                log.warning("Socket Mode is silent; connecting anew")
+                client.connect()
+            elif session.sock is None and self._unopened_looks < LOOKS_TO_OPEN:
+                self._unopened_looks += 1
+            elif session.sock is None or self._silence() > SILENT_AFTER_SECONDS:
+                log.warning("Socket Mode is down; connecting anew")
+                self._unopened_looks = 0
                 self._opened_at = time.monotonic()  # give the new one its time
-                self._handler.client.connect_to_new_endpoint(force=True)
+                client.connect_to_new_endpoint(force=True)
         except (SlackApiError, SlackClientError, OSError) as error:
             log.warning("Slack cannot be reached for Socket Mode", cause=str(error))
         finally:
@@ -66,22 +78,26 @@ class SocketModeConnection:
 
     def close(self) -> None:
         """Take no more payloads, let those that are being handled be acknowledged, then close."""
+        self._closing = True
         client = self._handler.client
         client.auto_reconnect_enabled = False
         client.closed = True
         client.message_queue.put("")  # wakes the processor, which then sees that it is closed
         client.message_processor.shutdown()  # type: ignore[no-untyped-call]  # the SDK has no hint
         client.message_workers.shutdown(wait=True)
-        client.current_session_runner.event.set()
         session = client.current_session
         if session is not None and session.sock is not None and session.sock.sock is not None:
-            # Closing from this thread leaves the reading one in its select for ten seconds.
+            # A socket that this thread closes leaves the reading one in its select for ten
+            # seconds; one that is shut down wakes it, if it is not closed before it has looked.
+            client.current_session_runner.event.set()
             with contextlib.suppress(OSError):
                 session.sock.sock.shutdown(socket.SHUT_RDWR)
+        client.current_session_runner.shutdown()  # type: ignore[no-untyped-call]  # as above
         client.close()
 
     def _opened(self, session: object) -> None:
         del session
+        self._unopened_looks = 0
         self._opened_at = time.monotonic()
         log.info("connected to Slack over Socket Mode")
 
