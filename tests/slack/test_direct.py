@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
@@ -134,6 +135,13 @@ def test_a_lapse_says_whom_to_ask_and_how_to_ask_again() -> None:
     ]
     again = parse(lines[-1], NOW)
     assert again == Request(request().ask)
+
+
+def test_a_request_too_long_to_paste_is_asked_again_with_the_form() -> None:
+    asked = replace(decided(RequestState.LAPSED, "bot"), reason="word " * 600)
+    assert told(asked)[1:] == [
+        f"The owners are {OWNERS} in <#C01PAY>. To ask again: `/eks-access`."
+    ]
 
 
 def test_a_cancelled_request_is_acknowledged() -> None:
