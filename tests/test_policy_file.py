@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
+import time
 from pathlib import Path
 
 import pytest
@@ -388,3 +390,30 @@ def test_a_file_behind_a_link_is_followed_when_the_link_moves(tmp_path):
     next_link.symlink_to(other)
     next_link.replace(link)
     assert source.current().policy.deployment == "acme-test"
+
+
+def test_asking_for_the_policy_does_not_read_an_unchanged_file_again(tmp_path):
+    source = PolicySource(written(tmp_path / "policy.yaml", GOOD))
+    source.current()
+    begun = time.perf_counter()
+    for _ in range(2000):
+        source.current()
+    assert time.perf_counter() - begun < 2  # reading it again each time takes ten times that
+
+
+def test_every_example_in_the_reference_is_a_policy_without_errors():
+    text = (Path(__file__).parents[1] / "docs" / "policy.md").read_text(encoding="utf-8")
+    whole, *parts = re.findall(r"^```yaml\n(.*?)^```", text, re.DOTALL | re.MULTILINE)
+    policy, found = check_policy(whole, "policy.md")
+    assert policy is not None
+    assert [finding for finding in found if finding.severity is not Severity.NOTE] == []
+    for part in parts:
+        # A part takes the place of the same top-level key in the whole example.
+        keys = re.findall(r"^(\w+):", part, re.MULTILINE)
+        rest = "".join(
+            block
+            for block in re.split(r"^(?=\w)", whole, flags=re.MULTILINE)
+            if block.split(":")[0] not in keys
+        )
+        policy, found = check_policy(rest + part, "policy.md")
+        assert policy is not None, (part, found)

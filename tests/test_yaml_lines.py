@@ -101,6 +101,14 @@ def test_a_text_nested_too_deep_is_refused_before_it_is_built(opened):
     assert problems(opened * 100_000)[0][1] == f"The file is nested more than {MOST_DEPTH} deep."
 
 
+def test_the_bound_of_nesting_is_exact():
+    def nested(depth):  # the mapping around it is one level, and what is inside another
+        return "a: " + "[" * (depth - 2) + "x" + "]" * (depth - 2)
+
+    assert problems(nested(MOST_DEPTH)) == []
+    assert problems(nested(MOST_DEPTH + 1)) != []
+
+
 def test_aliases_do_not_nest_deeper_than_the_bound():
     deep = "a: &a " + "[" * 12 + "x" + "]" * 12 + "\n"
     assert problems(deep + "b: *a\n") == []

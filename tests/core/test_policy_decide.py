@@ -308,6 +308,13 @@ def test_a_rule_with_a_ticket_form_needs_the_whole_ticket_to_match(ticket, code)
     assert "`^BILL-[0-9]+$`" in sentence(decision)
 
 
+def test_a_ticket_form_without_anchors_is_for_the_whole_ticket_too():
+    loose = policy(BILLING | {"ticket": "BILL-[0-9]+"})
+    for ticket, allowed in (("BILL-1", True), ("BILL-1, or not", False), ("no BILL-1", False)):
+        asked = ask(namespaces=("billing",), ticket=ticket)
+        assert decide(asked, in_policy=loose).allowed is allowed
+
+
 def test_every_problem_is_told_at_once():
     decision = decide(
         ask(
