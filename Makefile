@@ -1,0 +1,49 @@
+# Everything sets itself up: the first call of any target makes .venv from constraints.txt.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PYTEST_WORKERS ?= 2
+
+.PHONY: sandbox test lint bench browser screenshots constraints clean
+
+sandbox: $(VENV)/sandbox.ok
+	$(BIN)/eks-access sandbox
+
+test: $(VENV)/dev.ok
+	$(BIN)/python -m pytest tests/core -q
+	$(BIN)/python -m pytest tests --ignore=tests/core -m "not browser" -n $(PYTEST_WORKERS) --dist worksteal
+
+lint: $(VENV)/dev.ok
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: $(VENV)/dev.ok
+	$(BIN)/python -m bench
+
+# The two below need Debian's package `chromium`.
+browser: $(VENV)/dev.ok
+	$(BIN)/python -m pytest tests/browser -m browser
+
+screenshots: $(VENV)/dev.ok
+	$(BIN)/python docs/screenshots.py
+
+$(VENV)/sandbox.ok: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[sandbox]'
+	touch $@
+
+$(VENV)/dev.ok: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	touch $@ $(VENV)/sandbox.ok
+
+# Pin what an empty environment resolves to now.
+constraints:
+	rm -rf $(VENV)/pins && $(PYTHON) -m venv $(VENV)/pins
+	$(VENV)/pins/bin/python -m pip install --quiet -e '.[dev]'
+	$(VENV)/pins/bin/python -m pip freeze --exclude-editable > constraints.txt
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache
