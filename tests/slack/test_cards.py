@@ -376,7 +376,7 @@ def test_a_long_reason_is_cut_and_says_so_in_italics() -> None:
 
 
 @given(situations())
-@settings(max_examples=150)
+@settings(max_examples=150, deadline=None)
 def test_slack_takes_every_card(situation: Situation) -> None:
     asked, reviews, given_, names, now = situation
     check_message(request_card(asked, reviews, given_, names=names, now=now))

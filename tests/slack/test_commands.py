@@ -6,7 +6,7 @@ import re
 from datetime import timedelta
 
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from view_examples import HOSTILE, NOW, namespace
 
@@ -132,9 +132,8 @@ def test_namespaces_add_up() -> None:
 
 
 def test_a_reason_keeps_its_words() -> None:
-    reason = (
-        'It\'s "stuck" \u2014 see <https://x|y> & *run* it \u2013 50% -5 o\u2019clock \u2014fort'
-    )
+    reason = 'It\'s "stuck" \u2014 see <https://x|y> & *run* it '
+    reason += "\u2013 50% -5 -x -fort o\u2019clock \u2014fort"
     assert asked(f"request c l {reason}").reason == reason
 
 
@@ -331,6 +330,7 @@ _FRAGMENTS += ["--namespace", "a,", ",", "\u2014for=", "--ticket", "“", "”",
     st.text(max_size=200)
     | st.lists(st.sampled_from(_FRAGMENTS) | st.text(max_size=9), max_size=14).map(" ".join)
 )
+@settings(deadline=None)
 @example("request \ud800 \u0000")
 @example("request c l --for \u0661h why")
 @example("request c l --for " + "9" * 2000 + "h why")
@@ -362,6 +362,7 @@ _words = st.from_regex(r"[-\u2014]{0,2}[A-Za-z0-9.,:!*<>&@]{1,9}", fullmatch=Tru
         reason=st.lists(_words, min_size=1, max_size=8).map(" ".join),
     )
 )
+@settings(deadline=None)
 @example(Ask("c", "l", ("a",), reason=", b"))
 def test_what_the_bot_writes_it_reads_back(ask: Ask) -> None:
     assert asked(written(ask)) == ask

@@ -210,7 +210,7 @@ def test_commands_are_quoted_for_a_shell() -> None:
 
 
 @given(situations())
-@settings(max_examples=150)
+@settings(max_examples=150, deadline=None)
 def test_slack_takes_every_direct_message(situation: Situation) -> None:
     asked, reviews, given_, names, now = situation
     message = check_message(direct_message(asked, reviews, given_, names=names, now=now))

@@ -80,7 +80,7 @@ def test_a_full_home_has_at_most_a_hundred_blocks_and_counts_the_rest() -> None:
 
 
 @given(st.data(), st.integers(0, 40), st.dictionaries(st.sampled_from([ANA, BEN]), hostile))
-@settings(max_examples=40)
+@settings(max_examples=40, deadline=None)
 def test_slack_takes_every_home(data: st.DataObject, number: int, names: dict[str, str]) -> None:
     asked = data.draw(requests(RequestState.PENDING))
     given_ = data.draw(grants(asked))

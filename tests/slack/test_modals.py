@@ -98,6 +98,7 @@ def test_what_is_filled_in_comes_back_as_the_ask() -> None:
     ),
     st.sampled_from([(), ("a", "b", "kube-system"), ("a",), ("*",)]),
 )
+@settings(deadline=None)
 def test_a_form_filled_in_with_an_ask_submits_that_ask(ask: Ask, offered: tuple[str, ...]) -> None:
     view = check_view(request_modal(replace(CHOICES, namespaces=offered), state=ask))
     read_back = read_submission(submitted(view))
@@ -176,7 +177,7 @@ def test_errors_stand_above_the_form() -> None:
     st.none() | st.builds(Ask, hostile, hostile, reason=hostile, ticket=st.none() | hostile),
     st.dictionaries(st.sampled_from(["reason", "level"]), hostile),
 )
-@settings(max_examples=60)
+@settings(max_examples=60, deadline=None)
 def test_slack_takes_every_request_form(
     choices: Choices, state: Ask | None, errors: dict[str, str]
 ) -> None:
@@ -184,7 +185,7 @@ def test_slack_takes_every_request_form(
 
 
 @given(hostile, st.lists(hostile | st.sampled_from(["prod-eu", "PROD-US"]), max_size=250))
-@settings(max_examples=60)
+@settings(max_examples=60, deadline=None)
 def test_slack_takes_every_suggestion(query: str, names: list[str]) -> None:
     options = cluster_options(query, names)
     assert options_problems({"options": options}) == []
@@ -219,12 +220,13 @@ def test_a_denial_needs_a_reason() -> None:
 
 
 @given(requests(), hostile)
-@settings(max_examples=50)
+@settings(max_examples=50, deadline=None)
 def test_slack_takes_every_deny_form(asked, name: str) -> None:
     check_view(deny_modal(asked, {ANA: name}))
 
 
 @given(hostile)
+@settings(deadline=None)
 def test_slack_takes_every_notice(sentence: str) -> None:
     check_view(notice_modal(sentence))
 
@@ -306,6 +308,7 @@ json_values = st.recursive(
 
 
 @given(json_values)
+@settings(deadline=None)
 def test_any_json_is_an_ask_or_a_sentence(state: object) -> None:
     outcome = ask_or_error(json.loads(json.dumps(state)))
     if isinstance(outcome, InvalidInput):
@@ -317,6 +320,7 @@ def test_any_json_is_an_ask_or_a_sentence(state: object) -> None:
 @given(
     st.sampled_from(["cluster", "level", "namespaces", "duration", "reason", "ticket"]), json_values
 )
+@settings(deadline=None)
 def test_any_json_in_one_field_is_an_ask_or_names_that_field(field: str, answer: object) -> None:
     outcome = ask_or_error(forged(field, answer))
     if isinstance(outcome, InvalidInput):
@@ -327,6 +331,7 @@ def test_any_json_in_one_field_is_an_ask_or_names_that_field(field: str, answer:
 
 
 @given(json_values)
+@settings(deadline=None)
 def test_any_json_is_a_denial_or_a_sentence(view: object) -> None:
     with pytest.raises(InvalidInput):
         read_denial(view)

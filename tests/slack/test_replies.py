@@ -105,12 +105,14 @@ def test_mine_lists_requests_with_what_can_be_done() -> None:
     denied = request(
         id="7K3-QMZ", state=RequestState.DENIED, decided_by=BEN, decided_at=NOW + MINUTE
     )
-    items = [(approved(), live()), (request(id="7K3-QMY"), None), (denied, None)]
+    ending = (approved(id="7K3-QMW"), revoking(id="7K3-QMW"))
+    items = [(approved(), live()), (request(id="7K3-QMY"), None), (denied, None), ending]
     assert shown(mine_reply(items)) == [
-        "*Your access and requests (3)*",
+        "*Your access and requests (4)*",
         f"{WHAT} · active until 2026-01-05 16:42 UTC · req 7K3-QMX [Return]",
         f"{WHAT} · pending, lapses 2026-01-05 15:40 UTC · req 7K3-QMY [Cancel]",
         f"{WHAT} · denied 2026-01-05 14:41 UTC · req 7K3-QMZ",
+        f"{WHAT} · removing · req 7K3-QMW",
     ]
     assert shown(mine_reply([])) == [
         "You have no access and no open request. `/eks-access` opens the request form."
@@ -218,6 +220,7 @@ def test_clusters_are_listed_with_their_levels() -> None:
 
 
 @given(hostile)
+@settings(deadline=None)
 def test_slack_takes_every_sentence(sentence: str) -> None:
     check_message(note(sentence))
     check_message(error_reply(Refused("x", sentence)))
@@ -237,7 +240,7 @@ events = st.builds(
 
 
 @given(situations(), st.lists(events, max_size=40))
-@settings(max_examples=80)
+@settings(max_examples=80, deadline=None)
 def test_slack_takes_every_status(situation: Situation, history: list[AuditEvent]) -> None:
     asked, reviews, given_, names, now = situation
     check_message(status_reply(asked, reviews, given_, history, names=names, now=now))
@@ -259,7 +262,7 @@ entries = st.builds(
     st.none() | st.lists(st.tuples(hostile, entries), max_size=4),
     st.integers(1, 30),
 )
-@settings(max_examples=60)
+@settings(max_examples=60, deadline=None)
 def test_slack_takes_every_list(situation: Situation, number: int, others, times: int) -> None:
     asked, _, given_, names, _ = situation
     many = [replace(asked, id=f"7K3-{index:03}") for index in range(number)]
