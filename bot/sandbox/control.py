@@ -61,8 +61,9 @@ POST /sandbox/people/{id}/…  acts as that person. Every answer has
     {"acknowledged": bool,         the bot answered within 3 s (true too if nothing was to be sent)
      "latency_ms": 12.3 | null,    from sending to its acknowledgement
      "error": null | "…"}          what the person would see: operation_timeout, dispatch_failed,
-                                   unknown_command, channel_not_found, invalid_command_response,
-                                   invalid_view_response, …
+                                   unknown_command, not_in_channel, is_archived, not_configured,
+                                   invalid_command_response, invalid_view_response,
+                                   invalid_options
     and what is said below. A body of the wrong form, or one that names what does not exist, is
     400 or 404 with {"error": "a sentence"}.
 

@@ -107,6 +107,7 @@ class SlackWorkspace(ManagedWorkspace):
         self._wire_clock = wire_clock
         self._ping_seconds = ping_seconds
         self._extra_routes = list(extra_routes)
+        self._stopping = threading.Lock()
         self._thread: threading.Thread | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._server: _Server | None = None
@@ -189,6 +190,7 @@ class SlackWorkspace(ManagedWorkspace):
         self.stop()
 
     def start(self) -> None:
+        """Serve. Raises `OSError` where the port is taken."""
         ready = threading.Event()
 
         def run() -> None:
@@ -206,20 +208,25 @@ class SlackWorkspace(ManagedWorkspace):
         self._thread.start()
         ready.wait()
         self.sockets.loop = self.courier.loop = self._loop
-        self.revive()
+        try:
+            self.revive()
+        except BaseException:
+            self.stop()
+            raise
 
     def stop(self) -> None:
         """End everything: connections, streams, deliveries under way, the thread."""
-        if self._loop is None or self._thread is None:
-            return
-        self.faults.clear()
-        self._run(self._end(force=False))
-        self._run(self.courier.stop())
-        self.sockets.loop = self.courier.loop = None
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join()
-        self._loop = self._thread = None
-        self.courier.close()
+        with self._stopping:
+            if self._loop is None or self._thread is None:
+                return
+            self.faults.clear()
+            self._run(self._end(force=False))
+            self._run(self.courier.stop())
+            self.sockets.loop = self.courier.loop = None
+            self._loop.call_soon_threadsafe(self._loop.stop)
+            self._thread.join()
+            self._loop = self._thread = None
+            self.courier.close()
 
     def kill(self) -> None:
         """Take the server away at once, connections and all. State stays; see `revive`."""
@@ -238,7 +245,11 @@ class SlackWorkspace(ManagedWorkspace):
     async def _begin(self) -> None:
         listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind((HOST, self.port))
+        try:
+            listener.bind((HOST, self.port))
+        except OSError:
+            listener.close()
+            raise
         self.port = listener.getsockname()[1]
         self.url = f"http://{HOST}:{self.port}"
         config = uvicorn.Config(

@@ -171,7 +171,7 @@ def test_a_message_needs_something_to_say_and_not_too_much(ws, api):
     ]
 
 
-def test_an_update_counts_its_text_after_escaping(ws, api):
+def test_an_update_counts_its_text_after_escaping(api):
     ts = api.chat_postMessage(channel="C01PAY", text="x")["ts"]
     api.chat_update(channel="C01PAY", ts=ts, text="x" * 4000)
     long = "&" * 801

@@ -277,3 +277,10 @@ def test_nothing_is_left_running_after_the_workspace_is_closed(clock):
     assert set(threading.enumerate()) <= before
     with pytest.raises(OSError, match="refused"):
         WebClient("x", base_url=url, retry_handlers=[]).auth_test()
+
+
+def test_a_port_that_is_taken_is_an_error_and_leaves_nothing_behind(ws):
+    before = set(threading.enumerate())
+    with pytest.raises(OSError, match="in use"):
+        SlackWorkspace(port=ws.port).start()
+    assert set(threading.enumerate()) <= before
