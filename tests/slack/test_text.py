@@ -52,7 +52,7 @@ def test_the_three_characters_of_markup_become_entities() -> None:
         ("two\nlines\tand  more", "two lines and more"),
         ("\u202eevil\u202c\u2066\u200b\ufeff", "evil"),
         ("a\u00adb\u3164c", "abc"),
-        ("\u0301\u0301x", "x"),
+        ("\u0301\u0301x \u0301y", "x y"),
         ("\x1b[31mred\x00", "[31mred"),
         ("  ", ""),
     ],
