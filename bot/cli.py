@@ -89,13 +89,13 @@ def sandbox(
 ) -> None:
     """Try the bot on this machine: a local Slack workspace, a local EKS, and a page to see both."""
     try:
-        from bot.sandbox import stage  # noqa: PLC0415 - an extra, not installed in production
+        from bot.sandbox.play import play  # noqa: PLC0415 - an extra, not installed in production
     except ModuleNotFoundError as error:
         _fail(
             f"The sandbox needs the package {error.name}, which is not installed. "
             "Install the extra: pip install 'eks-access-bot[sandbox]'."
         )
-    raise typer.Exit(stage.play(port=port, headless=headless))
+    raise typer.Exit(play(port=port, headless=headless))
 
 
 @db.command("upgrade")

@@ -22,6 +22,7 @@ _SECRETS = re.compile(
     r"|(?<=://)[^/\s:@]+:[^/\s@]+(?=@)"
     r"|\b(?:AKIA|ASIA)[A-Z0-9]{16}\b"
 )
+_SILENT = ("websocket",)  # what it reports, Slack's SDK reports too
 _QUIET = ("apscheduler", "botocore", "boto3", "urllib3", "slack_bolt", "slack_sdk", "alembic")
 
 
@@ -51,6 +52,8 @@ def configure_logs(level: str = "INFO") -> None:
     root.setLevel(level)
     for name in _QUIET:
         logging.getLogger(name).setLevel(logging.ERROR)
+    for name in _SILENT:
+        logging.getLogger(name).setLevel(logging.CRITICAL)
     structlog.configure(
         processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
         wrapper_class=structlog.stdlib.BoundLogger,

@@ -12,7 +12,7 @@ from bot.core.decide import evaluate
 from bot.core.errors import InvalidInput, Refused
 from bot.core.model import AccessRequest, Decision, Person, Review, Verdict
 from bot.core.principals import principal_for
-from bot.core.review import may_review, unmet
+from bot.core.review import asked_again, may_review, unmet
 from bot.store import audit, requests
 
 
@@ -92,7 +92,12 @@ def _still_allowed(tx: Connection, facts: Facts, request: AccessRequest) -> Deci
     """The decision under the policy in force now. Raises Refused where it changed what is asked."""
     requester = facts.person(request.requester)
     decision = evaluate(
-        facts.policy, request.ask, requester, facts.membership, facts.now, team_id=facts.team_id
+        facts.policy,
+        asked_again(request),
+        requester,
+        facts.membership,
+        facts.now,
+        team_id=facts.team_id,
     )
     if not decision.allowed:
         raise refusal(decision)

@@ -26,6 +26,7 @@ from bot.core.planner import DEPLOYMENT_TAG
 from bot.policy_file import load_policy
 from bot.sandbox.clock import MovableClock
 from bot.sandbox.eks import EksStandIn, Entry
+from bot.sandbox.eks_faults import Call
 from bot.store import audit, grants, requests
 from bot.store.database import Database
 
@@ -92,7 +93,12 @@ class Panel:
     async def _changes(self) -> AsyncIterator[str]:
         loop = asyncio.get_running_loop()
         called = asyncio.Event()
-        end = self._eks.subscribe(lambda call: loop.call_soon_threadsafe(called.set))
+
+        def tell(call: Call) -> None:
+            del call
+            loop.call_soon_threadsafe(called.set)
+
+        end = self._eks.subscribe(tell)
         seen: object = None
         try:
             for look in range(1_000_000_000):

@@ -139,6 +139,7 @@ def furnish(stage: Stage) -> None:
     slack.add_channel("C01PLATFORM", "platform-access")
     slack.add_channel("C02PAYMENTS", "payments-access")
     slack.add_channel("C0AUDIT", "eks-audit")
+    slack.join("C02PAYMENTS", "U05GIA")
     eks.create_cluster("modern-access-lab", "eu-west-1", LAB_ACCOUNT)
     eks.create_cluster("legacy-eu", "eu-west-1", LAB_ACCOUNT, authentication_mode="CONFIG_MAP")
     eks.create_cluster("prod-eu", "eu-central-1", PRODUCTION_ACCOUNT)

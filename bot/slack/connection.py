@@ -8,6 +8,7 @@ but open, and it gives up where Slack is down at start; both are tended here, by
 from __future__ import annotations
 
 import contextlib
+import logging
 import socket
 import threading
 import time
@@ -37,6 +38,7 @@ class SocketModeConnection:
         self._handler = SocketModeHandler(
             app,
             app_token,
+            logger=logging.getLogger("slack_sdk.socket_mode"),
             # The library asks for the connection's address with a client of its own.
             web_client=WebClient(app_token, base_url=api_url, timeout=10),
             ping_interval=PING_SECONDS,
@@ -80,6 +82,7 @@ class SocketModeConnection:
         """Take no more payloads, let those that are being handled be acknowledged, then close."""
         self._closing = True
         client = self._handler.client
+        client.logger.setLevel(logging.CRITICAL)  # that the connection ends is no error now
         client.auto_reconnect_enabled = False
         client.closed = True
         client.message_queue.put("")  # wakes the processor, which then sees that it is closed

@@ -74,7 +74,8 @@ class Listeners:
         self._listening = ThreadPoolExecutor(LISTENER_THREADS, "slack-listener")
         self._afterwards = ThreadPoolExecutor(8, "slack-afterwards")
         self.app = App(
-            client=client,
+            # A client with a token would draw a warning, because there is an `authorize`.
+            client=WebClient(base_url=client.base_url),
             signing_secret=signing_secret,
             # Socket Mode authenticates the connection; only HTTP payloads are signed.
             request_verification_enabled=signing_secret is not None,
@@ -191,9 +192,7 @@ class Listeners:
             ack,
             body,
             Kind.REQUEST,
-            lambda view: ask_adapter.dump_python(
-                read_submission(view.get("state", {}).get("values")), mode="json"
-            ),
+            lambda view: ask_adapter.dump_python(read_submission(view.get("state")), mode="json"),
         )
 
     def _denial_submitted(self, ack: Ack, body: Body) -> None:

@@ -1,0 +1,256 @@
+"""The sandbox's story, played without a page: each step says what EKS itself shows afterwards."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from datetime import timedelta
+
+from bot.sandbox.eks import Entry
+from bot.sandbox.humans import Human
+from bot.sandbox.slack_shown import Message
+from bot.sandbox.stage import LAB_ACCOUNT, NODE_ROLE, PRODUCTION_ACCOUNT, TERRAFORM_ROLE, Stage
+
+ANA_IN_LAB = f"arn:aws:iam::{LAB_ACCOUNT}:role/eks-jit/ana"
+ANA_IN_PRODUCTION = f"arn:aws:iam::{PRODUCTION_ACCOUNT}:role/eks-jit/ana"
+PATIENCE_SECONDS = 10.0
+
+Say = Callable[[str], None]
+
+
+class BrokenError(Exception):
+    """Something did not hold that should."""
+
+
+def tell(stage: Stage, say: Say) -> None:
+    """Play the story on a furnished stage with a running bot. Raises BrokenError."""
+    story = _Story(stage, say)
+    before = story.foreign()
+    story.automatic_access()
+    story.expiry()
+    story.approval()
+    story.overlap()
+    story.early_return()
+    story.denial()
+    story.refusals()
+    story.hold("what Terraform and the nodes have is as it was", story.foreign() == before)
+    rejected = [f"{one.method}: {one.error} {one.messages}" for one in stage.slack.rejections]
+    story.hold(f"Slack rejected nothing the bot sent {rejected or ''}".rstrip(), not rejected)
+
+
+class _Story:
+    def __init__(self, stage: Stage, say: Say) -> None:
+        self._stage = stage
+        self._say = say
+        self._ana = stage.slack.human("U01ANA")
+        self._ben = stage.slack.human("U02BEN")
+        self._gia = stage.slack.human("U05GIA")
+
+    def automatic_access(self) -> None:
+        self._step("Ana asks for view on modern-access-lab / default, which no rule keeps from her")
+        asked = time.monotonic()
+        self._command(
+            self._ana,
+            "request modern-access-lab view --namespace default --for 30m Looking at the pods",
+        )
+        entry = self._lab_entry(present=True)
+        self.hold(
+            f"EKS shows {_shown(entry)}, {_since(asked)} after the command",
+            _policies(entry) == {"AmazonEKSViewPolicy": ("default",)},
+        )
+        self._told(self._ana, "is active until")
+        self.hold("Ana is told, with the commands that use it", self._has_commands())
+
+    def expiry(self) -> None:
+        self._step("30 minutes pass")
+        moved = time.monotonic()
+        self._stage.advance(timedelta(minutes=30))
+        self._lab_entry(present=False)
+        self.hold(f"EKS shows no entry for role/eks-jit/ana, {_since(moved)} later", True)
+        self._told(self._ana, "has ended")
+        self.hold(f"Ana is told that removal is confirmed, {_since(moved)} after the end", True)
+
+    def approval(self) -> None:
+        self._step(
+            "Ana asks for edit on prod-eu / payments, which Ben or the payments leads decide"
+        )
+        self._command(
+            self._ana,
+            "request prod-eu edit --namespace payments --for 2h --ticket PAY-1423 "
+            "Clearing a stuck settlement job",
+        )
+        card = self._card("C02PAYMENTS")
+        self.hold("the card is in #payments-access", True)
+        self._click(self._ana, card, "approve")
+        self._told(self._ana, "your own request", "C02PAYMENTS")
+        self.hold("Ana clicks Approve herself and is refused", self._production() is None)
+        self._click(self._gia, card, "approve")
+        self._told(self._gia, "guest", "C02PAYMENTS")
+        self.hold("Gia, a guest, clicks Approve and is refused", self._production() is None)
+        clicked = time.monotonic()
+        self._click(self._ben, card, "approve")
+        entry = self._wait_production({"AmazonEKSEditPolicy": ("payments",)})
+        self.hold(f"Ben approves; EKS shows {_shown(entry)}, {_since(clicked)} later", True)
+
+    def overlap(self) -> None:
+        self._step(
+            "Ana asks for edit on payments-api as well, for longer; both hold, then one ends"
+        )
+        self._command(
+            self._ana,
+            "request prod-eu edit --namespace payments-api --for 4h --ticket PAY-1424 Same job",
+        )
+        card = self._card("C02PAYMENTS", number=2)
+        self._click(self._ben, card, "approve")
+        both = {"AmazonEKSEditPolicy": ("payments", "payments-api")}
+        self.hold(f"EKS shows the union: {_shown(self._wait_production(both))}", True)
+        self._stage.slack.wait(lambda: ": active" in card.text, PATIENCE_SECONDS)
+        self.hold("the card says active, now that EKS was read back", True)
+        self._stage.advance(timedelta(hours=2))
+        entry = self._wait_production({"AmazonEKSEditPolicy": ("payments-api",)})
+        self.hold(f"2 hours later EKS shows only what still lives: {_shown(entry)}", True)
+
+    def early_return(self) -> None:
+        self._step("Ana returns the rest early")
+        clicked = time.monotonic()
+        self._command(self._ana, f"return {self._latest_id()}")
+        self._wait(lambda: self._production() is None, "the entry is gone")
+        self.hold(f"EKS shows no entry for role/eks-jit/ana, {_since(clicked)} later", True)
+
+    def denial(self) -> None:
+        self._step("Ana asks again through the form, and Ben denies with a reason")
+        self._command(self._ana, "")
+        form = self._stage.slack.wait(lambda: self._form(self._ana), PATIENCE_SECONDS)
+        self.hold("the form opens", form)
+        result = self._ana.submit(
+            cluster="prod-eu",
+            level="view",
+            namespaces="payments",
+            ticket="PAY-1425",
+            reason="Reading the logs",
+        )
+        self.hold(f"the form is accepted {result.errors or ''}".rstrip(), not result.errors)
+        card = self._card("C02PAYMENTS", number=3)
+        self._click(self._ben, card, "deny")
+        self._stage.slack.wait(lambda: self._ben.modal, PATIENCE_SECONDS)
+        self._ben.submit(reason="The logs are in the viewer, no access needed")
+        self._told(self._ana, "Ben Ito denied")
+        self.hold("Ana reads who denied it, and why; EKS shows nothing", self._production() is None)
+
+    def refusals(self) -> None:
+        self._step("What cannot be is said in a sentence")
+        self._command(self._ana, "request legacy-eu view --namespace default --for 30m Trying")
+        self._told(self._ana, "could not be given")
+        self.hold("legacy-eu is in mode CONFIG_MAP, and Ana is told what to do about it", True)
+        answer = self._ana.command("/eks-access request prod-eu edti --namespace payments Typo")
+        self._told(self._ana, "edti")
+        self.hold("a level that does not exist is answered with those that do", answer.acknowledged)
+
+    def foreign(self) -> tuple[Entry, ...]:
+        """What others put on prod-eu."""
+        held = self._stage.eks.entries("prod-eu", "eu-central-1", PRODUCTION_ACCOUNT)
+        return tuple(one for one in held if one.principal_arn in (TERRAFORM_ROLE, NODE_ROLE))
+
+    def hold(self, what: str, so: object) -> None:
+        """Say that something holds, or stop the story."""
+        if not so:
+            raise BrokenError(what)
+        self._say(f"  ✓ {what}")
+
+    def _step(self, what: str) -> None:
+        self._say(f"\n{what}.")
+
+    def _command(self, person: Human, text: str) -> None:
+        result = person.command(f"/eks-access {text}".strip(), "C00GENERAL")
+        if not result.acknowledged or result.error:
+            raise BrokenError(f"the command was not acknowledged: {result.error}")
+        self._say(f"  /eks-access {text}".rstrip() + f"  [acknowledged in {_ms(result.latency)}]")
+
+    def _click(self, person: Human, card: Message, action: str) -> None:
+        result = person.click(card, action)
+        if not result.acknowledged or result.error:
+            raise BrokenError(f"the click was not acknowledged: {result.error}")
+        name = person.person.real_name.split()[0]
+        self._say(f"  {name} clicks {action}  [acknowledged in {_ms(result.latency)}]")
+
+    def _card(self, channel: str, number: int = 1) -> Message:
+        """The `number`th card in a channel, once it is there."""
+
+        def cards() -> list[Message]:
+            seen = self._ben.sees(channel)
+            return [one for one in seen if one.thread_ts in (None, one.ts) and not one.ephemeral_to]
+
+        self._stage.slack.wait(lambda: len(cards()) >= number, PATIENCE_SECONDS)
+        return cards()[number - 1]
+
+    def _told(self, person: Human, words: str, channel: str | None = None) -> None:
+        """Wait until the person reads `words`, in the channel or in their direct messages."""
+
+        def read() -> bool:
+            seen = [*person.dm, *person.sees(channel or "C00GENERAL")]
+            return any(words in f"{one.text} {one.blocks}" for one in seen)
+
+        self._stage.slack.wait(read, PATIENCE_SECONDS)
+
+    def _has_commands(self) -> bool:
+        said = " ".join(str(one.blocks) for one in self._ana.dm)
+        return "aws eks update-kubeconfig" in said and "kubectl auth can-i" in said
+
+    def _latest_id(self) -> str:
+        return max(
+            button["value"]
+            for one in self._ana.dm
+            for block in one.blocks or []
+            for button in block.get("elements", [])
+            if isinstance(button, dict) and button.get("action_id") == "return"
+        )
+
+    def _form(self, person: Human) -> bool:
+        modal = person.modal
+        return modal is not None and modal.callback_id == "request"
+
+    def _lab_entry(self, *, present: bool) -> Entry | None:
+        def complete() -> bool:
+            entry = self._stage.eks.entry("modern-access-lab", ANA_IN_LAB, account=LAB_ACCOUNT)
+            return (entry is not None and bool(entry.associations)) if present else entry is None
+
+        self._wait(complete, "the entry appears" if present else "the entry is gone")
+        return self._stage.eks.entry("modern-access-lab", ANA_IN_LAB, account=LAB_ACCOUNT)
+
+    def _production(self) -> Entry | None:
+        return self._stage.eks.entry(
+            "prod-eu", ANA_IN_PRODUCTION, "eu-central-1", PRODUCTION_ACCOUNT
+        )
+
+    def _wait_production(self, policies: dict[str, tuple[str, ...]]) -> Entry | None:
+        self._wait(lambda: _policies(self._production()) == policies, f"EKS shows {policies}")
+        return self._production()
+
+    def _wait(self, predicate: Callable[[], bool], what: str) -> None:
+        if not self._stage.eks.wait_for(predicate, PATIENCE_SECONDS):
+            raise BrokenError(f"not so within {PATIENCE_SECONDS:.0f} s: {what}")
+
+
+def _policies(entry: Entry | None) -> dict[str, tuple[str, ...]]:
+    if entry is None:
+        return {}
+    return {one.policy: tuple(sorted(one.namespaces)) for one in entry.associations}
+
+
+def _shown(entry: Entry | None) -> str:
+    if entry is None:
+        return "nothing"
+    role = entry.principal_arn.partition(":role/")[2]
+    given = ", ".join(
+        f"{one.policy} on {', '.join(sorted(one.namespaces)) or 'the whole cluster'}"
+        for one in entry.associations
+    )
+    return f"role/{role} with {given or 'no policy'}"
+
+
+def _since(moment: float) -> str:
+    return f"{time.monotonic() - moment:.2f} s"
+
+
+def _ms(seconds: float | None) -> str:
+    return "?" if seconds is None else f"{seconds * 1000:.0f} ms"
