@@ -35,10 +35,13 @@ class SocketModeConnection:
     """One connection of an app to Slack. Any replica may get any payload."""
 
     def __init__(self, app: App, app_token: str, api_url: str) -> None:
+        # A logger of its own, so that it can fall silent when this connection is closed.
+        logger = logging.Logger("slack_sdk.socket_mode")  # noqa: LOG001 - one for each instance
+        logger.parent = logging.getLogger()
         self._handler = SocketModeHandler(
             app,
             app_token,
-            logger=logging.getLogger("slack_sdk.socket_mode"),
+            logger=logger,
             # The library asks for the connection's address with a client of its own.
             web_client=WebClient(app_token, base_url=api_url, timeout=10),
             ping_interval=PING_SECONDS,
