@@ -16,10 +16,13 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any, Self
 
+import yaml
+
 from bot.sandbox.clock import MovableClock
 from bot.sandbox.eks import EksStandIn
 from bot.sandbox.page import page_routes
 from bot.sandbox.panel import Panel
+from bot.sandbox.slack_model import AppSettings
 from bot.sandbox.slack_server import SlackWorkspace
 from bot.settings import Settings
 from bot.store import migrate
@@ -58,7 +61,10 @@ class Stage:
         self.eks = EksStandIn(account=LAB_ACCOUNT)
         self.panel = Panel(self.eks, self.clock, self.policy_file)
         self.slack = SlackWorkspace(
-            port=port, clock=self.clock, extra_routes=[*page_routes(), *self.panel.routes()]
+            app=AppSettings.from_manifest(manifest()),
+            port=port,
+            clock=self.clock,
+            extra_routes=[*page_routes(), *self.panel.routes()],
         )
         self.bot: Bot | None = None
 
@@ -115,6 +121,15 @@ class Stage:
     def advance(self, by: timedelta) -> None:
         """Move the clock of everything here forward."""
         self.clock.advance(by)
+
+
+def manifest() -> dict[str, Any]:
+    """The app's manifest: beside the package in a checkout, inside it once installed."""
+    package = Path(str(files("bot")))
+    places = (package / "app-manifest.yml", package.parent / "app-manifest.yml")
+    file = next(place for place in places if place.is_file())
+    loaded: dict[str, Any] = yaml.safe_load(file.read_text(encoding="utf-8"))
+    return loaded
 
 
 def sandbox_policy() -> str:

@@ -107,8 +107,7 @@ class Listeners:
         app.event("app_home_opened")(self._home_opened)
         app.event("user_change")(self._person_changed)
         # What has no meaning for the bot is acknowledged, so that Slack does not send it again.
-        for event in ("subteam_updated", "subteam_members_changed"):
-            app.event(event)(_nothing)
+        app.event(re.compile(".*"))(_nothing)
         app.action(re.compile(".*"))(_acknowledge)
 
     # Commands

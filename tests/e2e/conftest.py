@@ -1,0 +1,36 @@
+"""The whole bot between a local Slack workspace and a local EKS, over the real protocols."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from typing import Any
+
+import pytest
+
+from bot.sandbox.stage import Stage, furnish
+
+
+@pytest.fixture
+def make_stage() -> Iterator[Callable[..., Stage]]:
+    """Makes furnished stages, not yet with a bot. At the end Slack must have rejected nothing."""
+    stages: list[Stage] = []
+    with ExitStack() as stack:
+
+        def make(**options: Any) -> Stage:
+            stage = stack.enter_context(Stage(**options))
+            furnish(stage)
+            stages.append(stage)
+            return stage
+
+        yield make
+    for stage in stages:
+        assert stage.slack.rejections == []
+
+
+@pytest.fixture
+def stage(make_stage: Callable[..., Stage]) -> Stage:
+    """The sandbox with its own policy, people and clusters, and the bot running."""
+    stage = make_stage()
+    stage.start_bot()
+    return stage
