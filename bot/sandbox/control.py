@@ -120,7 +120,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from starlette.concurrency import run_in_threadpool
-from starlette.requests import Request
+from starlette.requests import HTTPConnection, Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import BaseRoute, Mount, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -146,15 +146,16 @@ class LoopbackOnly:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http":
-            problem = foreign(Request(scope))
-            if problem is not None:
-                await _problem(problem, 403)(scope, receive, send)
-                return
-        await self._app(scope, receive, send)
+        problem = foreign(HTTPConnection(scope))
+        if problem is None:
+            await self._app(scope, receive, send)
+        elif scope["type"] == "websocket":
+            await send({"type": "websocket.close", "code": 1008, "reason": problem})
+        else:
+            await _problem(problem, 403)(scope, receive, send)
 
 
-def foreign(request: Request) -> str | None:
+def foreign(request: HTTPConnection) -> str | None:
     """Why a request is not from this machine and this server's own pages; None when it is."""
     if request.client is not None and not _is_loopback(request.client.host):
         return "this is only for the machine it runs on"
@@ -166,7 +167,7 @@ def foreign(request: Request) -> str | None:
         return f"the origin {origin!r} is another site"
     if request.headers.get("sec-fetch-site") in ("cross-site", "same-site"):
         return "the request comes from another site"
-    if request.method == "POST":
+    if request.scope.get("method") == "POST":
         kind = request.headers.get("content-type", "").partition(";")[0].strip()
         if kind != "application/json":
             return "a POST must be application/json"
@@ -341,7 +342,7 @@ class Control:
             return JSONResponse(await run_in_threadpool(act, subject, _Body(values)))
         except LookupError as error:
             return _problem(str(error.args[0] if error.args else error), 404)
-        except ValueError as error:
+        except (ValueError, TypeError) as error:
             return _problem(str(error), 400)
 
     def _command(self, person_id: str, body: _Body) -> Json:

@@ -61,7 +61,8 @@ class Interactions:
         """Type a slash command; by default in the direct messages with the bot."""
         workspace = self._workspace
         name, _, text = line.strip().partition(" ")
-        if name not in [command["command"] for command in workspace.app.commands]:
+        known = [command["command"] for command in workspace.app.commands]
+        if name not in known or "commands" not in workspace.app.scopes:
             return Outcome(acknowledged=False, error="unknown_command")
         with workspace.lock:
             person = workspace.people[person_id]

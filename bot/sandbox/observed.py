@@ -75,8 +75,10 @@ class Observed:
     def wait(self, predicate: Callable[[], T], timeout: float = 5) -> T:
         """Wait until `predicate()` is true and give its value; asked again after each change.
 
-        A `LookupError` inside it means "not yet". The lock is not held while it is asked. Raises
-        `AssertionError` with the workspace's content after `timeout` seconds of real time.
+        A `LookupError` inside it means "not yet". The lock is not held while it is asked. What
+        changes elsewhere, in a database say, wakes nobody; it is seen at the next change here, or
+        at the end. Raises `AssertionError` with the workspace's content after `timeout` seconds of
+        real time.
         """
         deadline = time.monotonic() + timeout
         while True:

@@ -246,6 +246,24 @@ WRONG = {
     "time of the wrong form": actions(
         {"type": "timepicker", "action_id": "t", "initial_time": "24:00"}
     ),
+    "placeholder too long": actions(select(placeholder=plain("x" * 151))),
+    "label too long": asks(TEXT_INPUT) | {"label": plain("x" * 2001)},
+    "hint too long": asks(TEXT_INPUT, hint=plain("x" * 2001)),
+    "description too long": actions(select(options=[option() | {"description": plain("x" * 76)}])),
+    "group label too long": actions(
+        {
+            "type": "static_select",
+            "action_id": "l",
+            "option_groups": [{"label": plain("x" * 76), "options": [option()]}],
+        }
+    ),
+    "eleven checkboxes": actions({"type": "checkboxes", "action_id": "c", "options": options(11)}),
+    "words of an image too long": {
+        "type": "image",
+        "image_url": "https://example.com/a.png",
+        "alt_text": "x" * 2001,
+    },
+    "link that is no url": actions(button(url="example.com")),
     "image without a source": {"type": "image", "alt_text": "a"},
     "image without words": {"type": "image", "image_url": "https://example.com/a.png"},
     "unknown rich text": {"type": "rich_text", "elements": [{"type": "rich_text_poem"}]},

@@ -103,6 +103,8 @@ def test_what_slack_itself_refuses_never_reaches_the_app(ws, app):
     ws.leave("C01PAY", "U01ALICE")
     assert alice.command("/eks access").error == "unknown_command"
     assert alice.command("/eks-access mine", "C01PAY").error == "not_in_channel"
+    ws.app.scopes = ("chat:write",)
+    assert alice.command("/eks-access mine").error == "unknown_command"
     assert one.envelopes == []
 
 

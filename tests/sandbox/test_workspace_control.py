@@ -5,8 +5,9 @@ import threading
 from http.client import HTTPConnection
 
 import pytest
+import websocket
 from starlette.responses import PlainTextResponse
-from starlette.routing import Route
+from starlette.routing import Route, WebSocketRoute
 
 from bot.sandbox.slack_server import SlackWorkspace
 
@@ -231,8 +232,20 @@ def test_a_page_can_bring_routes_of_its_own_under_the_same_guard(clock):
     async def index(_request):
         return PlainTextResponse("the page")
 
-    with SlackWorkspace(clock=clock, extra_routes=[Route("/", index)]) as ws:
+    async def live(socket):
+        await socket.accept()
+        await socket.send_text("live")
+        await socket.close()
+
+    routes = [Route("/", index), WebSocketRoute("/live", live)]
+    with SlackWorkspace(clock=clock, extra_routes=routes) as ws:
         page = Page(ws)
+        address = ws.url.replace("http", "ws") + "/live"
+        own = websocket.create_connection(address, timeout=5)
+        assert own.recv() == "live"
+        own.shutdown()
+        with pytest.raises(websocket.WebSocketBadStatusException):
+            websocket.create_connection(address, origin="https://evil.example")
         assert page.ask("GET", "/") == (200, "the page")
         assert page.ask("GET", "/", Host="evil.example")[0] == 403
         assert page.ask("GET", "/nothing")[0] == 404
