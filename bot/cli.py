@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import sys
 import threading
@@ -18,12 +19,12 @@ import typer
 import bot
 from bot import console
 from bot.access import end
-from bot.core.errors import DomainError, PolicyUnavailable, StoreUnavailable
+from bot.core.errors import Conflict, DomainError, StoreUnavailable
 from bot.core.ids import parse_id
 from bot.core.lifecycle import OPERATOR
-from bot.core.model import EndReason, Grant, GrantState
-from bot.logs import configure_logs, without_secrets
-from bot.policy_file import check_policy
+from bot.core.model import EndReason, GrantState
+from bot.logs import cause_without_secrets, configure_logs
+from bot.policy_file import PolicyError, check_policy, load_policy
 from bot.settings import Settings, SettingsError, read_settings
 from bot.store import grants, migrate
 from bot.store.database import Database
@@ -31,6 +32,8 @@ from bot.store.instance import only_instance
 from bot.wiring import Bot, utc_now
 
 GOOD, FINDING, BAD_USE = 0, 1, 2
+
+_REVOKE_TRIES = 10
 
 log = structlog.get_logger(__name__)
 
@@ -67,16 +70,13 @@ def run() -> None:
     """Run the bot, until it is told to stop."""
     configure_logs()
     settings = _settings()
-    try:
-        settings.ensure_slack()
-    except SettingsError as error:
-        _fail(str(error))
     with _explained(), _opened(settings) as database:
-        if database.is_sqlite:
-            migrate.upgrade(database)
-        else:
-            migrate.ensure_current(database)
+        settings.ensure_slack()
         with only_instance(database):
+            if database.is_sqlite:
+                migrate.upgrade(database)
+            else:
+                migrate.ensure_current(database)
             _serve(settings, database)
 
 
@@ -112,8 +112,13 @@ def db_upgrade() -> None:
 @db.command("check")
 def db_check() -> None:
     """Say whether this version can work on the database. Exits 1 if not."""
-    with _explained(), _opened(_settings()) as database:
-        problems = migrate.check(database)
+    with _explained(), _existing(_settings()) as database:
+        try:
+            problems = migrate.check(database)
+        except StoreUnavailable as error:
+            if error.code != "database_newer":
+                raise
+            problems = [error.sentence]
     for problem in problems:
         typer.echo(problem)
     if problems:
@@ -146,7 +151,7 @@ def list_grants(
     as_json: Json = False,
 ) -> None:
     """Access that is live now, from the store."""
-    with _explained(), _opened(_settings()) as database:
+    with _explained(), _existing(_settings()) as database:
         migrate.ensure_current(database)
         with database.reading() as tx:
             live = grants.live(tx, cluster=cluster)
@@ -168,31 +173,41 @@ def revoke(
     """End access now. The running bot removes it, and reads back that it is gone."""
     if (grant is None) != everything or (cluster is not None and not everything):
         _fail("Name one grant, or --all, or --all --cluster CLUSTER.")
-    with _explained(), _opened(_settings()) as database:
+    where = f" on {cluster}" if cluster is not None else ""
+    with _explained(), _existing(_settings()) as database:
         migrate.ensure_current(database)
-        chosen = _chosen(database, grant, cluster)
+        chosen = [parse_id(grant)] if grant is not None else _to_revoke(database, cluster)
         for one in chosen:
-            with database.transaction() as tx:
-                end.revoke(tx, one, EndReason.REVOKED, OPERATOR, utc_now())
-            typer.echo(f"{one}: being removed by the running bot. `eks-access grants` shows it.")
+            typer.echo(_revoke(database, one, skip_ended=everything))
     if not chosen:
-        typer.echo("There is nothing to revoke.")
+        typer.echo(f"There is nothing to revoke{where}. `eks-access grants` lists what is live.")
 
 
-def _chosen(database: Database, grant: str | None, cluster: str | None) -> list[str]:
-    if grant is not None:
-        return [parse_id(grant)]
+def _to_revoke(database: Database, cluster: str | None) -> list[str]:
     with database.reading() as tx:
         live = grants.live(tx, cluster=cluster)
     return [one.id for one in live if one.state is not GrantState.REVOKING]
 
 
+def _revoke(database: Database, grant_id: str, *, skip_ended: bool) -> str:
+    """Revoke one grant, also while the running bot is changing it. Returns what to say."""
+    for _ in range(_REVOKE_TRIES):
+        try:
+            with database.transaction() as tx:
+                end.revoke(tx, grant_id, EndReason.REVOKED, OPERATOR, utc_now())
+        except Conflict as error:
+            if error.code == "grant_moved_on":
+                continue
+            if not skip_ended:
+                raise
+            return f"{grant_id}: {error.sentence}"
+        return f"{grant_id}: being removed by the running bot. `eks-access grants` shows it."
+    raise Conflict("grant_moved_on", f"Grant {grant_id} kept changing. Run the command again.")
+
+
 def _serve(settings: Settings, database: Database) -> None:
+    _ensure_policy(settings.config, database)
     running = Bot(settings)
-    try:
-        running.policy.current()
-    except PolicyUnavailable:
-        _report_broken_policy(running, _live(database))
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
@@ -203,22 +218,23 @@ def _serve(settings: Settings, database: Database) -> None:
     running.stop()
 
 
-def _report_broken_policy(running: Bot, live: tuple[Grant, ...]) -> None:
+def _ensure_policy(file: Path, database: Database) -> None:
     """Without a policy nothing is granted; what was granted before is still taken away on time."""
-    problem = running.policy.problem
-    report = problem.report if problem is not None else ""
-    if not live:
-        _fail(f"{report}\nThe policy file has errors, and without it nothing can be granted.")
-    log.error(
-        "the policy file has errors; nothing is granted, and live grants end as they should",
-        findings=report,
-        live_grants=len(live),
-    )
-
-
-def _live(database: Database) -> tuple[Grant, ...]:
-    with database.reading() as tx:
-        return grants.live(tx)
+    try:
+        load_policy(file)
+    except PolicyError as problem:
+        with database.reading() as tx:
+            live = grants.live(tx)
+        if not live:
+            _fail(
+                f"{problem.report}\n"
+                "The policy file has errors, and without it nothing can be granted."
+            )
+        log.error(  # noqa: TRY400 - the findings say it all, a traceback would hide them
+            "the policy file has errors; nothing is granted, and live grants end as they should",
+            findings=problem.report,
+            live_grants=len(live),
+        )
 
 
 def _settings() -> Settings:
@@ -229,8 +245,29 @@ def _settings() -> Settings:
 
 
 @contextmanager
+def _existing(settings: Settings) -> Iterator[Database]:
+    """The database, but no new file: in a wrong directory that would say that nobody has access."""
+    with _opened(settings) as database:
+        file = database.engine.url.database
+        if database.is_sqlite and file is not None and not Path(file).exists():
+            _fail(
+                f"There is no database at {Path(file).absolute()}. Set DATABASE_URL as the bot "
+                "has it; `eks-access run` or `eks-access db upgrade` makes a new one."
+            )
+        yield database
+
+
+@contextmanager
 def _opened(settings: Settings) -> Iterator[Database]:
     database = Database(settings.database_url.get_secret_value())
+    file = database.engine.url.database
+    if database.is_sqlite and file is not None:
+        folder = Path(file).absolute().parent
+        if not os.access(folder, os.W_OK | os.X_OK):
+            _fail(
+                f"DATABASE_URL names {file}, and its folder {folder} is not there or cannot be "
+                "written to."
+            )
     try:
         yield database
     finally:
@@ -243,11 +280,13 @@ def _explained() -> Iterator[None]:
     try:
         yield
     except StoreUnavailable as error:
-        cause = error.__cause__
-        detail = f"\n{without_secrets(str(cause.__cause__ or cause))}" if cause else ""
-        _fail(f"{error.sentence}{detail}")
+        # Where the sentence names the cause itself, the driver's words add nothing.
+        cause = cause_without_secrets(error) if error.code == "store_unavailable" else ""
+        _fail(f"{error.sentence}\n{cause}")
     except DomainError as error:
         _fail(error.sentence)
+    except SettingsError as error:
+        _fail(str(error))
 
 
 def _fail(sentence: str) -> NoReturn:

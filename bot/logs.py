@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 import re
 import sys
+from collections.abc import Mapping
 
 import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
@@ -18,12 +19,25 @@ _SECRETS = re.compile(
     r"|xapp-[\w-]+"
     r"|(?<=/commands/)[\w/-]+"
     r"|(?<=/actions/)[\w/-]+"
+    r"|(?<=/services/)[\w/-]+"
     r"|(?<=ticket=)[\w-]+"
-    r"|(?<=://)[^/\s:@]+:[^/\s@]+(?=@)"
+    r"|(?<=://)[^/\s:@]*:[^\s\"'@]+(?=@)"
+    r"|(?<=password=)[^\s\"'&]+"
     r"|\b(?:AKIA|ASIA)[A-Z0-9]{16}\b"
 )
-_SILENT = ("websocket",)  # what it reports, Slack's SDK reports too
-_QUIET = ("apscheduler", "botocore", "boto3", "urllib3", "slack_bolt", "slack_sdk", "alembic")
+_SILENT = frozenset({"websocket"})  # what it reports, Slack's SDK reports too
+_QUIET = frozenset(
+    {
+        "alembic",
+        "apscheduler",
+        "boto3",
+        "botocore",
+        "slack_bolt",
+        "slack_sdk",
+        "urllib3",
+        "uvicorn",
+    }
+)
 
 
 def configure_logs(level: str = "INFO") -> None:
@@ -47,13 +61,11 @@ def configure_logs(level: str = "INFO") -> None:
             foreign_pre_chain=shared,
         )
     )
+    # Bolt and the WebSocket library set their loggers' levels again later, so levels do not do it.
+    handler.addFilter(_worth_a_line)
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level)
-    for name in _QUIET:
-        logging.getLogger(name).setLevel(logging.ERROR)
-    for name in _SILENT:
-        logging.getLogger(name).disabled = True  # the library sets its level again later
     structlog.configure(
         processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
         wrapper_class=structlog.stdlib.BoundLogger,
@@ -63,11 +75,41 @@ def configure_logs(level: str = "INFO") -> None:
 
 
 def redact(logger: WrappedLogger, method: str, event: EventDict) -> EventDict:
-    """Take secrets out of every text of a log line, tracebacks included."""
+    """Take secrets out of everything a log line says, tracebacks included."""
     del logger, method
-    return {key: without_secrets(value) for key, value in event.items()}
+    return {key: value if key.startswith("_") else _redacted(value) for key, value in event.items()}
 
 
-def without_secrets(value: object) -> object:
-    """The value with everything that looks like a secret replaced; only texts are changed."""
-    return _SECRETS.sub("[secret]", value) if isinstance(value, str) else value
+def without_secrets(text: str) -> str:
+    """The text with everything that looks like a secret replaced."""
+    return _SECRETS.sub("[secret]", text)
+
+
+def cause_without_secrets(error: BaseException) -> str:
+    """What the driver said behind an error, for an operator to read; empty where nothing did."""
+    cause = error.__cause__
+    if cause is None:
+        return ""
+    return without_secrets(str(cause.__cause__ or cause)).strip()
+
+
+def _redacted(value: object) -> object:
+    match value:
+        case None | bool() | int() | float():
+            return value
+        case str():
+            return without_secrets(value)
+        case Mapping():
+            return {str(key): _redacted(one) for key, one in value.items()}
+        case list() | tuple() | set() | frozenset():
+            return [_redacted(one) for one in value]
+        case BaseException():
+            return without_secrets(str(value))
+    return without_secrets(repr(value))
+
+
+def _worth_a_line(record: logging.LogRecord) -> bool:
+    library = record.name.partition(".")[0]
+    if library in _SILENT:
+        return False
+    return library not in _QUIET or record.levelno >= logging.ERROR
