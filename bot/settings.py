@@ -12,6 +12,8 @@ from pathlib import Path
 
 from pydantic import Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError
 
 SLACK_API_URL = "https://slack.com/api/"
 SECRETS_DIR = "EKS_ACCESS_SECRETS_DIR"
@@ -24,7 +26,9 @@ class SettingsError(Exception):
 class Settings(BaseSettings):
     """Names and defaults are those of the contract in the README."""
 
-    model_config = SettingsConfigDict(case_sensitive=True, extra="ignore", populate_by_name=True)
+    model_config = SettingsConfigDict(
+        case_sensitive=True, extra="ignore", populate_by_name=True, env_ignore_empty=True
+    )
 
     slack_bot_token: SecretStr | None = Field(None, alias="SLACK_BOT_TOKEN")
     slack_app_token: SecretStr | None = Field(None, alias="SLACK_APP_TOKEN")
@@ -67,15 +71,37 @@ class Settings(BaseSettings):
 
 
 def read_settings() -> Settings:
-    """The settings from the environment. Raises SettingsError, naming the variable."""
-    directory = os.environ.get(SECRETS_DIR)
+    """The settings from the environment. Raises SettingsError, naming the variable.
+
+    A variable that is set to nothing counts as not set.
+    """
+    directory = os.environ.get(SECRETS_DIR) or None
     if directory is not None and not Path(directory).is_dir():
         raise SettingsError(f"{SECRETS_DIR} names `{directory}`, which is no directory.")
     try:
-        return Settings(_secrets_dir=directory)
+        settings = Settings(_secrets_dir=directory)
     except ValidationError as error:
         problems = "; ".join(f"{one['loc'][0]}: {one['msg']}" for one in error.errors())
         raise SettingsError(f"The environment is not as it should be: {problems}.") from None
+    _ensure_lasting(settings.database_url.get_secret_value())
+    return settings
+
+
+def _ensure_lasting(url: str) -> None:
+    """Raise SettingsError for a database that does not last, or a host made of a password."""
+    try:
+        parsed = make_url(url)
+    except ArgumentError:
+        return  # the store says what is wrong with it
+    if "@" in (parsed.host or ""):
+        raise SettingsError(
+            "DATABASE_URL has an `@` too many. In a user name or a password it is written `%40`."
+        )
+    if parsed.get_backend_name() == "sqlite" and parsed.database in (None, "", ":memory:"):
+        raise SettingsError(
+            "DATABASE_URL names a database in memory, and grants have to outlive the process. "
+            "Name a file: `sqlite:///eks-access.db`."
+        )
 
 
 def _secret(value: SecretStr | None, name: str, prefix: str) -> str:
