@@ -105,7 +105,7 @@ def test_what_slack_itself_refuses_never_reaches_the_app(ws, app):
     assert alice.command("/eks-access mine", "C01PAY").error == "not_in_channel"
     ws.app.scopes = ("chat:write",)
     assert alice.command("/eks-access mine").error == "unknown_command"
-    assert one.envelopes == []
+    assert not [sent for sent in one.envelopes if sent["type"] == "slash_commands"]
 
 
 def test_without_an_acknowledgement_the_person_sees_a_timeout(ws, app, no_ack):
@@ -161,29 +161,33 @@ def test_an_event_has_its_wrapping(ws, app):
 
 
 def test_an_event_without_acknowledgement_comes_again_three_times(ws, app, clock, no_ack):
-    one = app(lambda _: no_ack)
+    one = app(lambda envelope: no_ack if envelope["type"] == "events_api" else None)
     ws.change_person("U01ALICE", title="SRE")
 
+    def events():
+        # A command goes over the same connection, so what was due before it has come by then.
+        assert ws.human("U01ALICE").command("/eks-access mine").acknowledged
+        return [envelope for envelope in one.envelopes if envelope["type"] == "events_api"]
+
     def attempts():
-        return [envelope["retry_attempt"] for envelope in one.envelopes]
+        return [envelope["retry_attempt"] for envelope in events()]
 
     delivery = ws.wait(lambda: ws.deliveries[0] if len(ws.deliveries[0].attempts) == 2 else None)
-    assert attempts() == [0, 1]
     clock.advance(59)
+    assert attempts() == [0, 1]
     clock.advance(1)
     ws.wait(lambda: len(delivery.attempts) == 3)
-    assert attempts() == [0, 1, 2]
     clock.advance(299)
-    assert len(one.envelopes) == 3
+    assert attempts() == [0, 1, 2]
     clock.advance(1)
     ws.wait(lambda: len(delivery.attempts) == 4)
-    assert attempts() == [0, 1, 2, 3]
     clock.advance(3600)
-    assert {envelope["payload"]["event_id"] for envelope in one.envelopes} == {
+    assert attempts() == [0, 1, 2, 3]
+    assert {envelope["payload"]["event_id"] for envelope in events()} == {
         delivery.payload["event_id"]
     }
-    assert len({envelope["envelope_id"] for envelope in one.envelopes}) == 4
-    assert one.envelopes[1]["retry_reason"] == "timeout"
+    assert len({envelope["envelope_id"] for envelope in events()}) == 4
+    assert events()[1]["retry_reason"] == "timeout"
     assert not delivery.acknowledged
 
 

@@ -106,6 +106,15 @@ def test_a_click_carries_what_slack_sends(ws, desk, alice):
     }
 
 
+def test_an_answer_in_the_acknowledgement_of_a_click_is_not_taken(ws, desk, alice):
+    message = card(ws)
+    desk.answer = {"text": "lost"}
+    outcome = alice.click(message, "approve")
+    assert desk.one.envelopes[-1]["accepts_response_payload"] is False
+    assert outcome.delivery.attempts[0].payload is None
+    assert [one.text for one in alice.sees("C01PAY")] == ["card"]
+
+
 def test_a_click_on_an_ephemeral_message_comes_without_its_content(ws, desk, alice, api):
     button = {"type": "button", "action_id": "go", "text": plain("Go")}
     blocks = [{"type": "actions", "elements": [button]}]
