@@ -10,6 +10,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 from bot.core.errors import InvalidInput
+from bot.core.names import quoted
 
 ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 _EPOCH = datetime(2025, 1, 1, tzinfo=UTC)
@@ -20,11 +21,14 @@ _READ_AS = str.maketrans("ILO", "110")
 def next_id(now: datetime, latest: str | None) -> str:
     """The id for a request made at `now`, after `latest`, the greatest id given so far.
 
-    Ids always grow, also where two requests share a second or the clock goes back.
+    Ids always grow, also where two requests share a second or the clock goes back. Raises
+    OverflowError once they are used up, in 2059.
     """
     number = max(0, int((now - _EPOCH).total_seconds()))
     if latest is not None:
         number = max(number, _number(latest) + 1)
+    if number >= len(ALPHABET) ** _LENGTH:
+        raise OverflowError("no request id is left")
     return _text(number)
 
 
@@ -34,10 +38,12 @@ def parse_id(text: str) -> str:
     Raises InvalidInput where it cannot be an id.
     """
     compact = text.strip().replace("-", "").upper().translate(_READ_AS)
-    if len(compact) != _LENGTH or any(letter not in ALPHABET for letter in compact):
+    # upper() makes ASCII letters of some others.
+    letters = text.isascii() and set(compact) <= set(ALPHABET)
+    if not letters or len(compact) != _LENGTH:
         raise InvalidInput(
             "bad_id",
-            f"`{text[:40]}` is no request id. An id looks like `7K3-QMX`; "
+            f"{quoted(text)} is no request id. An id looks like `7K3-QMX`; "
             "`/eks-access mine` lists yours.",
         )
     return f"{compact[:3]}-{compact[3:]}"
