@@ -49,13 +49,23 @@ class AssociationRecord:
     `confirmed` is true once it was ever read back. An unconfirmed one counts as the bot's only if
     EKS shows exactly the scope the bot intended: somebody else may have been faster.
     `in_flight` says that the last write to it was not read back yet and may still take effect;
-    `removing` that the bot was about to take it away.
+    `removing` that the bot was about to take it away. `earlier` are the scopes from before that
+    write, as far as EKS may still show them; true where such a write, too, may still take effect.
     """
 
     scope: AccessScope
     confirmed: bool = False
     in_flight: bool = False
     removing: bool = False
+    earlier: Mapping[AccessScope, bool] = field(default_factory=dict)
+
+    def coming(self, shown: AccessScope | None) -> frozenset[AccessScope]:
+        """The scopes that EKS may still come to show, where it shows `shown` now."""
+        if shown == self.scope and shown not in self.earlier:
+            # The last write is to be seen, and it was not so before: the others came earlier.
+            return frozenset()
+        flying = {scope for scope, in_flight in self.earlier.items() if in_flight}
+        return frozenset(flying | {self.scope} if self.in_flight else flying)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +74,8 @@ class EntryRecord:
 
     `created` is true once the bot was about to create the entry. `arn` is the entry's ARN as read
     back; EKS puts a new UUID into it each time an entry is made, so another ARN is another entry.
-    `in_flight` and `deleting` are for the entry what they are for an association.
+    `in_flight`, `deleting` and `earlier_groups` are for the entry what `in_flight`, `removing` and
+    `earlier` are for an association.
     """
 
     created: bool = False
@@ -73,6 +84,16 @@ class EntryRecord:
     kubernetes_groups: frozenset[str] = frozenset()
     in_flight: bool = False
     deleting: bool = False
+    earlier_groups: Mapping[str, bool] = field(default_factory=dict)
+
+    def coming_groups(self) -> frozenset[str]:
+        """The groups of the bot's that EKS may still come to show."""
+        flying = frozenset(group for group, in_flight in self.earlier_groups.items() if in_flight)
+        return flying | self.kubernetes_groups if self.in_flight else flying
+
+    def foreign_groups(self, observed: ObservedEntry) -> frozenset[str]:
+        """The groups of the entry that the bot never put there."""
+        return observed.kubernetes_groups - self.kubernetes_groups - self.earlier_groups.keys()
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,11 +220,10 @@ def plan(
         return _plan_absent(desired, record)
     tagged = observed.tags.get(DEPLOYMENT_TAG) == deployment
     replaced = record.arn is not None and record.arn != observed.arn
-    if record.deleting and tagged and not replaced:
-        # What EKS still shows is about to go, so nothing can be built upon it.
-        return Plan(removals=(DeleteEntry(),))
     if tagged and not record.created:
-        return _plan_orphan(desired)
+        # Tagged as ours, unknown to the store: the database was restored or lost. What hangs on it
+        # was granted by nobody we know of, so it goes whole, and once it is gone it is made anew.
+        return Plan(removals=(DeleteEntry(),), reset_record=True)
     overtaken = record.created and not tagged and record.arn is None and not record.associations
     if replaced or overtaken:
         # Another entry stands where ours was, or where ours was to be: nothing on it is ours.
@@ -231,22 +251,31 @@ def _plan_absent(desired: DesiredEntry, record: EntryRecord) -> Plan:
         if record.in_flight:
             return Plan(removals=(DeleteEntry(),))
         return Plan(reset_record=True)
+    removals = _take_back_unseen(desired, record) if record.in_flight else []
     additions: list[Action] = [CreateEntry(desired.kubernetes_groups)]
     additions += [Associate(arn, scope) for arn, scope in sorted(desired.policies.items())]
-    return Plan(additions=tuple(additions), reset_record=not record.in_flight)
+    return Plan(tuple(removals), tuple(additions), reset_record=not record.in_flight)
 
 
-def _plan_orphan(desired: DesiredEntry) -> Plan:
-    # Tagged as ours, unknown to the store: the database was restored or lost. What hangs on it
-    # was granted by nobody we know of, so it goes whole, and the entry is made anew.
-    rest = _plan_absent(desired, EntryRecord())
-    return replace(rest, removals=(DeleteEntry(),), reset_record=True)
+def _take_back_unseen(desired: DesiredEntry, record: EntryRecord) -> list[Action]:
+    """Take what is not desired from an entry that may already be there, though not shown yet."""
+    removals: list[Action] = []
+    for arn, known in sorted(record.associations.items()):
+        scope = desired.policies.get(arn)
+        if scope is None and known.coming(None):
+            removals.append(Disassociate(arn))
+        elif scope is not None and not all(map(scope.covers, known.coming(None))):
+            removals.append(Associate(arn, scope))
+    if not record.coming_groups() <= desired.kubernetes_groups:
+        removals.append(SetGroups(desired.kubernetes_groups, own=desired.kubernetes_groups))
+    return removals
 
 
 def _plan_own(desired: DesiredEntry, observed: ObservedEntry, record: EntryRecord) -> Plan:
     foreign = {arn for arn, scope in observed.policies.items() if not _ours(arn, scope, record)}
-    foreign_groups = observed.kubernetes_groups - record.kubernetes_groups
-    if desired.empty and not foreign and not foreign_groups:
+    alone = not foreign and not record.foreign_groups(observed)
+    if alone and (desired.empty or record.deleting):
+        # Once it was to be deleted it may go at any moment, so nothing can be built upon it.
         return Plan(removals=(DeleteEntry(),))
     return _plan_beside(desired, observed, record, foreign)
 
@@ -280,54 +309,57 @@ def _plan_beside(
     for arn, known in sorted(record.associations.items()):
         if arn in desired.policies and arn not in foreign:
             continue
-        shown = arn in observed.policies
-        if (shown and arn not in foreign) or (known.in_flight and not shown):
+        shown = observed.policies.get(arn)
+        if (shown is not None and arn not in foreign) or (shown is None and known.coming(None)):
             removals.append(Disassociate(arn))
         else:
             forget.add(arn)
     additions: list[Action] = []
     blocked: list[Blocked] = []
     for arn, scope in sorted(desired.policies.items()):
-        if arn in foreign:
-            blocked.append(Blocked(Obstacle.FOREIGN_ASSOCIATION, arn, str(observed.policies[arn])))
-        elif _to_write(scope, observed.policies.get(arn), record.associations.get(arn)):
-            narrowing = _narrowing(scope, observed.policies.get(arn), record.associations.get(arn))
+        shown = observed.policies.get(arn)
+        if shown is not None and arn in foreign:
+            blocked.append(Blocked(Obstacle.FOREIGN_ASSOCIATION, arn, str(shown)))
+        elif _to_write(scope, shown, record.associations.get(arn)):
+            narrowing = _narrowing(scope, shown, record.associations.get(arn))
             (removals if narrowing else additions).append(Associate(arn, scope))
     change = _group_change(desired, observed, record)
     if change is not None:
-        taken = record.kubernetes_groups - desired.kubernetes_groups
-        (removals if taken else additions).append(change)
+        own_before = record.kubernetes_groups | record.earlier_groups.keys()
+        (additions if own_before <= desired.kubernetes_groups else removals).append(change)
     return Plan(tuple(removals), tuple(additions), tuple(blocked), frozenset(forget))
 
 
 def _to_write(
-    scope: AccessScope, present: AccessScope | None, known: AssociationRecord | None
+    scope: AccessScope, shown: AccessScope | None, known: AssociationRecord | None
 ) -> bool:
-    if present != scope:
-        return True
+    if shown != scope or known is None:
+        return shown != scope
     # It looks right, but an earlier write or removal of ours may still change it.
-    return known is not None and (known.removing or (known.in_flight and known.scope != scope))
+    return known.removing or not known.coming(shown) <= {scope}
 
 
 def _narrowing(
-    scope: AccessScope, present: AccessScope | None, known: AssociationRecord | None
+    scope: AccessScope, shown: AccessScope | None, known: AssociationRecord | None
 ) -> bool:
-    coming = known.scope if known is not None and known.in_flight else None
-    return any(before is not None and not scope.covers(before) for before in (present, coming))
+    coming = known.coming(shown) if known is not None else ()
+    return any(before is not None and not scope.covers(before) for before in (shown, *coming))
 
 
 def _group_change(
     desired: DesiredEntry, observed: ObservedEntry, record: EntryRecord
 ) -> SetGroups | None:
-    foreign = observed.kubernetes_groups - record.kubernetes_groups
+    foreign = record.foreign_groups(observed)
     wanted = foreign | desired.kubernetes_groups
     own = desired.kubernetes_groups - foreign
-    coming = record.in_flight and record.kubernetes_groups != own
-    if wanted == observed.kubernetes_groups and not coming:
+    settled = not record.in_flight or record.kubernetes_groups == own
+    if wanted == observed.kubernetes_groups and settled and record.coming_groups() <= wanted:
         return None
     return SetGroups(wanted, own)
 
 
 def _ours(policy_arn: str, scope: AccessScope, record: EntryRecord) -> bool:
     known = record.associations.get(policy_arn)
-    return known is not None and (known.confirmed or known.scope == scope)
+    if known is None:
+        return False
+    return known.confirmed or scope == known.scope or scope in known.earlier

@@ -60,6 +60,7 @@ def wish(
                 deployment=deployment,
                 document=document,
                 kubernetes_groups=[],
+                earlier_groups={},
                 due_at=now,
             )
         )
@@ -93,12 +94,20 @@ def get(tx: Connection, entry_id: int, now: datetime) -> Entry:
                 confirmed=one.confirmed,
                 in_flight=_in_flight(one.written_at, now),
                 removing=one.removing,
+                earlier={
+                    AccessScope.of(namespaces): _in_flight(_time(written_at), now)
+                    for namespaces, written_at in one.earlier
+                },
             )
             for one in placed
         },
         kubernetes_groups=frozenset(row.kubernetes_groups),
         in_flight=_in_flight(row.written_at, now),
         deleting=row.deleting,
+        earlier_groups={
+            group: _in_flight(_time(written_at), now)
+            for group, written_at in row.earlier_groups.items()
+        },
     )
     return Entry(
         id=row.id,
@@ -147,26 +156,20 @@ def reset(tx: Connection, entry_id: int) -> None:
         deleting=False,
         arn=None,
         kubernetes_groups=[],
+        earlier_groups={},
         written_at=None,
     )
 
 
 def intend_creation(tx: Connection, entry_id: int, groups: frozenset[str], now: datetime) -> None:
     """Record that the bot is about to create the entry."""
-    _change(
-        tx,
-        entry_id,
-        created=True,
-        deleting=False,
-        arn=None,
-        kubernetes_groups=sorted(groups),
-        written_at=now,
-    )
+    _change(tx, entry_id, created=True, deleting=False, arn=None)
+    _write_groups(tx, entry_id, groups, now)
 
 
 def intend_groups(tx: Connection, entry_id: int, groups: frozenset[str], now: datetime) -> None:
     """Record which Kubernetes groups of the entry are the bot's, before it sets them."""
-    _change(tx, entry_id, kubernetes_groups=sorted(groups), written_at=now)
+    _write_groups(tx, entry_id, groups, now)
 
 
 def intend_deletion(tx: Connection, entry_id: int) -> None:
@@ -177,16 +180,23 @@ def intend_deletion(tx: Connection, entry_id: int) -> None:
 def intend_association(
     tx: Connection, entry_id: int, policy_arn: str, scope: AccessScope, now: datetime
 ) -> None:
-    """Record that the bot is about to associate the policy. One that was confirmed stays so."""
-    values = {
-        "namespaces": sorted(scope.namespaces),
-        "removing": False,
-        "written_at": now,
-    }
-    changed = tx.execute(update(associations).where(*_at(entry_id, policy_arn)).values(values))
-    if changed.rowcount == 0:
-        row = values | {"entry_id": entry_id, "policy_arn": policy_arn, "confirmed": False}
-        tx.execute(insert(associations).values(row))
+    """Record that the bot is about to associate the policy. One that was confirmed stays so.
+
+    The scope from before is kept: until this write is read back, EKS may show either.
+    """
+    namespaces = sorted(scope.namespaces)
+    values = {"namespaces": namespaces, "removing": False, "written_at": now}
+    before = tx.execute(select(associations).where(*_at(entry_id, policy_arn))).one_or_none()
+    if before is None:
+        row = {"entry_id": entry_id, "policy_arn": policy_arn, "confirmed": False, "earlier": []}
+        tx.execute(insert(associations).values(row | values))
+        return
+    earlier = before.earlier
+    if before.namespaces != namespaces:
+        others = [one for one in earlier if one[0] != before.namespaces]
+        earlier = [*others, [before.namespaces, _text(before.written_at)]]
+    changed = values | {"earlier": earlier}
+    tx.execute(update(associations).where(*_at(entry_id, policy_arn)).values(changed))
 
 
 def intend_disassociation(tx: Connection, entry_id: int, policy_arn: str) -> None:
@@ -202,15 +212,46 @@ def forget_associations(tx: Connection, entry_id: int, policy_arns: Collection[s
 
 def read_back(tx: Connection, entry: Entry, seen: ObservedEntry) -> None:
     """Record what of the bot's EKS shows: from here on it is confirmed and no more in flight."""
-    groups_shown = entry.record.kubernetes_groups <= seen.kubernetes_groups
+    record = entry.record
+    groups_shown = record.kubernetes_groups <= seen.kubernetes_groups
     _change(tx, entry.id, arn=seen.arn, **({"written_at": None} if groups_shown else {}))
-    for policy_arn, known in entry.record.associations.items():
-        if not known.removing and seen.policies.get(policy_arn) == known.scope:
-            tx.execute(
-                update(associations)
-                .where(*_at(entry.id, policy_arn))
-                .values(confirmed=True, written_at=None)
-            )
+    _forget_groups(
+        tx,
+        entry.id,
+        {
+            group
+            for group, in_flight in record.earlier_groups.items()
+            if not in_flight and group not in seen.kubernetes_groups
+        },
+    )
+    for policy_arn, known in record.associations.items():
+        shown = seen.policies.get(policy_arn)
+        if known.removing or shown != known.scope:
+            continue
+        settled = not any(known.earlier.values()) or shown not in known.earlier
+        values: dict[str, Any] = {"confirmed": True}
+        if settled:
+            values |= {"written_at": None, "earlier": []}
+        tx.execute(update(associations).where(*_at(entry.id, policy_arn)).values(values))
+
+
+def _write_groups(tx: Connection, entry_id: int, groups: frozenset[str], now: datetime) -> None:
+    row = tx.execute(select(entries).where(entries.c.id == entry_id)).one()
+    earlier = row.earlier_groups | dict.fromkeys(row.kubernetes_groups, _text(row.written_at))
+    _change(
+        tx,
+        entry_id,
+        kubernetes_groups=sorted(groups),
+        earlier_groups={group: at for group, at in earlier.items() if group not in groups},
+        written_at=now,
+    )
+
+
+def _forget_groups(tx: Connection, entry_id: int, gone: set[str]) -> None:
+    if gone:
+        earlier = tx.scalars(select(entries.c.earlier_groups).where(entries.c.id == entry_id)).one()
+        left = {group: at for group, at in earlier.items() if group not in gone}
+        _change(tx, entry_id, earlier_groups=left)
 
 
 def _change(tx: Connection, entry_id: int, **values: Any) -> None:
@@ -223,6 +264,14 @@ def _at(entry_id: int, policy_arn: str) -> tuple[ColumnElement[bool], ColumnElem
 
 def _in_flight(written_at: datetime | None, now: datetime) -> bool:
     return written_at is not None and now - written_at < PROPAGATION
+
+
+def _text(time: datetime | None) -> str | None:
+    return time.isoformat() if time is not None else None
+
+
+def _time(text: str | None) -> datetime | None:
+    return datetime.fromisoformat(text) if text is not None else None
 
 
 def _due(now: datetime) -> dict[str, Any]:

@@ -132,6 +132,7 @@ entries = Table(
     _column("written_at", UtcDateTime, nullable=True),  # None once the write was read back
     _column("arn", Text, nullable=True),
     _column("kubernetes_groups", Document),
+    _column("earlier_groups", Document),
     # When to look at it next. `generation` grows with each wish, so that none is lost.
     _column("due_at", UtcDateTime, nullable=True),
     _column("generation", Integer, server_default=text("0")),
@@ -157,6 +158,7 @@ associations = Table(
     _column("confirmed", Boolean),
     _column("removing", Boolean),
     _column("written_at", UtcDateTime, nullable=True),  # None once the write was read back
+    _column("earlier", Document),
 )
 
 grants = Table(
