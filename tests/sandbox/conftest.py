@@ -85,7 +85,7 @@ def clock() -> HandClock:
 
 @pytest.fixture
 def ws(clock: HandClock) -> Iterator[SlackWorkspace]:
-    with SlackWorkspace(clock=clock, ack_seconds=0.3) as workspace:
+    with SlackWorkspace(clock=clock) as workspace:
         workspace.add_person("U01ALICE", "alice", real_name="Alice Ng")
         workspace.add_person("U02BOB", "bob")
         workspace.add_channel("C01PAY", "payments")
@@ -114,5 +114,7 @@ def app(ws: SlackWorkspace) -> Iterator[Callable[..., SocketApp]]:
 
 
 @pytest.fixture
-def no_ack() -> object:
+def no_ack(ws: SlackWorkspace) -> object:
+    """What an app answers so as not to acknowledge; the workspace then waits less than 3 s."""
+    ws.courier.ack_seconds = 0.3
     return NO_ACK

@@ -125,6 +125,7 @@ def test_an_app_may_decline_retries(ws, url, clock):
 
 def test_a_slow_app_is_a_timeout_and_a_missing_one_a_failure(ws, url):
     waits = threading.Event()
+    ws.courier.ack_seconds = 0.3
     url.answer = lambda _body: (waits.wait(5) and 200, {}, b"")
     assert ws.human("U01ALICE").command("/eks-access mine").error == "operation_timeout"
     waits.set()

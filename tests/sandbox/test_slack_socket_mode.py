@@ -48,7 +48,7 @@ def test_a_command_carries_what_slack_sends(ws, app):
     one = app(lambda _: {"text": "Working on it"})
     outcome = ws.human("U01ALICE").command("/eks-access  request prod-eu edit & more ", "C01PAY")
     assert outcome.acknowledged
-    assert 0 < outcome.latency < 0.3
+    assert 0 < outcome.latency < 3
     assert outcome.text == "Working on it"
     assert [message.text for message in ws.human("U01ALICE").sees("C01PAY")] == ["Working on it"]
     assert ws.human("U02BOB").sees("C01PAY") == []
