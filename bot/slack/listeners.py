@@ -21,6 +21,7 @@ from slack_sdk.webhook import WebhookClient
 
 from bot.core.errors import DomainError, InvalidInput
 from bot.core.ids import parse_id
+from bot.core.names import check_namespace
 from bot.policy_file import LoadedPolicy
 from bot.slack import commands
 from bot.slack.blocks import Message
@@ -187,12 +188,14 @@ class Listeners:
         self._client.views_update(view_id=opened["view"]["id"], view=view)
 
     def _form_submitted(self, ack: Ack, body: Body) -> None:
-        self._submitted(
-            ack,
-            body,
-            Kind.REQUEST,
-            lambda view: ask_adapter.dump_python(read_submission(view.get("state")), mode="json"),
-        )
+        def read(view: Body) -> Body:
+            ask = read_submission(view.get("state"))
+            for namespace in ask.namespaces:
+                check_namespace(namespace)  # here, so that the error stands at its field
+            document: Body = ask_adapter.dump_python(ask, mode="json")
+            return document
+
+        self._submitted(ack, body, Kind.REQUEST, read)
 
     def _denial_submitted(self, ack: Ack, body: Body) -> None:
         def read(view: Body) -> Body:

@@ -7,6 +7,7 @@ from contextlib import ExitStack
 from typing import Any
 
 import pytest
+from shared_database import PostgresqlServer, SharedDatabase
 
 from bot.sandbox.stage import Stage, furnish
 
@@ -34,3 +35,11 @@ def stage(make_stage: Callable[..., Stage]) -> Stage:
     stage = make_stage()
     stage.start_bot()
     return stage
+
+
+@pytest.fixture
+def shared_database(postgresql: PostgresqlServer) -> Iterator[SharedDatabase]:
+    """A migrated database on a real PostgreSQL."""
+    database = SharedDatabase(postgresql)
+    yield database
+    database.drop()

@@ -1,0 +1,101 @@
+"""The same bot over signed HTTP, on PostgreSQL, and as the headless story."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+
+from reading import (
+    GENERAL,
+    PAYMENTS,
+    ask_payments,
+    production_entry,
+    wait_card,
+    wait_card_says,
+    wait_told,
+    words,
+)
+from shared_database import SharedDatabase
+
+from bot.sandbox.humans import Human
+from bot.sandbox.stage import Stage
+
+
+def live(stage: Stage) -> None:
+    """A whole life: asked, approved, active, ended."""
+    ana, ben = stage.slack.human("U01ANA"), stage.slack.human("U02BEN")
+    ask_payments(ana)
+    card = wait_card(stage, ben, PAYMENTS)
+    ben.click(card, "approve")
+    wait_card_says(stage, card, "active until")
+    assert production_entry(stage) is not None
+    wait_told(stage, ana, "is active until")
+    stage.advance(timedelta(hours=1))
+    wait_told(stage, ana, "has ended")
+    assert production_entry(stage) is None
+
+
+def test_over_signed_http(make_stage: Callable[..., Stage]) -> None:
+    stage = make_stage(http_mode=True)
+    stage.start_bot()
+    live(stage)
+
+
+def test_on_postgresql(make_stage: Callable[..., Stage], shared_database: SharedDatabase) -> None:
+    stage = make_stage(database_url=shared_database.url)
+    stage.start_bot()
+    live(stage)
+
+
+def test_the_headless_story_holds() -> None:
+    command = [str(Path(sys.executable).with_name("eks-access")), "sandbox", "--headless"]
+    played = subprocess.run(  # noqa: S603 - the command of this very environment
+        command, capture_output=True, text=True, check=False, timeout=50
+    )
+    assert played.returncode == 0, played.stdout + played.stderr
+    assert played.stdout.rstrip().endswith("All held.")
+
+
+def test_questions_are_answered_for_the_person_alone(stage: Stage) -> None:
+    ana, ben = stage.slack.human("U01ANA"), stage.slack.human("U02BEN")
+    ask_payments(ana)
+    card = wait_card(stage, ben, PAYMENTS)
+    ben.click(card, "approve")
+    told = wait_told(stage, ana, "is active until")
+    request = card.text.rpartition("(")[2].rstrip(")")
+
+    asked = {
+        "mine": request,
+        f"status {request}": "Approved by Ben Ito",
+        "who prod-eu": "platform-admins",
+        "clusters": "modern-access-lab",
+    }
+    for question, answer in asked.items():
+        ana.command(f"/eks-access {question}", GENERAL)
+        said = wait_told(stage, ana, answer, GENERAL)
+        assert said.ephemeral_to in ("U01ANA", None)
+    assert not any(one.ephemeral_to == "U01ANA" for one in ben.sees(GENERAL))
+    assert "update-kubeconfig" in words(told)
+
+
+def test_help_is_answered_in_the_acknowledgement(stage: Stage) -> None:
+    answer = stage.slack.human("U01ANA").command("/eks-access help", GENERAL)
+    assert answer.acknowledged
+    assert "/eks-access request" in f"{answer.text} {answer.blocks}"
+
+
+def test_home_shows_live_access_and_returns_it(stage: Stage) -> None:
+    ana: Human = stage.slack.human("U01ANA")
+    ana.command(
+        "/eks-access request modern-access-lab view --namespace default --for 1h Looking", GENERAL
+    )
+    wait_told(stage, ana, "is active until")
+    ana.home()
+    stage.slack.wait(lambda: ana.home_view is not None and "active until" in str(ana.home_view))
+    assert ana.home_view is not None
+    ana.click(ana.home_view, "return")
+    wait_told(stage, ana, "has ended")
+    stage.slack.wait(lambda: "You have no access" in str(ana.home_view))
