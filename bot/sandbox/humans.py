@@ -13,7 +13,7 @@ Values are as `bot.sandbox.control` says. What the person could not do in Slack'
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Protocol, TypeVar
 
 from bot.sandbox import slack_elements
@@ -158,7 +158,7 @@ class Human:
         return [*outcome.options, *(option for group in groups for option in group["options"])]
 
     def submit(
-        self, given: dict[str, object] | None = None, *, forge: bool = False, **values: object
+        self, given: Mapping[str, object] | None = None, *, forge: bool = False, **values: object
     ) -> Outcome:
         """Fill what is given and submit the top modal. Names as in `fill`.
 
