@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import sys
 import threading
@@ -23,6 +22,8 @@ from bot.core.errors import Conflict, DomainError, StoreUnavailable
 from bot.core.ids import parse_id
 from bot.core.lifecycle import OPERATOR
 from bot.core.model import EndReason, GrantState
+from bot.doctor import examine
+from bot.doctor_result import Status
 from bot.logs import cause_without_secrets, configure_logs
 from bot.policy_file import PolicyError, check_policy, load_policy
 from bot.settings import Settings, SettingsError, read_settings
@@ -145,6 +146,22 @@ def policy_check(file: Path, as_json: Json = False) -> None:
     raise typer.Exit(GOOD if loaded is not None else FINDING)
 
 
+@app.command()
+def doctor(as_json: Json = False) -> None:
+    """Check the whole set-up against Slack, AWS and the database. Exits 1 on a finding."""
+    configure_logs("CRITICAL")
+    began = console.progress(sys.stderr)
+    with _explained():
+        results = list(examine(_settings(), began))
+    began("")
+    if as_json:
+        typer.echo(json.dumps([asdict(result) for result in results], indent=2))
+    else:
+        typer.echo(console.result_table(results))
+    bad = any(result.status is Status.FINDING for result in results)
+    raise typer.Exit(FINDING if bad else GOOD)
+
+
 @app.command("grants")
 def list_grants(
     cluster: Annotated[str | None, typer.Option(help="Only this cluster's.")] = None,
@@ -260,14 +277,6 @@ def _existing(settings: Settings) -> Iterator[Database]:
 @contextmanager
 def _opened(settings: Settings) -> Iterator[Database]:
     database = Database(settings.database_url.get_secret_value())
-    file = database.engine.url.database
-    if database.is_sqlite and file is not None:
-        folder = Path(file).absolute().parent
-        if not os.access(folder, os.W_OK | os.X_OK):
-            _fail(
-                f"DATABASE_URL names {file}, and its folder {folder} is not there or cannot be "
-                "written to."
-            )
     try:
         yield database
     finally:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, TextIO
 
 from bot.core.durations import format_duration
 from bot.core.model import Grant
+from bot.doctor_result import Result
+
+_CLEAR_LINE = "\r\x1b[K"
 
 
 def grant_json(grant: Grant) -> dict[str, Any]:
@@ -45,6 +48,29 @@ def grant_table(grants: Sequence[Grant], now: datetime) -> str:
         for grant in grants
     ]
     return table(rows)
+
+
+def result_table(results: Sequence[Result]) -> str:
+    """One line a check: ok, note or finding; what was checked; what is so and what to do."""
+    return table(
+        [
+            (one.status.value, one.check, " ".join(f"{one.message} {one.remedy}".split()))
+            for one in results
+        ]
+    )
+
+
+def progress(stream: TextIO) -> Callable[[str], None]:
+    """What shows on a terminal what is being waited for, and elsewhere nothing.
+
+    Called with "" it clears the line.
+    """
+
+    def began(what: str) -> None:
+        stream.write(f"{_CLEAR_LINE}{what and f'Checking {what} …'}")
+        stream.flush()
+
+    return began if stream.isatty() else lambda _: None
 
 
 def table(rows: Sequence[Sequence[str]]) -> str:

@@ -88,7 +88,7 @@ def read_settings() -> Settings:
 
 
 def _ensure_lasting(url: str) -> None:
-    """Raise SettingsError for a database that does not last, or a host made of a password."""
+    """Raise SettingsError for a database that cannot last, or a host that a password got into."""
     try:
         parsed = make_url(url)
     except ArgumentError:
@@ -97,10 +97,18 @@ def _ensure_lasting(url: str) -> None:
         raise SettingsError(
             "DATABASE_URL has an `@` too many. In a user name or a password it is written `%40`."
         )
-    if parsed.get_backend_name() == "sqlite" and parsed.database in (None, "", ":memory:"):
+    if parsed.get_backend_name() != "sqlite":
+        return
+    if parsed.database in (None, "", ":memory:"):
         raise SettingsError(
             "DATABASE_URL names a database in memory, and grants have to outlive the process. "
             "Name a file: `sqlite:///eks-access.db`."
+        )
+    folder = Path(parsed.database or "").absolute().parent
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise SettingsError(
+            f"DATABASE_URL names a file in {folder}, which is not there or cannot be written to. "
+            "SQLite keeps further files beside it."
         )
 
 

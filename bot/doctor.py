@@ -1,0 +1,138 @@
+"""Whether a set-up can work: the database, the policy file, Slack, and each cluster.
+
+Everything is asked of the real thing and nothing is changed. Each answer is a `Result` with the
+remedy beside it, so that the operator reads one line and knows what to do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bot import doctor_slack
+from bot.aws import access_entries
+from bot.aws.clients import EksClients
+from bot.aws.errors import translated
+from bot.core.errors import AwsProblem, StoreUnavailable
+from bot.core.model import Cluster
+from bot.core.policy import Policy
+from bot.doctor_result import Result, Status, count, one_line
+from bot.logs import cause_without_secrets
+from bot.policy_file import PolicyError, load_policy
+from bot.settings import Settings
+from bot.store import migrate
+from bot.store.database import Database
+
+if TYPE_CHECKING:
+    from mypy_boto3_eks.client import EKSClient
+    from mypy_boto3_eks.type_defs import ClusterTypeDef
+
+_CLUSTERS_AT_ONCE = 8
+
+
+def examine(settings: Settings, began: Callable[[str], None]) -> Iterator[Result]:
+    """Make every check that can be made. `began` is told each one's name, from any thread."""
+    began("database")
+    yield _database(settings)
+    began("policy file")
+    policy, result = _policy(settings.config)
+    yield result
+    began("slack")
+    yield doctor_slack.connection(settings)
+    slack, result = doctor_slack.bot_token(settings, policy)
+    yield result
+    if policy is None:
+        return
+    if slack is not None:
+        yield from doctor_slack.channels(slack, policy, began)
+        yield from doctor_slack.owners(slack, policy, began)
+    yield from _clusters(policy, began)
+
+
+def _database(settings: Settings) -> Result:
+    database = Database(settings.database_url.get_secret_value())
+    file = database.engine.url.database
+    try:
+        if database.is_sqlite and file is not None and not Path(file).exists():
+            where = Path(file).absolute()
+            return Result("database", Status.NOTE, f"`eks-access run` will make {where}.")
+        problems = migrate.check(database)
+    except StoreUnavailable as error:
+        cause = cause_without_secrets(error) if error.code == "store_unavailable" else ""
+        remedy = "Compare DATABASE_URL with where the database is." if cause else ""
+        return Result("database", Status.FINDING, one_line(f"{error.sentence} {cause}"), remedy)
+    finally:
+        database.close()
+    if problems:
+        return Result("database", Status.FINDING, " ".join(problems))
+    kind = "SQLite, for one process" if database.is_sqlite else "PostgreSQL"
+    return Result("database", Status.OK, f"{kind}, at revision {migrate.head()}.")
+
+
+def _policy(file: Path) -> tuple[Policy | None, Result]:
+    try:
+        policy = load_policy(file).policy
+    except PolicyError as problem:
+        first, *rest = problem.findings
+        more = f" There are {len(rest)} more findings." if rest else ""
+        return None, Result(
+            "policy file",
+            Status.FINDING,
+            f"{first}{more} The clusters, channels and owners it names were not looked at.",
+            f"`eks-access policy check {file}` lists everything.",
+        )
+    counts = f"{len(policy.clusters)} clusters, {len(policy.rules)} rules"
+    return policy, Result("policy file", Status.OK, f"{file} has no errors: {counts}.")
+
+
+def _clusters(policy: Policy, began: Callable[[str], None]) -> Iterator[Result]:
+    clients = EksClients()
+
+    def look(cluster: Cluster) -> Result:
+        began(f"cluster {cluster.name}")
+        return _cluster(clients, cluster)
+
+    with ThreadPoolExecutor(_CLUSTERS_AT_ONCE) as pool:
+        yield from pool.map(look, policy.clusters_by_name.values())
+
+
+def _cluster(clients: EksClients, cluster: Cluster) -> Result:
+    check = f"cluster {cluster.name}"
+    try:
+        client = clients.for_cluster(cluster)
+        described = _describe(client, cluster)
+        held = len(access_entries.principals(client, cluster))
+    except AwsProblem as problem:
+        said = cause_without_secrets(problem) if problem.code == "access_denied" else ""
+        return Result(check, Status.FINDING, one_line(f"{problem.sentence} {said}"))
+    message = f"It has {count(held, 'access entry', 'access entries')}"
+    if described is None:
+        return Result(
+            check,
+            Status.NOTE,
+            f"{message}; its account and mode were not checked.",
+            "Allow eks:DescribeCluster to have them checked; the bot works without.",
+        )
+    account = described["arn"].split(":")[4]
+    if account != cluster.account:
+        return Result(
+            check,
+            Status.FINDING,
+            f"The bot reaches one in account {account}; the policy file says {cluster.account}.",
+            "Correct `account`, or name a role of that account as `assume_role`.",
+        )
+    mode = described.get("accessConfig", {}).get("authenticationMode", "not told")
+    return Result(check, Status.OK, f"{message}, in authentication mode {mode}.")
+
+
+def _describe(client: EKSClient, cluster: Cluster) -> ClusterTypeDef | None:
+    """The cluster, or None where the bot may not describe it. Raises AwsProblem."""
+    try:
+        with translated(cluster, "", "describe the cluster"):
+            return client.describe_cluster(name=cluster.name)["cluster"]
+    except AwsProblem as problem:
+        if problem.code == "access_denied":
+            return None
+        raise
