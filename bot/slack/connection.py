@@ -18,6 +18,7 @@ from slack_bolt import App
 from slack_bolt.adapter.socket_mode.websocket_client import SocketModeHandler
 from slack_sdk import WebClient
 from slack_sdk.errors import SlackApiError, SlackClientError
+from websocket import WebSocketApp
 
 log = structlog.get_logger(__name__)
 
@@ -91,18 +92,16 @@ class SocketModeConnection:
         client.message_queue.put("")  # wakes the processor, which then sees that it is closed
         client.message_processor.shutdown()  # type: ignore[no-untyped-call]  # the SDK has no hint
         client.message_workers.shutdown(wait=True)
-        session = client.current_session
-        if session is not None and session.sock is not None and session.sock.sock is not None:
-            # A socket that this thread closes leaves the reading one in its select for ten
-            # seconds; one that is shut down wakes it, if it is not closed before it has looked.
-            client.current_session_runner.event.set()
-            with contextlib.suppress(OSError):
-                session.sock.sock.shutdown(socket.SHUT_RDWR)
+        client.current_session_runner.event.set()
+        client.disconnect()
         client.current_session_runner.shutdown()  # type: ignore[no-untyped-call]  # as above
         client.close()
 
-    def _opened(self, session: object) -> None:
-        del session
+    def _opened(self, session: WebSocketApp) -> None:
+        # The library closes sessions, old ones after a refresh too, from a thread that does not
+        # read them; the reader then stays in its select for ten seconds, and the next session
+        # does not begin before that.
+        session.close = lambda **_: _end(session)  # type: ignore[method-assign]  # see above
         self._unopened_looks = 0
         self._opened_at = time.monotonic()
         log.info("connected to Slack over Socket Mode")
@@ -115,3 +114,13 @@ class SocketModeConnection:
         since_open = time.monotonic() - self._opened_at
         answered: float = session.last_pong_tm
         return min(since_open, time.time() - answered) if answered else since_open
+
+
+def _end(session: WebSocketApp) -> None:
+    """Wake the thread that reads the session, which then closes it and reports to nobody."""
+    session.keep_running = False
+    session.on_close = None
+    session.on_error = None
+    if session.sock is not None and session.sock.sock is not None:
+        with contextlib.suppress(OSError):
+            session.sock.sock.shutdown(socket.SHUT_RDWR)

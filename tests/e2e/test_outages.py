@@ -180,3 +180,12 @@ def replace_policy(stage: Stage, text: str) -> None:
     new = Path(f"{stage.policy_file}.new")
     new.write_text(text)
     new.replace(stage.policy_file)
+
+
+def test_a_connection_that_slack_refreshes_or_drops_is_soon_there_again(stage: Stage) -> None:
+    ana = stage.slack.human("U01ANA")
+    for cut in (stage.slack.disconnect, stage.slack.drop_connections):
+        cut()
+        # The old connection's reader would stay in its select for ten seconds.
+        stage.slack.wait_connected(timeout=5)
+        assert stage.slack.wait(lambda: ana.command("/eks-access help").acknowledged, 5)
