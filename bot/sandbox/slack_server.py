@@ -16,7 +16,7 @@ from typing import Any, Self, TypeVar, cast
 
 import uvicorn
 from starlette.applications import Starlette
-from starlette.routing import BaseRoute, Mount
+from starlette.routing import BaseRoute, Mount, Route, WebSocketRoute
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from bot.sandbox import slack_chat, slack_directory, slack_views
@@ -106,7 +106,7 @@ class SlackWorkspace(ManagedWorkspace):
         self.port = port
         self._wire_clock = wire_clock
         self._ping_seconds = ping_seconds
-        self._extra_routes = list(extra_routes)
+        self._extra_routes = [_guarded(route) for route in extra_routes]
         self._stopping = threading.Lock()
         self._thread: threading.Thread | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -291,12 +291,19 @@ class SlackWorkspace(ManagedWorkspace):
             | self.sockets.methods()
         )
         routes: list[BaseRoute] = [
+            *self._extra_routes,  # first, because some lie under the control API's own path
             *WebApi(self, methods).routes(),
             *self.sockets.routes(),
             *self._response_urls.routes(),
             *self.files.routes(),
             *self._control.routes(),
         ]
-        if self._extra_routes:
-            routes.append(Mount("", app=LoopbackOnly(Mount("", routes=self._extra_routes))))
         return Starlette(routes=routes)
+
+
+def _guarded(route: BaseRoute) -> BaseRoute:
+    """The route, for this machine's own browser alone."""
+    if not isinstance(route, Route | WebSocketRoute | Mount):
+        raise TypeError(f"a {type(route).__name__} cannot be guarded")
+    route.app = LoopbackOnly(route.app)
+    return route
