@@ -100,7 +100,7 @@ def _redacted(value: object) -> object:
         case str():
             return without_secrets(value)
         case Mapping():
-            return {str(key): _redacted(one) for key, one in value.items()}
+            return {without_secrets(str(key)): _redacted(one) for key, one in value.items()}
         case list() | tuple() | set() | frozenset():
             return [_redacted(one) for one in value]
         case BaseException():
