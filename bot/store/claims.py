@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from sqlalchemy import text
+from sqlalchemy.exc import SQLAlchemyError
 
 from bot.store.database import Database
 
@@ -60,9 +61,15 @@ class Claims:
 
             def still_held() -> bool:
                 # Answers only while the session that holds the lock is alive.
-                return bool(connection.scalar(text("SELECT true")))
+                try:
+                    return bool(connection.scalar(text("SELECT true")))
+                except SQLAlchemyError:
+                    return False
 
             try:
                 yield still_held
             finally:
-                connection.execute(text("SELECT pg_advisory_unlock(:key)"), {"key": key})
+                try:
+                    connection.execute(text("SELECT pg_advisory_unlock(:key)"), {"key": key})
+                except SQLAlchemyError:
+                    connection.invalidate()  # the lock goes with the session

@@ -6,18 +6,30 @@ the write lock at its start (`BEGIN IMMEDIATE`), so that it waits there and cann
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import timedelta
+from functools import partial
 from typing import Any
 
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import ArgumentError, DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import (
+    ArgumentError,
+    DatabaseError,
+    DBAPIError,
+    InterfaceError,
+    OperationalError,
+    PendingRollbackError,
+)
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from bot.core.errors import StoreUnavailable
 
-BUSY_TIMEOUT_SECONDS = 5
-CONNECT_TIMEOUT_SECONDS = 5
+PATIENCE = timedelta(seconds=5)
+"""How long to wait for a connection, for the server to answer it, or for SQLite's write lock."""
+
 _POOL_SIZE = 24
 
 
@@ -28,8 +40,8 @@ class Database:
     read as psycopg 3. Nothing connects before the first transaction.
     """
 
-    def __init__(self, url: str) -> None:
-        self.engine = _engine(url)
+    def __init__(self, url: str, *, patience: timedelta = PATIENCE) -> None:
+        self.engine = _engine(url, patience.total_seconds())
 
     @property
     def is_sqlite(self) -> bool:
@@ -61,10 +73,10 @@ class Database:
         self.engine.dispose()
 
 
-def _engine(url: str) -> Engine:
+def _engine(url: str, patience: float) -> Engine:
     try:
         parsed = make_url(url)
-    except ArgumentError as error:
+    except (ArgumentError, ValueError) as error:
         raise StoreUnavailable(
             "bad_database_url",
             "DATABASE_URL is no database URL. Examples: `sqlite:///eks-access.db`, "
@@ -73,20 +85,21 @@ def _engine(url: str) -> Engine:
     if parsed.get_backend_name() == "sqlite":
         engine = create_engine(
             parsed,
-            connect_args={"timeout": BUSY_TIMEOUT_SECONDS, "check_same_thread": False},
+            connect_args={"timeout": patience, "check_same_thread": False},
             pool_size=_POOL_SIZE,
+            pool_timeout=patience,
         )
-        event.listen(engine, "connect", _prepare_sqlite)
+        event.listen(engine, "connect", partial(_prepare_sqlite, patience))
         event.listen(engine, "begin", _begin_sqlite)
         return engine
     if parsed.get_backend_name() == "postgresql":
         return create_engine(
             parsed.set(drivername="postgresql+psycopg"),
-            connect_args={"connect_timeout": CONNECT_TIMEOUT_SECONDS},
+            connect_args={"connect_timeout": math.ceil(patience)},
             pool_size=_POOL_SIZE,
             max_overflow=_POOL_SIZE,
             pool_pre_ping=True,
-            pool_timeout=CONNECT_TIMEOUT_SECONDS,
+            pool_timeout=patience,
         )
     raise StoreUnavailable(
         "bad_database_url",
@@ -95,15 +108,17 @@ def _engine(url: str) -> Engine:
     )
 
 
-def _prepare_sqlite(connection: Any, record: Any) -> None:
+def _prepare_sqlite(patience: float, connection: Any, record: Any) -> None:
     del record
     connection.isolation_level = None  # transactions are begun below, not by the driver
-    cursor = connection.cursor()
-    cursor.execute("PRAGMA journal_mode = WAL")
-    cursor.execute("PRAGMA synchronous = FULL")
-    cursor.execute("PRAGMA foreign_keys = ON")
-    cursor.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_SECONDS * 1000}")
-    cursor.close()
+    try:
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = FULL")
+        connection.execute("PRAGMA foreign_keys = ON")
+        connection.execute(f"PRAGMA busy_timeout = {int(patience * 1000)}")
+    except BaseException:
+        connection.close()  # the pool does not know of it yet
+        raise
 
 
 def _begin_sqlite(connection: Connection) -> None:
@@ -116,17 +131,20 @@ def _translated() -> Iterator[None]:
     try:
         yield
     except (OperationalError, InterfaceError) as error:
+        raise _unavailable(error.orig) from error
+    except (PoolTimeoutError, PendingRollbackError) as error:
         raise _unavailable(error) from error
     except DBAPIError as error:
-        if error.connection_invalidated:
-            raise _unavailable(error) from error
+        # SQLite says just DatabaseError of a file that is damaged, or no database at all.
+        if error.connection_invalidated or type(error) is DatabaseError:
+            raise _unavailable(error.orig) from error
         raise
 
 
-def _unavailable(error: DBAPIError) -> StoreUnavailable:
+def _unavailable(cause: BaseException | None) -> StoreUnavailable:
     # The driver's message may hold the host and the user, which belong into the log alone.
     return StoreUnavailable(
         "store_unavailable",
-        f"The database of eks-access does not answer ({type(error.orig).__name__}). "
+        f"The database of eks-access does not answer ({type(cause).__name__}). "
         "Nothing was changed. Whoever runs the bot finds the cause in its log.",
     )

@@ -9,6 +9,7 @@ from typing import Any
 
 from pydantic import TypeAdapter
 from sqlalchemy import ColumnElement, Connection, delete, insert, select, update
+from sqlalchemy.exc import IntegrityError
 
 from bot.core.model import AccessScope, Cluster
 from bot.core.planner import AssociationRecord, EntryRecord, ObservedEntry
@@ -49,21 +50,24 @@ def wish(
     )
     # How to reach a cluster may change: the newest grant knows best.
     document = {"cluster": _cluster.dump_python(cluster, mode="json")}
-    changed = tx.execute(update(entries).where(*key).values(_due(now) | {"document": document}))
-    if changed.rowcount == 0:
-        tx.execute(
-            insert(entries).values(
-                account=cluster.account,
-                region=cluster.region,
-                cluster=cluster.name,
-                principal_arn=principal_arn,
-                deployment=deployment,
-                document=document,
-                kubernetes_groups=[],
-                earlier_groups={},
-                due_at=now,
-            )
+    wished = update(entries).where(*key).values(_due(now) | {"document": document})
+    if tx.execute(wished).rowcount == 0:
+        row = insert(entries).values(
+            account=cluster.account,
+            region=cluster.region,
+            cluster=cluster.name,
+            principal_arn=principal_arn,
+            deployment=deployment,
+            document=document,
+            kubernetes_groups=[],
+            earlier_groups={},
+            due_at=now,
         )
+        try:
+            with tx.begin_nested():
+                tx.execute(row)
+        except IntegrityError:
+            tx.execute(wished)  # another grant of the same entry was faster
     tx.execute(
         update(entries).where(*key, entries.c.created.is_(False)).values(deployment=deployment)
     )

@@ -66,6 +66,7 @@ def add(tx: Connection, request: AccessRequest) -> None:
         "document": {
             "requester_name": request.requester_name,
             "cluster": _cluster.dump_python(request.cluster, mode="json"),
+            "namespaces": list(request.namespaces),
             "duration_seconds": int(request.duration.total_seconds()),
             "start_at": request.start_at.isoformat() if request.start_at else None,
             "principal": _principal.dump_python(request.principal, mode="json"),
@@ -162,19 +163,19 @@ def add_review(tx: Connection, review: Review) -> None:
         reviews.c.request_id == review.request_id, reviews.c.reviewer == review.reviewer
     )
     if tx.scalar(known) is not None:
-        raise Conflict(
-            "already_reviewed",
-            f"Your review of request {review.request_id} is already counted.",
-        )
-    tx.execute(
-        insert(reviews).values(
-            request_id=review.request_id,
-            reviewer=review.reviewer,
-            verdict=review.verdict.value,
-            reason=review.reason,
-            at=review.at,
-        )
+        raise _already_reviewed(review)
+    row = insert(reviews).values(
+        request_id=review.request_id,
+        reviewer=review.reviewer,
+        verdict=review.verdict.value,
+        reason=review.reason,
+        at=review.at,
     )
+    try:
+        tx.execute(row)
+    except IntegrityError as error:
+        # The same person's other click was faster.
+        raise _already_reviewed(review) from error
 
 
 def reviews_of(tx: Connection, request_id: str) -> tuple[Review, ...]:
@@ -189,6 +190,12 @@ def reviews_of(tx: Connection, request_id: str) -> tuple[Review, ...]:
             reason=row.reason,
         )
         for row in tx.execute(query.order_by(reviews.c.at, reviews.c.reviewer))
+    )
+
+
+def _already_reviewed(review: Review) -> Conflict:
+    return Conflict(
+        "already_reviewed", f"Your review of request {review.request_id} is already counted."
     )
 
 
@@ -239,7 +246,7 @@ def _request(row: Row[Any]) -> AccessRequest:
         requester_name=document["requester_name"],
         cluster=_cluster.validate_python(document["cluster"]),
         level=row.level,
-        namespaces=tuple(row.namespaces.split(",")) if row.namespaces else (),
+        namespaces=tuple(document["namespaces"]),
         duration=timedelta(seconds=document["duration_seconds"]),
         reason=row.reason,
         ticket=row.ticket,

@@ -1,0 +1,225 @@
+"""Transactions on both databases, and what is said where there is none to be had."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from sqlalchemy import event, text
+from sqlalchemy.engine import make_url
+from store_examples import request
+
+from bot.core.errors import StoreUnavailable
+from bot.store import requests
+from bot.store.database import PATIENCE, Database
+
+AT_ONCE = timedelta(milliseconds=50)
+
+
+@pytest.fixture
+def impatient(database_url: str) -> Iterator[Database]:
+    """A second connection to the database of the test, that gives up waiting at once."""
+    with closing(Database(database_url, patience=AT_ONCE)) as opened:
+        yield opened
+
+
+def test_a_transaction_is_committed_at_its_end(database: Database) -> None:
+    with database.transaction() as tx:
+        requests.add(tx, request())
+    with database.reading() as tx:
+        assert requests.get(tx, request().id) == request()
+
+
+def test_an_error_inside_takes_everything_back(database: Database) -> None:
+    def fail() -> None:
+        with database.transaction() as tx:
+            requests.add(tx, request())
+            raise LookupError
+
+    with pytest.raises(LookupError):
+        fail()
+    with database.reading() as tx:
+        assert requests.pending(tx, 10) == []
+
+
+def test_a_reader_sees_nothing_that_is_not_committed_and_waits_for_no_writer(
+    database: Database, impatient: Database
+) -> None:
+    with database.transaction() as writing:
+        requests.add(writing, request())
+        with impatient.reading() as tx:
+            assert requests.pending(tx, 10) == []
+    with impatient.reading() as tx:
+        assert requests.pending(tx, 10) == [request()]
+
+
+@pytest.mark.parametrize("database_kind", ["sqlite"])
+def test_on_sqlite_a_writer_waits_for_another_at_its_start_and_not_for_ever(
+    database: Database, impatient: Database
+) -> None:
+    def write() -> None:
+        with impatient.transaction():
+            pytest.fail("two writers at once")
+
+    with database.transaction(), pytest.raises(StoreUnavailable) as refused:
+        write()
+    assert refused.value.code == "store_unavailable"
+    with impatient.transaction() as tx:
+        requests.add(tx, request())
+
+
+@pytest.mark.parametrize("database_kind", ["sqlite"])
+def test_every_sqlite_connection_keeps_what_it_commits_and_its_references(
+    database: Database,
+) -> None:
+    with database.reading() as one, database.reading() as other:
+        for tx in (one, other):
+            settings = {
+                name: tx.exec_driver_sql(f"PRAGMA {name}").scalar()
+                for name in ("journal_mode", "synchronous", "foreign_keys", "busy_timeout")
+            }
+            assert settings == {
+                "journal_mode": "wal",
+                "synchronous": 2,
+                "foreign_keys": 1,
+                "busy_timeout": PATIENCE.total_seconds() * 1000,
+            }
+
+
+@pytest.mark.parametrize("database_kind", ["sqlite"])
+def test_on_sqlite_a_writing_transaction_takes_the_lock_before_its_first_statement(
+    database: Database,
+) -> None:
+    said: list[str] = []
+    event.listen(
+        database.engine, "before_cursor_execute", lambda *arguments: said.append(arguments[2])
+    )
+    with database.transaction():
+        pass
+    with database.reading() as tx:
+        tx.execute(text("SELECT 1"))
+    assert said == ["BEGIN IMMEDIATE", "BEGIN", "SELECT 1"]
+
+
+@pytest.mark.parametrize("database_kind", ["postgresql"])
+def test_a_connection_that_the_server_ends_is_told_as_such_and_the_next_one_works(
+    database: Database,
+) -> None:
+    def lose_the_connection() -> None:
+        with database.transaction() as tx:
+            requests.add(tx, request())
+            with database.autocommit() as other:
+                mine = tx.scalar(text("SELECT pg_backend_pid()"))
+                other.execute(text("SELECT pg_terminate_backend(:pid, 5000)"), {"pid": mine})
+            requests.pending(tx, 10)
+
+    with pytest.raises(StoreUnavailable) as refused:
+        lose_the_connection()
+    assert "Nothing was changed" in refused.value.sentence
+    with database.transaction() as tx:
+        assert requests.pending(tx, 10) == []
+
+
+@pytest.mark.parametrize("database_kind", ["postgresql"])
+def test_connections_that_died_in_the_pool_are_not_noticed(
+    database: Database, impatient: Database
+) -> None:
+    with database.reading() as tx:
+        idle = tx.scalar(text("SELECT pg_backend_pid()"))
+    with impatient.autocommit() as connection:
+        connection.execute(text("SELECT pg_terminate_backend(:pid, 5000)"), {"pid": idle})
+    with database.transaction() as tx:
+        requests.add(tx, request())
+
+
+def test_a_pool_without_a_free_connection_is_told_as_such(impatient: Database) -> None:
+    def take_all_and_one_more() -> None:
+        with ExitStack() as taken:
+            for _ in range(1000):
+                taken.enter_context(impatient.reading()).execute(text("SELECT 1"))
+
+    with pytest.raises(StoreUnavailable) as refused:
+        take_all_and_one_more()
+    assert refused.value.code == "store_unavailable"
+    with impatient.reading() as tx:
+        assert requests.pending(tx, 10) == []
+
+
+def closed_port() -> int:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return int(free.getsockname()[1])
+
+
+def test_an_unreachable_postgresql_is_told_without_its_address() -> None:
+    url = f"postgresql://keeper:secret@127.0.0.1:{closed_port()}/eks_access"
+    with closing(Database(url)) as unreachable:
+        for use in (unreachable.transaction, unreachable.reading, unreachable.autocommit):
+            with pytest.raises(StoreUnavailable) as refused, use() as tx:
+                tx.execute(text("SELECT 1"))
+            for secret in ("keeper", "secret", "127.0.0.1"):
+                assert secret not in refused.value.sentence
+
+
+@pytest.mark.parametrize("database_kind", ["postgresql"])
+@pytest.mark.parametrize("wrong", [{"database": "nowhere"}, {"username": "nobody"}])
+def test_a_database_or_user_that_does_not_exist_is_told(
+    database_url: str, wrong: dict[str, str]
+) -> None:
+    url = make_url(database_url).set(**wrong).render_as_string(hide_password=False)
+    with closing(Database(url)) as other, pytest.raises(StoreUnavailable), other.reading() as tx:
+        tx.execute(text("SELECT 1"))
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "",
+        "eks-access.db",
+        "postgresql://user@host:port/name",
+        "mysql://user@host/name",
+        "postgres://user@host/name",
+    ],
+)
+def test_what_is_no_url_of_a_database_is_refused_with_examples(url: str) -> None:
+    with pytest.raises(StoreUnavailable) as refused:
+        Database(url)
+    assert refused.value.code == "bad_database_url"
+    assert "DATABASE_URL" in refused.value.sentence
+    assert "`sqlite:///eks-access.db`" in refused.value.sentence
+
+
+def test_nothing_connects_before_the_first_transaction(tmp_path: Path) -> None:
+    file = tmp_path / "eks-access.db"
+    with closing(Database(f"sqlite:///{file}")):
+        assert not file.exists()
+
+
+def folder_that_is_missing(folder: Path) -> Path:
+    return folder / "missing" / "eks-access.db"
+
+
+def folder_in_place_of_a_file(folder: Path) -> Path:
+    return folder
+
+
+def file_of_another_kind(folder: Path) -> Path:
+    file = folder / "policy.yaml"
+    file.write_text("deployment: acme-prod\n" * 100)
+    return file
+
+
+@pytest.mark.parametrize(
+    "make", [folder_that_is_missing, folder_in_place_of_a_file, file_of_another_kind]
+)
+def test_a_file_that_cannot_be_a_database_is_told(
+    make: Callable[[Path], Path], tmp_path: Path
+) -> None:
+    with closing(Database(f"sqlite:///{make(tmp_path)}")) as database:
+        for use in (database.reading, database.transaction):
+            with pytest.raises(StoreUnavailable), use() as tx:
+                tx.execute(text("SELECT 1"))
