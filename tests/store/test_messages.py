@@ -1,0 +1,92 @@
+"""The Slack messages of a request: where they stand, and whether they are up to date."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from sqlalchemy.exc import IntegrityError
+from store_examples import BEN, HOUR, MINUTE, NOW, SECOND, request
+
+from bot.store import messages, requests
+from bot.store.database import Database
+from bot.store.messages import Backlog, Posted
+
+ID = request().id
+CARD = Posted(key="card", recipient="C01LAB", channel="C01LAB", ts="1.000100", digest="abc")
+
+
+@pytest.fixture
+def asked(database: Database) -> None:
+    with database.transaction() as tx:
+        requests.add(tx, request())
+
+
+@pytest.mark.usefixtures("asked")
+def test_a_new_request_owes_its_messages_at_once(database: Database) -> None:
+    with database.transaction() as tx:
+        assert messages.due(tx, NOW - SECOND, 10) == []
+        assert messages.due(tx, NOW, 10) == [ID]
+        assert messages.backlog(tx, ID) == Backlog(ID, version=1, attempts=0)
+        assert messages.of_request(tx, ID) == ()
+
+
+@pytest.mark.usefixtures("asked")
+def test_messages_up_to_date_rest_and_failed_ones_are_tried_again(database: Database) -> None:
+    with database.transaction() as tx:
+        messages.rest(tx, messages.backlog(tx, ID), NOW + MINUTE, attempts=1)
+        assert messages.due(tx, NOW + MINUTE - SECOND, 10) == []
+        assert messages.due(tx, NOW + MINUTE, 10) == [ID]
+        assert messages.backlog(tx, ID).attempts == 1
+        messages.rest(tx, messages.backlog(tx, ID), None, attempts=0)
+        assert messages.due(tx, NOW + 1000 * HOUR, 10) == []
+
+
+@pytest.mark.usefixtures("asked")
+def test_a_change_during_a_round_is_not_lost(database: Database) -> None:
+    with database.reading() as tx:
+        round_of = messages.backlog(tx, ID)
+    with database.transaction() as tx:
+        requests.touch(tx, ID, NOW + SECOND)
+    with database.transaction() as tx:
+        messages.rest(tx, round_of, None, attempts=0)
+        assert messages.due(tx, NOW + SECOND, 10) == [ID]
+        assert messages.backlog(tx, ID).version == round_of.version + 1
+
+
+def test_requests_are_looked_at_the_longest_due_first(database: Database) -> None:
+    with database.transaction() as tx:
+        for number, minutes in enumerate((3, 1, 2)):
+            created = NOW + minutes * MINUTE
+            one = request(id=f"01A-00{number}", level=f"level-{number}", created_at=created)
+            requests.add(tx, one)
+        assert messages.due(tx, NOW + HOUR, 10) == ["01A-001", "01A-002", "01A-000"]
+        assert messages.due(tx, NOW + HOUR, 1) == ["01A-001"]
+        assert messages.due(tx, NOW + 2 * MINUTE, 10) == ["01A-001", "01A-002"]
+
+
+@pytest.mark.usefixtures("asked")
+def test_a_message_is_remembered_where_it_stands_and_by_what_it_shows(database: Database) -> None:
+    edited = replace(CARD, digest="def")
+    refused = Posted("direct", BEN, None, None, "abc", problem="channel_not_found")
+    with database.transaction() as tx:
+        messages.put(tx, ID, CARD)
+        messages.put(tx, ID, refused)
+        assert set(messages.of_request(tx, ID)) == {CARD, refused}
+        messages.put(tx, ID, edited)
+        assert set(messages.of_request(tx, ID)) == {edited, refused}
+
+
+@pytest.mark.usefixtures("asked")
+def test_one_kind_of_message_goes_to_several_places(database: Database) -> None:
+    elsewhere = replace(CARD, recipient="C02PAY", channel="C02PAY", ts="2.000100")
+    with database.transaction() as tx:
+        messages.put(tx, ID, CARD)
+        messages.put(tx, ID, elsewhere)
+        messages.forget(tx, ID, CARD)
+        assert messages.of_request(tx, ID) == (elsewhere,)
+
+
+def test_a_message_belongs_to_a_request(database: Database) -> None:
+    with pytest.raises(IntegrityError), database.transaction() as tx:
+        messages.put(tx, "7K3-QMX", CARD)
