@@ -1,7 +1,7 @@
 // A field with a list that can be searched: every select of Block Kit, one choice or many.
 // Source of the behaviour: W3C, "ARIA Authoring Practices: combobox with list autocomplete".
 
-import { h, icon, newId, setText } from "./dom.js";
+import { h, icon, keyed, newId } from "./dom.js";
 
 const PAUSE_MS = 150;
 const CROSS = "M4 4l8 8 M12 4l-8 8";
@@ -58,21 +58,16 @@ export function combobox({
   const same = (one, two) => one.value === two.value;
 
   function drawChosen() {
-    chips.replaceChildren(
-      ...(many ? picked : []).map((option) =>
-        h(
-          "button",
-          {
-            type: "button",
-            class: "chip",
-            "aria-label": `Remove ${option.text}`,
-            click: () => toggle(option),
-          },
-          option.text,
-          icon(CROSS),
-        ),
-      ),
-    );
+    // Those that stay are not made anew, so that a click that takes the focus off the field arrives.
+    keyed(chips, many ? picked : [], {
+      key: (option) => option.value,
+      sign: (option) => option.text,
+      make: (option) => {
+        const label = `Remove ${option.text}`;
+        const props = { type: "button", class: "chip", "aria-label": label };
+        return h("button", { ...props, click: () => toggle(option) }, option.text, icon(CROSS));
+      },
+    });
     if (!many && !isOpen()) input.value = picked[0]?.text ?? "";
     clear.hidden = many || !clearable || picked.length === 0;
   }
@@ -242,7 +237,6 @@ export function combobox({
   });
   window.addEventListener("scroll", () => isOpen() && place(), { capture: true, passive: true });
 
-  setText(chips, "");
   drawChosen();
   return box;
 }

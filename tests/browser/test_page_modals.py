@@ -1,0 +1,115 @@
+"""Modals in the page, mostly from the keyboard."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+import pytest
+from page_window import ANA, BEN, OWNERS, Window
+from playwright.sync_api import expect
+
+from bot.sandbox.stage import LAB_ACCOUNT, Stage
+
+pytestmark = pytest.mark.browser
+
+
+def test_access_is_asked_for_in_the_form_by_keyboard_alone(
+    stage: Stage, open_window: Callable[..., Window]
+) -> None:
+    window = open_window(ANA)
+    keyboard = window.page.keyboard
+    window.send("/eks-access")
+    cluster = window.dialog.get_by_role("combobox", name="Cluster")
+    expect(cluster).to_be_focused()
+    keyboard.type("access-l")
+    expect(window.page.get_by_role("option", name="modern-access-lab")).to_be_visible()
+    keyboard.press("Enter")
+    expect(cluster).to_have_value("modern-access-lab")
+    keyboard.press("Tab")
+    level = window.dialog.get_by_role("combobox", name="Level")
+    expect(level).to_be_focused()
+    keyboard.press("ArrowDown")
+    expect(window.page.get_by_role("option", name="view")).to_be_visible()
+    keyboard.press("ArrowDown")
+    keyboard.press("Enter")
+    expect(level).to_have_value("view")
+    keyboard.press("Tab")
+    keyboard.type("default")
+    keyboard.press("Tab")
+    expect(window.dialog.get_by_role("combobox", name="For how long")).to_be_focused()
+    keyboard.press("Tab")
+    keyboard.type("Looking at the pods")
+    keyboard.press("Tab")
+    keyboard.press("Tab")
+    keyboard.press("Tab")
+    expect(window.dialog.get_by_role("button", name="Ask")).to_be_focused()
+    keyboard.press("Enter")
+    expect(window.dialog).not_to_be_visible()
+    expect(window.composer).to_be_focused()
+    entry = window.entry("modern-access-lab", "role/eks-jit/ana")
+    expect(entry).to_contain_text("AmazonEKSViewPolicy namespace default")
+    entries = stage.eks.entries("modern-access-lab", "eu-west-1", LAB_ACCOUNT)
+    assert [one.principal_arn for one in entries] == [
+        f"arn:aws:iam::{LAB_ACCOUNT}:role/eks-jit/ana"
+    ]
+
+
+def test_errors_stand_under_their_fields_and_go_as_one_types(
+    stage: Stage, open_window: Callable[..., Window]
+) -> None:
+    assert stage.bot is not None
+    window = open_window(ANA)
+    window.send("/eks-access")
+    reason = window.dialog.get_by_role("textbox", name="Reason")
+    window.dialog.get_by_role("button", name="Ask").click()
+    expect(reason).to_have_accessible_description(
+        re.compile("^Please complete this required field.")
+    )
+    expect(window.dialog.get_by_role("combobox", name="Cluster")).to_be_focused()
+    expect(reason).to_have_attribute("aria-invalid", "true")
+    reason.fill("Looking")
+    expect(reason).not_to_have_attribute("aria-invalid", "true")
+    expect(reason).to_have_value("Looking")
+
+
+def test_what_was_typed_waits_while_one_is_somebody_else_and_escape_closes(
+    stage: Stage, open_window: Callable[..., Window]
+) -> None:
+    assert stage.bot is not None
+    window = open_window(ANA)
+    window.send("/eks-access")
+    window.dialog.get_by_role("textbox", name="Reason").fill("Half a sentence")
+    window.page.keyboard.press("Alt+2")
+    expect(window.dialog).not_to_be_visible()
+    expect(window.people.get_by_role("button", name="Ana Ruiz")).to_contain_text("a form is open")
+    window.page.keyboard.press("Alt+1")
+    reason = window.dialog.get_by_role("textbox", name="Reason")
+    expect(reason).to_have_value("Half a sentence")
+    # Escape closes an open list first, and the form only then.
+    window.dialog.get_by_role("combobox", name="Cluster").click()
+    option = window.page.get_by_role("option", name="modern-access-lab")
+    expect(option).to_be_visible()
+    window.page.keyboard.press("Escape")
+    expect(option).not_to_be_visible()
+    expect(reason).to_be_visible()
+    window.page.keyboard.press("Escape")
+    expect(window.dialog).not_to_be_visible()
+    expect(window.composer).to_be_focused()
+    assert ANA not in stage.slack.modals
+
+
+def test_a_denial_asks_for_its_reason_and_the_requester_reads_it(
+    stage: Stage, open_window: Callable[..., Window]
+) -> None:
+    assert stage.bot is not None
+    window = open_window(ANA)
+    window.send("/eks-access request prod-eu view --namespace payments --ticket PAY-1 Looking")
+    expect(window.messages).to_contain_text("Only visible to you")
+    window.page.goto(f"{stage.slack.url}/#{BEN}/{OWNERS}")
+    window.messages.get_by_role("button", name="Deny").click()
+    window.dialog.get_by_role("textbox", name="Why not?").fill("Ask in the morning")
+    window.dialog.get_by_role("button", name="Deny").click()
+    expect(window.messages).to_contain_text("DENIED")
+    window.page.keyboard.press("Alt+1")
+    expect(window.messages).to_contain_text("Ask in the morning")
