@@ -7,7 +7,8 @@ the next round knows which part of what it sees is the bot's.
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Protocol
 
@@ -52,6 +53,20 @@ class ClaimLost(Exception):
     """Another worker may hold the entry by now, so this one stops before its next effect."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Trouble:
+    """A problem with AWS and the action that met it; None: nothing could be done at all."""
+
+    problem: AwsProblem
+    action: planner.Action | None = None
+
+    def concerns(self, grant: Grant) -> bool:
+        """Whether the grant waits because of this."""
+        if self.action is None or grant.state is GrantState.REVOKING:
+            return True
+        return Plan(additions=(self.action,)).changes(grant.access)
+
+
 class AccessReconciler:
     """The loop that keeps EKS equal to the store. Safe to call from several threads."""
 
@@ -85,11 +100,10 @@ class AccessReconciler:
 
     def _round(self, entry_id: int, still_held: StillHeld) -> None:
         entry = self._start(entry_id)
-        problem: AwsProblem | None = None
         try:
-            self._act(entry, still_held)
+            troubles = self._act(entry, still_held)
         except AwsProblem as error:
-            problem = error
+            troubles = [_Trouble(error)]
         except (DomainError, ClaimLost):
             raise
         except Exception as error:  # a fault of ours must not end the tries to revoke
@@ -99,7 +113,8 @@ class AccessReconciler:
                 "The bot met an unexpected error, which its log tells. It tries again by itself.",
             )
             problem.__cause__ = error
-        self._finish(entry_id, entry.generation, problem)
+            troubles = [_Trouble(problem)]
+        self._finish(entry_id, entry.generation, troubles)
 
     def _start(self, entry_id: int) -> Entry:
         """Let time pass for the entry's grants, then read the entry."""
@@ -114,7 +129,8 @@ class AccessReconciler:
                     _store(tx, grant, *by_bot, now)
             return entries.get(tx, entry_id, now)
 
-    def _act(self, entry: Entry, still_held: StillHeld) -> None:
+    def _act(self, entry: Entry, still_held: StillHeld) -> list[_Trouble]:
+        """Do what is to be done. Returns what could not be; raises AwsProblem where EKS is mute."""
         client = self._clients.for_cluster(entry.cluster)
         observed = access_entries.observe(client, entry.cluster, entry.principal_arn)
         live, plan = self._plan(entry, observed)
@@ -122,19 +138,20 @@ class AccessReconciler:
             self._fail_blocked(entry, live, plan)
             live, plan = self._plan(entry, observed)
         self._void(entry, plan)
-        problem = None
-        try:
-            for action in plan.actions:
-                if not still_held():
-                    raise ClaimLost
+        troubles: list[_Trouble] = []
+        for action in plan.actions:
+            if not still_held():
+                raise ClaimLost
+            try:
                 self._apply(client, entry, action, live[-1].id if live else "")
-        except AwsProblem as error:
-            problem = error  # raised below: what was done before it counts all the same
+            except AwsProblem as problem:
+                troubles.append(_Trouble(problem, action))
+                if not _goes_on(action, problem):
+                    break
         if plan.actions:
             observed = access_entries.observe(client, entry.cluster, entry.principal_arn)
         self._settle(entry, observed)
-        if problem is not None:
-            raise problem
+        return troubles
 
     def _apply(
         self, client: EKSClient, entry: Entry, action: planner.Action, grant_id: str
@@ -233,34 +250,34 @@ class AccessReconciler:
                 elif grant.state is GrantState.REVOKING and not plan.removals:
                     _store(tx, grant, *lifecycle.end(grant, now), now)
 
-    def _finish(self, entry_id: int, generation: int, problem: AwsProblem | None) -> None:
+    def _finish(self, entry_id: int, generation: int, troubles: list[_Trouble]) -> None:
         """Say when to look again; fail what AWS refuses for good; tell people of trouble."""
         now = self._clock()
         with self._database.transaction() as tx:
-            live = grants.live_of_entry(tx, entry_id)
-            if problem is not None:
-                live = tuple(_troubled(tx, grant, problem, now) for grant in live)
+            live = tuple(
+                _troubled(tx, grant, troubles, now) for grant in grants.live_of_entry(tx, entry_id)
+            )
             entry = replace(entries.get(tx, entry_id, now), generation=generation)
             unsettled = any(
                 grant.state in (GrantState.PROVISIONING, GrantState.REVOKING) for grant in live
             )
-            attempts = entry.attempts + 1 if unsettled or problem else 0
+            attempts = entry.attempts + 1 if unsettled or troubles else 0
             times = [due for grant in live if (due := lifecycle.due_at(grant)) is not None]
-            if unsettled or problem:
+            if unsettled or troubles:
                 times.append(now + pause(attempts))
             entries.rest(
                 tx,
                 entry,
                 min(times, default=None),
                 attempts=attempts,
-                problem=problem.sentence if problem else None,
+                problem=troubles[0].problem.sentence if troubles else None,
             )
-        if problem is not None:
+        for trouble in troubles:
             log.warning(
                 "AWS problem",
-                code=problem.code,
-                problem=problem.sentence,
-                cause=str(problem.__cause__),
+                code=trouble.problem.code,
+                problem=trouble.problem.sentence,
+                cause=str(trouble.problem.__cause__),
                 cluster=entry.cluster.name,
                 account=entry.cluster.account,
                 principal=entry.principal_arn,
@@ -268,8 +285,20 @@ class AccessReconciler:
             )
 
 
-def _troubled(tx: Connection, grant: Grant, problem: AwsProblem, now: datetime) -> Grant:
-    """What a problem with AWS means for one grant."""
+def _goes_on(action: planner.Action, problem: AwsProblem) -> bool:
+    """Whether the actions that follow can still be done.
+
+    Where AWS is slow or away, each would wait in vain; and what hangs on the entry needs it.
+    """
+    whole = isinstance(action, planner.CreateEntry | planner.DeleteEntry)
+    return isinstance(problem, PermanentAwsProblem) and not whole
+
+
+def _troubled(tx: Connection, grant: Grant, troubles: Sequence[_Trouble], now: datetime) -> Grant:
+    """What problems with AWS mean for one grant."""
+    problem = next((one.problem for one in troubles if one.concerns(grant)), None)
+    if problem is None:
+        return grant
     if grant.state is GrantState.PROVISIONING:
         hopeless = isinstance(problem, PermanentAwsProblem) or (
             problem.code == "invalid_principal"
