@@ -18,7 +18,7 @@ import typer
 import bot
 from bot import console
 from bot.access import end
-from bot.core.errors import Conflict, DomainError, StoreUnavailable
+from bot.core.errors import Conflict, DomainError, InvalidInput, StoreUnavailable
 from bot.core.ids import parse_id
 from bot.core.lifecycle import OPERATOR
 from bot.core.model import EndReason, GrantState
@@ -193,11 +193,22 @@ def revoke(
     where = f" on {cluster}" if cluster is not None else ""
     with _explained(), _existing(_settings()) as database:
         migrate.ensure_current(database)
-        chosen = [parse_id(grant)] if grant is not None else _to_revoke(database, cluster)
+        chosen = [_known(database, grant)] if grant is not None else _to_revoke(database, cluster)
         for one in chosen:
             typer.echo(_revoke(database, one, skip_ended=everything))
     if not chosen:
         typer.echo(f"There is nothing to revoke{where}. `eks-access grants` lists what is live.")
+
+
+def _known(database: Database, typed: str) -> str:
+    try:
+        grant_id = parse_id(typed)
+    except InvalidInput:
+        _fail(f"`{typed}` is no grant's id. `eks-access grants` lists what is live.")
+    with database.reading() as tx:
+        if grants.find(tx, grant_id) is None:
+            _fail(f"There is no grant {grant_id}. `eks-access grants` lists what is live.")
+    return grant_id
 
 
 def _to_revoke(database: Database, cluster: str | None) -> list[str]:

@@ -77,7 +77,9 @@ def ask_and_wait(stage: Stage, user_id: str) -> None:
     """Ask for what needs nobody's approval, and wait until the person is told that it is there."""
     person = stage.slack.human(user_id)
     assert person.command(NOW).acknowledged
-    stage.slack.wait(lambda: any("is active until" in one.all_text for one in person.dm))
+    stage.slack.wait(
+        lambda: any("is active until" in one.all_text for one in person.dm), timeout=30
+    )
 
 
 @pytest.fixture(scope="module")
@@ -115,10 +117,10 @@ def test_a_captured_request_that_is_sent_again_makes_no_second_one(server):
     slack = server.stage.slack
     assert slack.human("U01ANA").command(ASK).acknowledged
     sent = slack.http.sent[-1]
-    slack.wait(lambda: slack.human("U02BEN").sees("C02PAYMENTS"))
+    slack.wait(lambda: slack.human("U02BEN").sees("C02PAYMENTS"), 30)
     before = server.count(tables.requests), server.count(tables.inbox)
     assert slack.http.post(sent, timeout=5).status == 200
-    slack.wait(lambda: any("already" in one.all_text for one in slack.human("U01ANA").dm))
+    slack.wait(lambda: any("already" in one.all_text for one in slack.human("U01ANA").dm), 30)
     assert server.count(tables.inbox) == before[1] + 1
     assert server.count(tables.requests) == before[0]
 

@@ -1,0 +1,132 @@
+"""`eks-access grants` and `eks-access revoke`."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from cli_steps import execute, principals, states, three_grants
+
+from bot.core.lifecycle import OPERATOR
+from bot.core.model import GrantState
+from bot.sandbox.stage import LAB_ACCOUNT, Stage, furnish
+from bot.store import audit
+from bot.store.database import Database
+
+
+@pytest.fixture(scope="module")
+def stored(tmp_path_factory) -> tuple[Path, tuple[str, str, str]]:
+    """A store with three live grants, to be copied, and their ids."""
+    file = tmp_path_factory.mktemp("stored") / "store.db"
+    with Stage(database_url=f"sqlite:///{file}") as stage:
+        furnish(stage)
+        ids = three_grants(stage)
+    return file, ids
+
+
+@pytest.fixture
+def store(stored, tmp_path) -> tuple[str, tuple[str, str, str]]:
+    """The URL of a store with three live grants, which no bot looks after, and their ids."""
+    file, ids = stored
+    shutil.copy(file, tmp_path / "store.db")
+    return f"sqlite:///{tmp_path / 'store.db'}", ids
+
+
+def test_without_grants_it_says_so(cli, sqlite):
+    assert cli("grants", DATABASE_URL=sqlite).stdout == "Nobody has access through the bot now.\n"
+    assert json.loads(cli("grants", "--json", DATABASE_URL=sqlite).stdout) == []
+
+
+def test_grants_are_listed_for_people_and_for_scripts(cli, store):
+    url, three = store
+    where = {"DATABASE_URL": url}
+    head, *lines = cli("grants", **where).stdout.splitlines()
+    assert head.split() == ["GRANT", "STATE", "WHO", "CLUSTER", "ACCESS", "SCOPE", "LEFT"]
+    assert [line.split()[:6] for line in lines] == [
+        [three[0], "active", "U01ANA", "modern-access-lab", "AmazonEKSViewPolicy", "default"],
+        [three[1], "active", "U02BEN", "modern-access-lab", "AmazonEKSViewPolicy", "default"],
+        [three[2], "active", "U03CLEO", "modern-access-lab", "AmazonEKSViewPolicy", "default"],
+    ]
+    assert {line.index("active") for line in lines} == {head.index("STATE")}
+    first, *_ = listed = json.loads(cli("grants", "--json", **where).stdout)
+    assert [one["id"] for one in listed] == list(three)
+    assert first["confirmed_at"] < first["ends_at"]
+    assert {name: first[name] for name in first if not name.endswith("_at")} == {
+        "id": three[0],
+        "state": "ACTIVE",
+        "requester": "U01ANA",
+        "cluster": "modern-access-lab",
+        "region": "eu-west-1",
+        "account": LAB_ACCOUNT,
+        "principal_arn": f"arn:aws:iam::{LAB_ACCOUNT}:role/eks-jit/ana",
+        "policy_arn": "arn:aws:eks::aws:cluster-access-policy/AmazonEKSViewPolicy",
+        "namespaces": ["default"],
+        "kubernetes_groups": [],
+        "problem": None,
+    }
+    assert len(json.loads(cli("grants", "--json", "--cluster", "prod-eu", **where).stdout)) == 0
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [(), ("7K3-QMX", "--all"), ("--cluster", "lab"), ("7K3-QMX", "--cluster", "lab")],
+    ids=" ".join,
+)
+def test_revoke_wants_one_grant_or_all(cli, sqlite, arguments):
+    result = cli("revoke", *arguments, DATABASE_URL=sqlite)
+    assert result.exit_code == 2
+    assert "Name one grant, or --all, or --all --cluster CLUSTER." in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("grant_id", "said"), [("nonsense", "is no grant's id"), ("7k3qmx", "no grant 7K3-QMX")]
+)
+def test_a_grant_that_is_not_there_is_told(cli, sqlite, grant_id, said):
+    result = cli("revoke", grant_id, DATABASE_URL=sqlite)
+    assert result.exit_code == 2
+    assert said in result.stderr
+
+
+def test_a_revoked_grant_is_on_record_and_removed_by_the_bot_that_starts_later(cli, stage):
+    three = three_grants(stage)
+    result = cli("revoke", three[1].lower().replace("-", ""), DATABASE_URL=stage.database_url)
+    assert result.exit_code == 0
+    assert f"{three[1]}: being removed" in result.stdout
+    assert principals(stage) == {"ana", "ben", "cleo"}
+    again = cli("revoke", three[1], DATABASE_URL=stage.database_url)
+    assert again.exit_code == 2
+    assert "already being removed" in again.stderr
+    with closing(Database(stage.database_url)) as database, database.reading() as tx:
+        (event,) = [one for one in audit.of_request(tx, three[1]) if "revoking" in one.action]
+    assert event.actor == OPERATOR
+    stage.start_bot()
+    assert stage.eks.wait_for(lambda: principals(stage) == {"ana", "cleo"}, timeout=30)
+
+
+def test_revoking_all_of_a_cluster_leaves_the_others(cli, store):
+    url, three = store
+    elsewhere = cli("revoke", "--all", "--cluster", "prdo-eu", DATABASE_URL=url)
+    assert elsewhere.exit_code == 0
+    assert "nothing to revoke on prdo-eu" in elsewhere.stdout
+    assert states(url) == dict.fromkeys(three, GrantState.ACTIVE)
+    result = cli("revoke", "--all", "--cluster", "modern-access-lab", DATABASE_URL=url)
+    assert result.exit_code == 0
+    assert [line[:7] for line in result.stdout.splitlines()] == list(three)
+    assert states(url) == dict.fromkeys(three, GrantState.REVOKING)
+
+
+def test_a_grant_that_ends_meanwhile_does_not_keep_the_rest_from_being_revoked(cli, store):
+    url, (first, second, third) = store
+    # What another process does between the listing and the second revocation.
+    execute(
+        url,
+        f"CREATE TRIGGER meanwhile AFTER UPDATE ON grants WHEN NEW.id = '{first}' BEGIN "  # noqa: S608 - ids of ours
+        f"UPDATE grants SET state = 'ENDED', end_reason = 'expired' WHERE id = '{second}'; END",
+    )
+    result = cli("revoke", "--all", DATABASE_URL=url)
+    assert result.exit_code == 0
+    assert f"{second}: Grant {second} has already ended." in result.stdout
+    assert states(url) == {first: GrantState.REVOKING, third: GrantState.REVOKING}

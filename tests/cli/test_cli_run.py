@@ -1,0 +1,158 @@
+"""`eks-access run`: what keeps it from starting, and the real process from start to stop."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import urllib.request
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from cli_steps import BROKEN, grant, principals, three_grants
+from sqlalchemy import text
+
+from bot.core.model import EndReason
+from bot.sandbox.stage import Stage
+from bot.store import grants
+from bot.store.database import Database
+
+COMMAND = Path(sys.executable).with_name("eks-access")
+
+
+@pytest.mark.parametrize(
+    ("missing", "said"),
+    [
+        (["SLACK_BOT_TOKEN"], "SLACK_BOT_TOKEN is not set"),
+        (["SLACK_APP_TOKEN"], "Neither SLACK_APP_TOKEN (Socket Mode) nor SLACK_SIGNING_SECRET"),
+    ],
+)
+def test_a_missing_token_is_named(cli, ready, missing, said):
+    for name in missing:
+        del ready[name]
+    result = cli("run", **ready)
+    assert result.exit_code == 2
+    assert said in result.stderr
+
+
+def test_run_refuses_a_broken_policy_file_with_file_and_line(cli, ready, policy_file):
+    policy_file.write_text(BROKEN)
+    result = cli("run", **ready)
+    assert result.exit_code == 2
+    assert f"{policy_file}:3: error: " in result.stderr
+    assert "nothing can be granted" in result.stderr
+
+
+def test_run_names_the_policy_file_that_is_not_there(cli, ready, tmp_path):
+    ready["EKS_ACCESS_CONFIG"] = str(tmp_path / "missing.yaml")
+    result = cli("run", **ready)
+    assert result.exit_code == 2
+    assert "missing.yaml" in result.stderr
+    assert "EKS_ACCESS_CONFIG" in result.stderr
+
+
+def test_run_names_the_port_that_is_taken(cli, ready):
+    with socket.create_server(("", 0)) as taken:
+        port = taken.getsockname()[1]
+        result = cli("run", **(ready | {"EKS_ACCESS_HTTP_PORT": str(port)}))
+    assert result.exit_code == 2
+    assert f"Port {port} cannot be used" in result.stderr
+    assert "EKS_ACCESS_HTTP_PORT" in result.stderr
+
+
+def test_the_bot_runs_serves_health_is_alone_on_its_file_and_stops_in_good_order(stage, cli):
+    environment = process_environment(stage)
+    process = subprocess.Popen(  # noqa: S603 - our own command
+        [COMMAND, "run"], env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    try:
+        lines = [line := process.stderr.readline()]
+        while '"started"' not in line:
+            lines.append(line := process.stderr.readline())
+            assert line, "".join(lines)
+        port = json.loads(line)["http_port"]
+        stage.slack.wait_connected(timeout=30)
+        grant(stage, "U01ANA")
+        assert principals(stage) == {"ana"}
+        for path in ("healthz", "readyz", "metrics"):
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}/{path}") as answer:
+                assert answer.status == 200
+
+        second = cli("run", **environment)
+        assert second.exit_code == 2
+        assert "Another eks-access runs on" in second.stderr
+        assert "PostgreSQL" in second.stderr
+
+        (listed,) = json.loads(cli("grants", "--json", **environment).stdout)
+        assert cli("revoke", listed["id"], **environment).exit_code == 0
+        assert stage.eks.wait_for(lambda: not principals(stage), timeout=30)
+        process.send_signal(signal.SIGTERM)
+        out, rest = process.communicate(timeout=30)
+    finally:
+        process.kill()
+        process.wait()
+    assert process.returncode == 0
+    assert out == ""
+    log = "".join(lines) + rest
+    events = [json.loads(line) for line in log.splitlines()]
+    assert events[-1]["event"] == "stopping"
+    assert not [event for event in events if event["level"] in ("error", "critical")], log
+    assert not [name for name, secret in secrets(stage).items() if secret in log]
+
+
+def test_a_broken_policy_file_keeps_no_grant_from_ending(stage):
+    three = three_grants(stage)
+    stage.policy_file.write_text(BROKEN)
+    environment = process_environment(stage)
+    process = subprocess.Popen(  # noqa: S603 - our own command
+        [COMMAND, "run"], env=environment, stderr=subprocess.PIPE, text=True
+    )
+    try:
+        with closing(Database(stage.database_url)) as database, database.transaction() as tx:
+            # As it is when the time of a grant is over.
+            tx.execute(text("UPDATE grants SET ends_at = confirmed_at"))
+            tx.execute(text("UPDATE entries SET due_at = '2026-01-01 00:00:00'"))
+        assert stage.eks.wait_for(lambda: not principals(stage), timeout=30)
+        process.send_signal(signal.SIGTERM)
+        _, log = process.communicate(timeout=30)
+    finally:
+        process.kill()
+        process.wait()
+    assert process.returncode == 0
+    assert f"{stage.policy_file}:3: error: " in log
+    assert "live grants end as they should" in log
+    with closing(Database(stage.database_url)) as database, database.reading() as tx:
+        assert {grants.get(tx, one).end_reason for one in three} == {EndReason.EXPIRED}
+
+
+def process_environment(stage: Stage) -> dict[str, str]:
+    return {
+        **os.environ,
+        "SLACK_BOT_TOKEN": stage.slack.bot_token,
+        "SLACK_APP_TOKEN": stage.slack.app_token,
+        "SLACK_API_URL": stage.slack.api_url,
+        "DATABASE_URL": stage.database_url,
+        "EKS_ACCESS_CONFIG": str(stage.policy_file),
+        "EKS_ACCESS_HTTP_PORT": "0",
+    }
+
+
+def secrets(stage: Stage) -> dict[str, str]:
+    """Everything that no output may hold, by what it is."""
+    found = {
+        "bot token": stage.slack.bot_token,
+        "app token": stage.slack.app_token,
+        "signing secret": stage.slack.signing_secret,
+        "verification token": stage.slack.app.verification_token,
+        "AWS secret key": os.environ["AWS_SECRET_ACCESS_KEY"],
+        "AWS session token": os.environ["AWS_SESSION_TOKEN"],
+    }
+    for number, delivery in enumerate(stage.slack.deliveries):
+        for name in ("response_url", "trigger_id"):
+            if delivery.payload.get(name):
+                found[f"{name} {number}"] = delivery.payload[name]
+    return found
