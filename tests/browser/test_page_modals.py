@@ -113,3 +113,30 @@ def test_a_denial_asks_for_its_reason_and_the_requester_reads_it(
     expect(window.messages).to_contain_text("DENIED")
     window.page.keyboard.press("Alt+1")
     expect(window.messages).to_contain_text("Ask in the morning")
+
+
+def test_a_cluster_is_searched_for_where_there_are_too_many_for_a_list(
+    silent_stage: Stage, open_window: Callable[..., Window]
+) -> None:
+    names = [f"team-{number:03}" for number in range(120)]
+    place = f'region: eu-west-1, account: "{LAB_ACCOUNT}", labels: {{env: lab}}'
+    rows = "".join(f"  - {{name: {name}, {place}}}\n" for name in names)
+    policy = silent_stage.policy_file.read_text()
+    silent_stage.policy_file.write_text(policy.replace("clusters:\n", f"clusters:\n{rows}", 1))
+    for name in names:
+        silent_stage.eks.create_cluster(name, "eu-west-1", LAB_ACCOUNT)
+    silent_stage.start_bot()
+    window = open_window(ANA)
+    window.send("/eks-access")
+    cluster = window.dialog.get_by_role("combobox", name="Cluster")
+    cluster.press_sequentially("m-11")
+    expect(window.page.get_by_role("option")).to_have_text([f"team-11{n}" for n in range(10)])
+    window.page.get_by_role("option", name="team-117").click()
+    window.dialog.get_by_role("combobox", name="Level").fill("view")
+    window.page.keyboard.press("Enter")
+    window.dialog.get_by_role("textbox", name="Namespaces").fill("default")
+    window.dialog.get_by_role("textbox", name="Reason").fill("Looking")
+    window.dialog.get_by_role("button", name="Ask").click()
+    expect(window.dialog).not_to_be_visible()
+    entry = window.entry("team-117", "role/eks-jit/ana")
+    expect(entry).to_contain_text("AmazonEKSViewPolicy namespace default")

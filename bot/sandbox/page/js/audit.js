@@ -4,13 +4,19 @@ import { h, keyed } from "./dom.js";
 import { clockSeconds, dayIn, now } from "./time.js";
 
 export function audit(app) {
-  const list = h("ol", { class: "events scroll", tabindex: "0", "aria-label": "Audit events, newest first" });
+  const list = h("ol", {
+    class: "events scroll",
+    tabindex: "0",
+    "aria-label": "Audit events, newest first",
+  });
   const element = h(
     "section",
     { class: "audit panel", id: "panel-audit", "aria-labelledby": "audit-title" },
     h("header", {}, h("h2", { id: "audit-title" }, "Audit trail")),
     list,
   );
+
+  let filled = false;
 
   function render() {
     const events = app.audit ?? [];
@@ -22,13 +28,18 @@ export function audit(app) {
       sign: (event) => `${app.viewer.tz} ${dayIn(now(), app.viewer.tz)} ${event.key}`,
       make: (event, isNew) => {
         if (event.key === "none") {
-          return h("li", { class: "empty" }, "Nothing has happened yet. The first request is the first event.");
+          return h(
+            "li",
+            { class: "empty" },
+            "Nothing has happened yet. The first request is the first event.",
+          );
         }
         const node = eventNode(event);
-        if (isNew && list.childElementCount > 1) node.classList.add("arrived");
+        if (isNew && filled) node.classList.add("arrived");
         return node;
       },
     });
+    filled = app.audit !== null;
   }
 
   function eventNode(event) {
@@ -37,12 +48,18 @@ export function audit(app) {
     const today = dayIn(at, tz) === dayIn(now(), tz);
     const details = Object.entries(event.details ?? {}).filter(([, value]) => value !== null);
     const head = [
-      h("time", { datetime: event.at }, today ? clockSeconds(at, tz) : `${dayIn(at, tz)} ${clockSeconds(at, tz)}`),
+      h(
+        "time",
+        { datetime: event.at },
+        today ? clockSeconds(at, tz) : `${dayIn(at, tz)} ${clockSeconds(at, tz)}`,
+      ),
       h("span", { class: "action" }, event.action),
       h(
         "span",
         { class: "quiet who" },
-        [app.directory.name(event.actor), event.cluster, event.request_id].filter(Boolean).join(" · "),
+        [app.directory.name(event.actor), event.cluster, event.request_id]
+          .filter(Boolean)
+          .join(" · "),
       ),
     ];
     if (details.length === 0) return h("li", {}, h("div", { class: "event" }, head));

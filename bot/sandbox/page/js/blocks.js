@@ -24,7 +24,9 @@ function section(block, ctx) {
         block.fields.map((field) => h("div", { class: "text" }, textObject(field, ctx.who))),
       )
     : null;
-  const accessory = block.accessory ? h("div", { class: "accessory" }, part(block, block.accessory, ctx)) : null;
+  const accessory = block.accessory
+    ? h("div", { class: "accessory" }, part(block, block.accessory, ctx))
+    : null;
   return h("div", { class: "section" }, h("div", { class: "words" }, text, fields), accessory);
 }
 
@@ -36,13 +38,19 @@ function context(block, ctx) {
     "div",
     { class: "context" },
     block.elements.map((one) =>
-      one.type === "image" ? picture(one, "small") : h("div", { class: "text" }, textObject(one, ctx.who)),
+      one.type === "image"
+        ? picture(one, "small")
+        : h("div", { class: "text" }, textObject(one, ctx.who)),
     ),
   );
 }
 
 const actions = (block, ctx) =>
-  h("div", { class: "actions" }, block.elements.map((one) => part(block, one, ctx)));
+  h(
+    "div",
+    { class: "actions" },
+    block.elements.map((one) => part(block, one, ctx)),
+  );
 
 const CAPTIONLESS = new Set(["checkboxes", "radio_buttons"]);
 
@@ -58,7 +66,12 @@ function input(block, ctx) {
   return h(
     "div",
     { class: "input" },
-    h(grouped ? "div" : "label", { id: label, class: "label", for: grouped ? null : field }, textObject(block.label, ctx.who), optional),
+    h(
+      grouped ? "div" : "label",
+      { id: label, class: "label", for: grouped ? null : field },
+      textObject(block.label, ctx.who),
+      optional,
+    ),
     element(block, block.element, inner) ?? unknown(block.element),
     h(
       "div",
@@ -69,7 +82,7 @@ function input(block, ctx) {
   );
 }
 
-/** Shows under each field what is wrong with it: {BLOCK_ID: sentence}. Gives the first such block. */
+/** Shows under each field what is wrong: {BLOCK_ID: sentence}. Gives the first such block. */
 export function showErrors(root, errors) {
   let first = null;
   for (const node of root.querySelectorAll(".block.input")) {
@@ -96,7 +109,11 @@ function picture(spec, size) {
   if (/^data:image\/(png|jpeg|gif|webp|svg\+xml)[;,]/.test(spec.image_url ?? "")) {
     return h("img", { class: `picture ${size}`, src: spec.image_url, alt: spec.alt_text });
   }
-  return h("span", { class: `picture words ${size}`, role: "img", "aria-label": spec.alt_text }, spec.alt_text);
+  return h(
+    "span",
+    { class: `picture words ${size}`, role: "img", "aria-label": spec.alt_text },
+    spec.alt_text,
+  );
 }
 
 function markdown(block) {

@@ -49,7 +49,12 @@ export function combobox({
   const chips = h("span", { class: "chips" });
   const clear = h(
     "button",
-    { type: "button", class: "plain-icon", "aria-label": "Clear the choice", click: () => pick(null) },
+    {
+      type: "button",
+      class: "plain-icon",
+      "aria-label": "Clear the choice",
+      click: () => pick(null),
+    },
     icon(CROSS),
   );
   const box = h("div", { class: "combo" }, chips, input, clear, icon(DOWN), list);
@@ -58,7 +63,7 @@ export function combobox({
   const same = (one, two) => one.value === two.value;
 
   function drawChosen() {
-    // Those that stay are not made anew, so that a click that takes the focus off the field arrives.
+    // Those that stay are not made anew: a click on one takes the focus off the field first.
     keyed(chips, many ? picked : [], {
       key: (option) => option.value,
       sign: (option) => option.text,

@@ -14,7 +14,13 @@ export function composer(app) {
   let recalled = 0;
 
   const listId = newId("forms");
-  const list = h("ul", { class: "forms", id: listId, role: "listbox", "aria-label": "Command forms", hidden: true });
+  const list = h("ul", {
+    class: "forms",
+    id: listId,
+    role: "listbox",
+    "aria-label": "Command forms",
+    hidden: true,
+  });
   const field = h("textarea", {
     id: "composer",
     rows: 1,
@@ -39,7 +45,12 @@ export function composer(app) {
     threadWords,
     h(
       "button",
-      { type: "button", class: "plain-icon", "aria-label": "Do not reply in the thread", click: () => app.replyTo(null) },
+      {
+        type: "button",
+        class: "plain-icon",
+        "aria-label": "Do not reply in the thread",
+        click: () => app.replyTo(null),
+      },
       icon(CROSS),
     ),
   );
@@ -87,7 +98,9 @@ export function composer(app) {
     const names = Object.keys(forms);
     if (rest !== undefined) {
       options = [];
-      list.replaceChildren(...names.filter((name) => name === word).map((name) => choiceRow(name, -1)));
+      list.replaceChildren(
+        ...names.filter((name) => name === word).map((name) => choiceRow(name, -1)),
+      );
     } else {
       options = names.filter((name) => name.startsWith(word ?? ""));
       const first = word ? [] : [formRow(COMMAND, "opens the request form", null)];
@@ -153,7 +166,12 @@ export function composer(app) {
     } else if (isEnter) {
       event.preventDefault();
       element.requestSubmit();
-    } else if (event.key === "Tab" && !event.shiftKey && partial && !forms[field.value.split(/\s+/)[1]]) {
+    } else if (
+      event.key === "Tab" &&
+      !event.shiftKey &&
+      partial &&
+      !forms[field.value.split(/\s+/)[1]]
+    ) {
       event.preventDefault();
       take(options[Math.max(active, 0)]);
     } else if (event.key === "Escape") {
@@ -178,7 +196,11 @@ export function composer(app) {
     recalled = 0;
     const answer = text.startsWith("/")
       ? await app.act("command", { line: text, channel: app.channelId() })
-      : await app.act("message", { channel: app.channelId(), text: escaped(text), thread_ts: reply?.ts ?? null });
+      : await app.act("message", {
+          channel: app.channelId(),
+          text: escaped(text),
+          thread_ts: reply?.ts ?? null,
+        });
     if (answer && !answer.error) return;
     // Nothing typed is lost: it comes back, unless something new was written meanwhile.
     if (!app.ui.drafts.get(where)) app.ui.drafts.set(where, text);

@@ -133,7 +133,12 @@ function itemsOf(app) {
   for (const message of top) {
     const itsDay = dayIn(when(message), tz);
     if (itsDay !== day) {
-      items.push({ kind: "day", id: `day ${itsDay}`, words: dayWords(when(message), tz), sign: `${today} ${tz}` });
+      items.push({
+        kind: "day",
+        id: `day ${itsDay}`,
+        words: dayWords(when(message), tz),
+        sign: `${today} ${tz}`,
+      });
       before = null;
     }
     day = itsDay;

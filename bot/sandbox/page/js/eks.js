@@ -18,7 +18,12 @@ const MINE = "M2.5 8.6l3.4 3.4 7.6-8";
 const OTHERS = "M3.5 7h9v6.5h-9Z M5.5 7V5a2.5 2.5 0 0 1 5 0v2";
 
 export function eks(app) {
-  const list = h("div", { class: "clusters scroll", tabindex: "0", role: "group", "aria-label": "Clusters" });
+  const list = h("div", {
+    class: "clusters scroll",
+    tabindex: "0",
+    role: "group",
+    "aria-label": "Clusters",
+  });
   const element = h(
     "section",
     { class: "eks panel", id: "panel-eks", "aria-labelledby": "eks-title" },
@@ -35,14 +40,19 @@ export function eks(app) {
         key: () => "none",
         sign: () => String(clusters),
         make: () =>
-          h("p", { class: "empty" }, clusters ? "The policy file names no cluster." : "EKS has not been read yet."),
+          h(
+            "p",
+            { class: "empty" },
+            clusters ? "The policy file names no cluster." : "EKS has not been read yet.",
+          ),
       });
       return;
     }
     notice(clusters);
     keyed(list, clusters, {
       key: (cluster) => cluster.name,
-      sign: (cluster) => JSON.stringify([cluster.region, cluster.account, cluster.authentication_mode]),
+      sign: (cluster) =>
+        JSON.stringify([cluster.region, cluster.account, cluster.authentication_mode]),
       make: clusterNode,
     });
     for (const [place, cluster] of clusters.entries()) fill(list.children[place], cluster);
@@ -52,7 +62,10 @@ export function eks(app) {
   /** Remembers what came and went between two readings, to say it under the cluster's name. */
   function notice(clusters) {
     const held = new Map(
-      clusters.map((one) => [one.name, new Map(one.entries.map((entry) => [entry.principal_arn, entry]))]),
+      clusters.map((one) => [
+        one.name,
+        new Map(one.entries.map((entry) => [entry.principal_arn, entry])),
+      ]),
     );
     if (before) {
       for (const [name, entries] of held) {
@@ -104,11 +117,20 @@ export function eks(app) {
         "p",
         { class: "entry-head" },
         h("code", { class: "principal" }, shortArn(entry.principal_arn)),
-        h("span", { class: "owner" }, icon(mine ? MINE : OTHERS), mine ? "by this bot" : "managed by others"),
+        h(
+          "span",
+          { class: "owner" },
+          icon(mine ? MINE : OTHERS),
+          mine ? "by this bot" : "managed by others",
+        ),
       ),
       given.length
         ? h("ul", { class: "given" }, given)
-        : h("p", { class: "quiet" }, entry.type === "STANDARD" ? "No policy, no group." : `Type ${entry.type}`),
+        : h(
+            "p",
+            { class: "quiet" },
+            entry.type === "STANDARD" ? "No policy, no group." : `Type ${entry.type}`,
+          ),
       entry.grants.map((grant) => grantNode(grant)),
       h(
         "details",
@@ -119,7 +141,9 @@ export function eks(app) {
           "ul",
           {},
           h("li", {}, `type ${entry.type}`),
-          Object.entries(entry.tags).map(([key, value]) => h("li", {}, h("code", {}, `${key} = ${value}`))),
+          Object.entries(entry.tags).map(([key, value]) =>
+            h("li", {}, h("code", {}, `${key} = ${value}`)),
+          ),
         ),
       ),
     );
@@ -139,7 +163,11 @@ export function eks(app) {
           : h("span", { class: "time-left" }, "not confirmed yet"),
         ends ? h("span", { class: "until" }, `until ${until(ends, app.viewer.tz)}`) : null,
       ),
-      h("p", { class: "quiet" }, `${who} · ${grant.level} · ${STATES[grant.state] ?? grant.state} · ${grant.id}`),
+      h(
+        "p",
+        { class: "quiet" },
+        `${who} · ${grant.level} · ${STATES[grant.state] ?? grant.state} · ${grant.id}`,
+      ),
     );
   }
 
@@ -177,7 +205,11 @@ function change(old, entry) {
 
 function noEntry(cluster) {
   const closed = cluster.authentication_mode === "CONFIG_MAP";
-  return h("li", { class: "empty" }, closed ? "It holds no access entries." : "No access entries. Nobody has access through one.");
+  return h(
+    "li",
+    { class: "empty" },
+    closed ? "It holds no access entries." : "No access entries. Nobody has access through one.",
+  );
 }
 
 function policyNode(policy) {
@@ -185,8 +217,15 @@ function policyNode(policy) {
     policy.scope === "cluster"
       ? [h("span", { class: "scope whole" }, "the whole cluster")]
       : policy.namespaces.map((name) => h("code", { class: "scope" }, name));
-  const label = policy.scope === "cluster" ? "" : policy.namespaces.length === 1 ? "namespace " : "namespaces ";
-  return h("li", {}, h("span", { class: "policy" }, policy.policy), " ", h("span", { class: "scopes" }, label, where));
+  const label =
+    policy.scope === "cluster" ? "" : policy.namespaces.length === 1 ? "namespace " : "namespaces ";
+  return h(
+    "li",
+    {},
+    h("span", { class: "policy" }, policy.policy),
+    " ",
+    h("span", { class: "scopes" }, label, where),
+  );
 }
 
 /** `role/eks-jit/ana` of an IAM ARN. */

@@ -87,7 +87,8 @@ function overflow(block, spec, ctx) {
           menu.hidePopover();
           opener.focus();
           if (spec.confirm && !(await confirmed(spec.confirm, ctx.who))) return;
-          if (option.url && /^https?:/i.test(option.url)) window.open(option.url, "_blank", "noopener");
+          if (option.url && /^https?:/i.test(option.url))
+            window.open(option.url, "_blank", "noopener");
           await ctx.use(block, spec, option.value);
         },
       },
@@ -152,7 +153,9 @@ function select(block, spec, ctx) {
   const held = ctx.form.get(block, spec);
   const list = (many ? held : [held]).filter((one) => one !== null);
   const chosen = list.map((one) =>
-    byOption ? simple(one) : (offered.find((offer) => offer.value === one) ?? { text: one, value: one }),
+    byOption
+      ? simple(one)
+      : (offered.find((offer) => offer.value === one) ?? { text: one, value: one }),
   );
   return combobox({
     options: offered,

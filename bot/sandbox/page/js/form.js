@@ -45,7 +45,7 @@ function offers(element, held) {
   return [held].flat().every((option) => option === null || values.has(option.value));
 }
 
-/** What is held is as in Slack's `state.values`: a text, an option object, a list of them, an id. */
+/** Holds values as Slack's `state.values` does: a text, an option object, a list of them, an id. */
 export class Form {
   constructor() {
     this.held = new Map();

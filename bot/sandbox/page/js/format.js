@@ -73,7 +73,11 @@ function anchor(url, children) {
 function date(node, who, first) {
   const words = dateToken(node.seconds, node.format, who.tz);
   const moment = new Date(node.seconds * 1000).toISOString();
-  const time = h("time", { datetime: moment, title: node.fallback || moment }, first ? capital(words) : words);
+  const time = h(
+    "time",
+    { datetime: moment, title: node.fallback || moment },
+    first ? capital(words) : words,
+  );
   return node.url ? anchor(node.url, [time]) : time;
 }
 
@@ -91,7 +95,11 @@ function richPart(element, who) {
       const indent = Math.min(element.indent ?? 0, 8);
       const props = { class: `indent-${indent}` };
       if (tag === "ol" && element.offset) props.start = element.offset + 1;
-      return h(tag, props, element.elements.map((item) => h("li", {}, richPart(item, who))));
+      return h(
+        tag,
+        props,
+        element.elements.map((item) => h("li", {}, richPart(item, who))),
+      );
     }
     case "rich_text_quote":
       return h("blockquote", {}, leaves());
@@ -129,7 +137,12 @@ function richLeaf(leaf, who) {
     default:
       node = document.createTextNode(leaf.text ?? "");
   }
-  for (const [style, tag] of Object.entries({ code: "code", strike: "s", italic: "em", bold: "strong" })) {
+  for (const [style, tag] of Object.entries({
+    code: "code",
+    strike: "s",
+    italic: "em",
+    bold: "strong",
+  })) {
     if (leaf.style?.[style]) node = h(tag, {}, node);
   }
   return node;

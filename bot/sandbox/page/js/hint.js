@@ -44,15 +44,33 @@ export function hint(app) {
     const ben = app.directory.firstName(BEN);
     const done = new Set((app.audit ?? []).map((event) => event.action));
     const list = [
-      step("request.submitted", `Ask as ${ana}`, "Send this request with Enter.", "Write it for me", () => {
-        app.be(ANA, "app");
-        app.write(ASK);
-      }),
-      step("request.reviewed", `Approve as ${ben}`, "The owners' channel has the card.", `Be ${ben}`, () => app.be(BEN, OWNERS)),
-      step("grant.ended", "Watch EKS", "The entry comes, and goes when its time is over.", "Move the clock 1 h", () => {
-        app.showTab("eks");
-        app.clock.advance(3600);
-      }),
+      step(
+        "request.submitted",
+        `Ask as ${ana}`,
+        "Send this request with Enter.",
+        "Write it for me",
+        () => {
+          app.be(ANA, "app");
+          app.write(ASK);
+        },
+      ),
+      step(
+        "request.reviewed",
+        `Approve as ${ben}`,
+        "The owners' channel has the card.",
+        `Be ${ben}`,
+        () => app.be(BEN, OWNERS),
+      ),
+      step(
+        "grant.ended",
+        "Watch EKS",
+        "The entry comes, and goes when its time is over.",
+        "Move the clock 1 h",
+        () => {
+          app.showTab("eks");
+          app.clock.advance(3600);
+        },
+      ),
     ];
     const sign = JSON.stringify([ana, ben, list.map((one) => done.has(one.action))]);
     if (steps.dataset.sign === sign) return;
@@ -62,7 +80,12 @@ export function hint(app) {
         h(
           "li",
           { class: done.has(one.action) ? "done" : "" },
-          h("strong", {}, one.title, done.has(one.action) ? [icon(DONE), h("span", { class: "quiet" }, "done")] : null),
+          h(
+            "strong",
+            {},
+            one.title,
+            done.has(one.action) ? [icon(DONE), h("span", { class: "quiet" }, "done")] : null,
+          ),
           h("span", { class: "quiet" }, one.words),
           h("button", { type: "button", class: "button small", click: one.go }, one.label),
         ),
@@ -74,16 +97,26 @@ export function hint(app) {
   function empty() {
     if (app.ui.place !== "app" || !app.isMember()) {
       const words = app.isMember()
-        ? "Nothing has been said here yet. Requests that need an owner's approval appear in the owners' channel."
+        ? "Nothing has been said here yet. Requests that need approval appear in their owners' channel."
         : "This person is not a member of the channel.";
       return h("div", { class: "empty" }, h("p", {}, words));
     }
     return h(
       "div",
       { class: "empty" },
-      h("p", {}, "Nothing here yet. Type this, or ", h("code", {}, "/eks-access"), " alone for the form:"),
+      h(
+        "p",
+        {},
+        "Nothing here yet. Type this, or ",
+        h("code", {}, "/eks-access"),
+        " alone for the form:",
+      ),
       h("p", {}, h("code", { class: "try" }, FIRST)),
-      h("button", { type: "button", class: "button", click: () => app.write(FIRST) }, "Write it for me"),
+      h(
+        "button",
+        { type: "button", class: "button", click: () => app.write(FIRST) },
+        "Write it for me",
+      ),
     );
   }
 

@@ -10,7 +10,13 @@ export function home(app) {
   const empty = h("p", { class: "empty" });
   const element = h(
     "section",
-    { class: "home scroll", id: "home", role: "tabpanel", "aria-labelledby": "tab-home", tabindex: "0" },
+    {
+      class: "home scroll",
+      id: "home",
+      role: "tabpanel",
+      "aria-labelledby": "tab-home",
+      tabindex: "0",
+    },
     empty,
     blocks,
   );
@@ -20,7 +26,7 @@ export function home(app) {
     const view = app.state.homes[app.ui.person] ?? null;
     empty.hidden = view !== null;
     empty.textContent =
-      "The bot has not published a Home tab for this person yet. It does so when the tab is opened.";
+      "The bot has not published a Home tab for this person yet. It does so when it is opened.";
     if (!view) {
       keyed(blocks, [], {});
       shown = null;

@@ -7,7 +7,9 @@ const TABS = [
   ["eks", "EKS"],
   ["audit", "Audit"],
 ];
-const PEOPLE = "M6 7.5a2.2 2.2 0 1 0 0-4.4 2.2 2.2 0 0 0 0 4.4Z M2 13c0-2.4 1.8-3.9 4-3.9s4 1.5 4 3.9 M11 7.3a1.8 1.8 0 1 0 0-3.6 M11.6 9.4c1.5.3 2.5 1.6 2.5 3.4";
+const PEOPLE =
+  "M6 7.5a2.2 2.2 0 1 0 0-4.4 2.2 2.2 0 0 0 0 4.4Z M2 13c0-2.4 1.8-3.9 4-3.9s4 1.5 4 3.9 " +
+  "M11 7.3a1.8 1.8 0 1 0 0-3.6 M11.6 9.4c1.5.3 2.5 1.6 2.5 3.4";
 
 export function layout(app) {
   const { sidebar, conversation, home, composer, eks, audit } = app.parts;
@@ -15,7 +17,11 @@ export function layout(app) {
   const person = h("select", { "aria-label": "You are", change: () => app.be(person.value) });
   const place = h("select", { "aria-label": "Where", change: () => app.go(place.value) });
   const tabs = TABS.map(([name, label]) =>
-    h("button", { type: "button", class: "tab", "data-tab": name, click: () => showTab(name) }, label),
+    h(
+      "button",
+      { type: "button", class: "tab", "data-tab": name, click: () => showTab(name) },
+      label,
+    ),
   );
   const title = h("h2", { class: "place-title" });
   const topic = h("p", { class: "quiet topic" });
@@ -39,12 +45,22 @@ export function layout(app) {
       name === "home" ? "Home" : "Messages",
     ),
   );
-  const viewTabs = h("div", { class: "view-tabs", role: "tablist", "aria-label": "Parts of the app" }, views);
+  const viewTabs = h(
+    "div",
+    { class: "view-tabs", role: "tablist", "aria-label": "Parts of the app" },
+    views,
+  );
   const middle = h(
     "main",
     { class: "middle", id: "panel-conversation" },
     app.hint.element,
-    h("header", { class: "place-head" }, h("div", { class: "place-words" }, title, topic), viewTabs, members),
+    h(
+      "header",
+      { class: "place-head" },
+      h("div", { class: "place-words" }, title, topic),
+      viewTabs,
+      members,
+    ),
     conversation.element,
     home.element,
     composer.element,
@@ -62,7 +78,12 @@ export function layout(app) {
     ),
     sidebar.element,
     middle,
-    h("aside", { class: "right", "aria-label": "What AWS holds and what happened" }, eks.element, audit.element),
+    h(
+      "aside",
+      { class: "right", "aria-label": "What AWS holds and what happened" },
+      eks.element,
+      audit.element,
+    ),
   );
 
   function showTab(name) {
@@ -77,8 +98,12 @@ export function layout(app) {
     const isHome = ui.place === "home";
     setText(title, app.placeName());
     const count = app.unread(ui.person);
-    document.title = `${count ? `(${count}) ` : ""}${directory.name(ui.person)} · ${app.placeName()} · eks-access sandbox`;
-    setText(topic, channel ? channel.topic || "" : "Direct messages with the bot, and its Home tab");
+    const news = count ? `(${count}) ` : "";
+    document.title = `${news}${directory.name(ui.person)} · ${app.placeName()} · eks-access sandbox`;
+    setText(
+      topic,
+      channel ? channel.topic || "" : "Direct messages with the bot, and its Home tab",
+    );
     viewTabs.hidden = channel !== null;
     members.hidden = channel === null;
     if (channel) drawMembers(members, channel, directory);

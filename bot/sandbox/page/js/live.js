@@ -32,7 +32,8 @@ function open(path, tell, wasDown = false) {
   source.addEventListener("error", () => {
     if (!down) tell({ kind: "down", path });
     down = true;
-    if (source.readyState === EventSource.CLOSED) setTimeout(() => open(path, tell, true), AGAIN_MS);
+    if (source.readyState === EventSource.CLOSED)
+      setTimeout(() => open(path, tell, true), AGAIN_MS);
   });
 }
 

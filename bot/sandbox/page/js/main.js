@@ -145,8 +145,10 @@ class App {
     }
   }
 
+  /** Puts the focus where one writes; not on a touch screen, whose keyboard would come up. */
   focusComposer() {
-    if (!this.parts.modals.isOpen()) this.parts.composer.focus();
+    if (this.parts.modals.isOpen() || matchMedia("(hover: none)").matches) return;
+    this.parts.composer.focus();
   }
 
   write(text) {
@@ -223,7 +225,9 @@ class App {
       option,
     });
     const groups = answer.option_groups ?? [];
-    const grouped = groups.flatMap((one) => one.options.map((option) => simple(option, one.label.text)));
+    const grouped = groups.flatMap((one) =>
+      one.options.map((option) => simple(option, one.label.text)),
+    );
     return [...(answer.options ?? []).map((option) => simple(option)), ...grouped];
   }
 
@@ -244,7 +248,9 @@ class App {
 }
 
 function answered({ latency_ms: latency }) {
-  return latency === null || latency === undefined ? "" : `The bot answered in ${Math.round(latency)} ms.`;
+  return latency === null || latency === undefined
+    ? ""
+    : `The bot answered in ${Math.round(latency)} ms.`;
 }
 
 const app = new App();

@@ -31,7 +31,11 @@ function one(message, app, { compact }) {
   const onlyMe = message.ephemeral_to !== null;
   const inThread = message.thread_ts !== null && message.thread_ts !== message.ts;
   const kind = author ? kindWords(author) : "";
-  const stamp = h("time", { datetime: time.toISOString(), title: dayWords(time, tz) }, clockTime(time, tz));
+  const stamp = h(
+    "time",
+    { datetime: time.toISOString(), title: dayWords(time, tz) },
+    clockTime(time, tz),
+  );
   const head = h(
     "header",
     { class: compact ? "hidden-words" : "" },
@@ -50,7 +54,11 @@ function one(message, app, { compact }) {
     },
     compact
       ? h("span", { class: "gutter", "aria-hidden": "true" })
-      : h("span", { class: `avatar tint-${directory.tint(message.user)}`, "aria-hidden": "true" }, directory.initials(message.user)),
+      : h(
+          "span",
+          { class: `avatar tint-${directory.tint(message.user)}`, "aria-hidden": "true" },
+          directory.initials(message.user),
+        ),
     h(
       "div",
       { class: "message-body" },
@@ -83,7 +91,11 @@ function content(message, app) {
   for (const attachment of message.attachments) {
     const inner = attachment.blocks
       ? blocksOf(message, attachment.blocks, app)
-      : h("div", { class: "text" }, mrkdwn(attachment.text ?? attachment.fallback ?? "", app.viewer));
+      : h(
+          "div",
+          { class: "text" },
+          mrkdwn(attachment.text ?? attachment.fallback ?? "", app.viewer),
+        );
     parts.push(h("div", { class: "attachment" }, inner));
   }
   for (const file of message.files) {

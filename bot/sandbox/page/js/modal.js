@@ -124,7 +124,8 @@ export function modals(app) {
     }
     if (fresh) {
       const wanted = [...holding(view.blocks)].find(([, element]) => element.focus_on_load);
-      const field = wanted && body.querySelector(`[data-block="${CSS.escape(wanted[0].block_id)}"]`);
+      const field =
+        wanted && body.querySelector(`[data-block="${CSS.escape(wanted[0].block_id)}"]`);
       ((field ?? body).querySelector("input, textarea") ?? (view.submit ? submit : close)).focus();
     }
   }

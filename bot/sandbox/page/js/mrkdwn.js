@@ -84,7 +84,10 @@ function special(text, at, verbatim) {
     const close = text.indexOf("`", at + 1);
     const inside = text.slice(at + 1, close);
     if (close <= at + 1 || inside.includes("\n")) return null;
-    return { node: { type: "code", children: [{ type: "text", text: asPlain(inside) }] }, end: close + 1 };
+    return {
+      node: { type: "code", children: [{ type: "text", text: asPlain(inside) }] },
+      end: close + 1,
+    };
   }
   if (MARKS[letter]) return marked(text, at, verbatim);
   const before = text[at - 1] ?? " ";
@@ -158,8 +161,10 @@ const link = (url, words) => ({ type: "link", url, children: [{ type: "text", te
 
 /** A text inside code: tokens stand there as the words they would show. */
 function asPlain(text) {
-  return decoded(text.replace(/<([^<>\n]+)>/g, (whole, inside) => {
-    const [target, label] = inside.split("|");
-    return /^[a-z][a-z0-9+.-]*:/i.test(target) ? (label ?? target) : whole;
-  }));
+  return decoded(
+    text.replace(/<([^<>\n]+)>/g, (whole, inside) => {
+      const [target, label] = inside.split("|");
+      return /^[a-z][a-z0-9+.-]*:/i.test(target) ? (label ?? target) : whole;
+    }),
+  );
 }

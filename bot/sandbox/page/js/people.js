@@ -34,8 +34,13 @@ export class Directory {
   }
 
   initials(id) {
-    const words = this.name(id).split(/[\s.-]+/).filter(Boolean);
-    return words.slice(0, 2).map((word) => word[0].toUpperCase()).join("");
+    const words = this.name(id)
+      .split(/[\s.-]+/)
+      .filter(Boolean);
+    return words
+      .slice(0, 2)
+      .map((word) => word[0].toUpperCase())
+      .join("");
   }
 
   /** One of six tints, so that people are told apart at a glance; the name stands beside it. */

@@ -35,7 +35,11 @@ export function sidebar(app) {
       h("p", {}, keycap("Alt"), " + ", keycap("1"), "–", keycap("9"), " be somebody else"),
       h("p", {}, keycap("Alt"), " + ", keycap("↑"), " ", keycap("↓"), " other channel"),
       h("p", {}, keycap("/"), " write · ", keycap("Enter"), " send"),
-      h("button", { type: "button", class: "button quiet", click: () => app.hint.show() }, "Show the three steps"),
+      h(
+        "button",
+        { type: "button", class: "button quiet", click: () => app.hint.show() },
+        "Show the three steps",
+      ),
     ),
   );
   people.setAttribute("aria-labelledby", "you-are");
@@ -50,7 +54,8 @@ export function sidebar(app) {
     bot.classList.toggle("off", state.app.connections === 0);
     keyed(people, directory.playable, {
       key: (one) => one.id,
-      sign: (one) => JSON.stringify([one, one.id === ui.person, app.unread(one.id), app.hasModal(one.id)]),
+      sign: (one) =>
+        JSON.stringify([one, one.id === ui.person, app.unread(one.id), app.hasModal(one.id)]),
       make: (one) => personRow(one),
     });
     const place = (one) => ({
@@ -66,8 +71,20 @@ export function sidebar(app) {
       sign: JSON.stringify,
       make: (one) => placeRow(one),
     };
-    keyed(places, app.channels().map((one) => place({ key: one.id, label: one.name, mark: "#", channel: one.id, note: placeNote(one) })), rows);
-    keyed(apps, [place({ key: "app", label: state.app.name, mark: "", channel: app.person?.dm, note: "" })], rows);
+    keyed(
+      places,
+      app
+        .channels()
+        .map((one) =>
+          place({ key: one.id, label: one.name, mark: "#", channel: one.id, note: placeNote(one) }),
+        ),
+      rows,
+    );
+    keyed(
+      apps,
+      [place({ key: "app", label: state.app.name, mark: "", channel: app.person?.dm, note: "" })],
+      rows,
+    );
     const mine = state.notifications.filter((one) => one.person === ui.person);
     const newest = mine.slice(-SHOWN_NOTIFICATIONS).reverse();
     silence.hidden = newest.length > 0;
@@ -103,14 +120,23 @@ export function sidebar(app) {
           "data-focus": one.id,
           click: () => app.be(one.id),
         },
-        h("span", { class: `avatar tint-${directory.tint(one.id)}`, "aria-hidden": "true" }, directory.initials(one.id)),
+        h(
+          "span",
+          { class: `avatar tint-${directory.tint(one.id)}`, "aria-hidden": "true" },
+          directory.initials(one.id),
+        ),
         h(
           "span",
           { class: "person-words" },
           h("span", { class: "person-name" }, directory.name(one.id)),
-          h("small", {}, notes || "member", app.hasModal(one.id) && !current ? " · a form is open" : ""),
+          h(
+            "small",
+            {},
+            notes || "member",
+            app.hasModal(one.id) && !current ? " · a form is open" : "",
+          ),
         ),
-        badge(unread, current ? "" : "rang"),
+        badge(unread),
       ),
     );
   }
@@ -131,7 +157,7 @@ export function sidebar(app) {
         h("span", { class: "mark", "aria-hidden": "true" }, one.mark),
         h("span", { class: "place-name" }, one.label),
         one.note ? h("small", {}, one.note) : null,
-        badge(one.count, ""),
+        badge(one.count),
       ),
     );
   }
@@ -144,7 +170,11 @@ export function sidebar(app) {
       {},
       h(
         "button",
-        { type: "button", "data-focus": `n${one.id}`, click: () => app.goToMessage(one.channel, one.ts) },
+        {
+          type: "button",
+          "data-focus": `n${one.id}`,
+          click: () => app.goToMessage(one.channel, one.ts),
+        },
         h("small", {}, `${where} · ${clockTime(new Date(one.at), app.viewer.tz)}`),
         h("span", { class: "clip" }, mrkdwn(one.text, app.viewer)),
       ),
@@ -157,7 +187,7 @@ export function sidebar(app) {
 const keycap = (label) => h("kbd", {}, label);
 
 /** A count of what is new, with the word beside the number for those who only hear it. */
-function badge(count, mark) {
+function badge(count) {
   if (!count) return null;
-  return h("span", { class: `badge ${mark}` }, String(count), h("span", { class: "hidden-words" }, " new"));
+  return h("span", { class: "badge" }, String(count), h("span", { class: "hidden-words" }, " new"));
 }

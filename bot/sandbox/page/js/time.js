@@ -86,7 +86,7 @@ export function length(seconds) {
 }
 
 /** A length to the second, for a countdown. The last units keep their width. */
-export function countdown(seconds) {
+function countdown(seconds) {
   return units(seconds).join(" ");
 }
 
@@ -132,10 +132,13 @@ export function everySecond(tick) {
 }
 
 function schedule() {
-  setTimeout(() => {
-    tickers.forEach((tick) => tick());
-    schedule();
-  }, 1000 - (now().getTime() % 1000));
+  setTimeout(
+    () => {
+      tickers.forEach((tick) => tick());
+      schedule();
+    },
+    1000 - (now().getTime() % 1000),
+  );
 }
 
 /** Updates every `[data-ends]` below `root`: the time left until that ISO time. */
