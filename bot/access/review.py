@@ -26,9 +26,9 @@ def approve(tx: Connection, facts: Facts, request_id: str, reviewer_id: str) -> 
     lifecycle.ensure_open(request, facts.now)
     rules = _allowed_rules(facts, request, reviewer_id)
     decision = _still_allowed(tx, facts, request)
-    review = Review(request_id, reviewer_id, Verdict.APPROVE, facts.now)
+    review = Review(request_id, reviewer_id, Verdict.APPROVE, facts.now, rules=rules)
     requests.add_review(tx, review)
-    audit.record(tx, [lifecycle.reviewed(request, review, rules)])
+    audit.record(tx, [lifecycle.reviewed(request, review)])
     approvers = tuple(
         one.reviewer
         for one in requests.reviews_of(tx, request_id)
@@ -54,11 +54,11 @@ def deny(
     request = requests.get_locked(tx, request_id)
     lifecycle.ensure_open(request, facts.now)
     rules = _allowed_rules(facts, request, reviewer_id)
-    review = Review(request_id, reviewer_id, Verdict.DENY, facts.now, reason.strip())
+    review = Review(request_id, reviewer_id, Verdict.DENY, facts.now, reason.strip(), rules)
     requests.add_review(tx, review)
     denied, events = lifecycle.deny(request, review)
     requests.decide(tx, denied, facts.now)
-    audit.record(tx, [lifecycle.reviewed(request, review, rules), *events])
+    audit.record(tx, [lifecycle.reviewed(request, review), *events])
     return denied
 
 

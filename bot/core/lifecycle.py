@@ -76,7 +76,7 @@ def ensure_open(request: AccessRequest, now: datetime) -> None:
         )
 
 
-def reviewed(request: AccessRequest, review: Review, rules: tuple[str, ...]) -> AuditEvent:
+def reviewed(request: AccessRequest, review: Review) -> AuditEvent:
     """The event of one person's verdict, which may or may not decide the request."""
     return AuditEvent(
         at=review.at,
@@ -84,7 +84,11 @@ def reviewed(request: AccessRequest, review: Review, rules: tuple[str, ...]) -> 
         action="request.reviewed",
         request_id=request.id,
         cluster=request.cluster.name,
-        details={"verdict": review.verdict.value, "reason": review.reason, "rules": list(rules)},
+        details={
+            "verdict": review.verdict.value,
+            "reason": review.reason,
+            "rules": list(review.rules),
+        },
     )
 
 

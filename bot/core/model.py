@@ -273,13 +273,17 @@ class AccessRequest:
 
 @dataclass(frozen=True, slots=True)
 class Review:
-    """One person's verdict on one request. A person reviews a request at most once."""
+    """One person's verdict on one request. A person reviews a request at most once.
+
+    `rules` are those for which the person was an owner when they said so.
+    """
 
     request_id: str
     reviewer: str
     verdict: Verdict
     at: datetime
     reason: str | None = None
+    rules: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -41,7 +41,10 @@ def project(
     channels = tuple(dict.fromkeys(one.channel for one in request.requirements))
     if not channels and audit_channel is not None:
         channels = (audit_channel,)
-    card = request_card(request, reviews, grant, names=names, now=now)
+    counted = {
+        rule: [one.reviewer for one in reviews if rule in one.rules] for rule in request.rules
+    }
+    card = request_card(request, reviews, grant, names=names, now=now, counted=counted)
     wanted = [Wanted(CARD, channel, card.text, card.blocks) for channel in channels]
     for stage, notice in _notices(request, reviews, grant, names, now):
         wanted += [

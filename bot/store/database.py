@@ -27,7 +27,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from bot.core.errors import StoreUnavailable
 
-PATIENCE = timedelta(seconds=5)
+PATIENCE = timedelta(seconds=2)
 """How long to wait for a connection, for the server to answer it, or for SQLite's write lock."""
 
 _POOL_SIZE = 24

@@ -169,6 +169,7 @@ def add_review(tx: Connection, review: Review) -> None:
         reviewer=review.reviewer,
         verdict=review.verdict.value,
         reason=review.reason,
+        rules=list(review.rules),
         at=review.at,
     )
     try:
@@ -188,6 +189,7 @@ def reviews_of(tx: Connection, request_id: str) -> tuple[Review, ...]:
             verdict=Verdict(row.verdict),
             at=row.at,
             reason=row.reason,
+            rules=tuple(row.rules),
         )
         for row in tx.execute(query.order_by(reviews.c.at, reviews.c.reviewer))
     )

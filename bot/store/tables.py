@@ -113,6 +113,7 @@ reviews = Table(
     _column("reviewer", String(32), primary_key=True),
     _column("verdict", String(8)),
     _column("reason", Text, nullable=True),
+    _column("rules", Document),
     _column("at", UtcDateTime),
 )
 

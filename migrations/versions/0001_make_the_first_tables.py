@@ -174,6 +174,7 @@ def upgrade() -> None:
         sa.Column("reviewer", sa.String(length=32), nullable=False),
         sa.Column("verdict", sa.String(length=8), nullable=False),
         sa.Column("reason", sa.Text(), nullable=True),
+        sa.Column("rules", _DOCUMENT, nullable=False),
         sa.Column("at", sa.DateTime(timezone=True), nullable=False),
         sa.ForeignKeyConstraint(
             ["request_id"], ["requests.id"], name=op.f("fk_reviews_request_id")

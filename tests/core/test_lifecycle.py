@@ -212,8 +212,8 @@ def test_a_new_request_is_on_record_with_all_that_was_asked() -> None:
 
 
 def test_a_review_is_on_record_with_the_rules_it_counts_for() -> None:
-    one = verdict(Verdict.DENY, NOW + MINUTE, "Not today")
-    event = lifecycle.reviewed(request(), one, ("lab readers",))
+    one = replace(verdict(Verdict.DENY, NOW + MINUTE, "Not today"), rules=("lab readers",))
+    event = lifecycle.reviewed(request(), one)
     assert (event.at, event.actor, event.action) == (NOW + MINUTE, BEN, "request.reviewed")
     assert event.details == {"verdict": "deny", "reason": "Not today", "rules": ["lab readers"]}
 

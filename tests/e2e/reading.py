@@ -7,6 +7,9 @@ from bot.sandbox.humans import Human
 from bot.sandbox.slack_shown import Message
 from bot.sandbox.stage import LAB_ACCOUNT, PRODUCTION_ACCOUNT, Stage
 
+PATIENCE_SECONDS = 25
+"""How long to wait for what comes by itself: far longer than it takes, for a busy machine."""
+
 PAYMENTS = "C02PAYMENTS"
 PLATFORM = "C01PLATFORM"
 GENERAL = "C00GENERAL"
@@ -24,7 +27,7 @@ def wait_told(stage: Stage, person: Human, said: str, channel: str = GENERAL) ->
         seen = [*person.dm, *person.sees(channel)]
         return next((one for one in seen if said in words(one)), None)
 
-    message = stage.slack.wait(found, 10)
+    message = stage.slack.wait(found, PATIENCE_SECONDS)
     assert message is not None
     return message
 
@@ -35,7 +38,7 @@ def wait_card(stage: Stage, person: Human, channel: str, number: int = 1) -> Mes
     def cards() -> list[Message]:
         return [one for one in person.sees(channel) if is_card(one)]
 
-    stage.slack.wait(lambda: len(cards()) >= number, 10)
+    stage.slack.wait(lambda: len(cards()) >= number, PATIENCE_SECONDS)
     return cards()[number - 1]
 
 
@@ -44,7 +47,7 @@ def is_card(message: Message) -> bool:
 
 
 def wait_card_says(stage: Stage, card: Message, said: str) -> None:
-    stage.slack.wait(lambda: said.lower() in words(card).lower(), 10)
+    stage.slack.wait(lambda: said.lower() in words(card).lower(), PATIENCE_SECONDS)
 
 
 def request_id(card: Message) -> str:
