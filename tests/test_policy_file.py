@@ -17,6 +17,7 @@ GOOD = """\
 deployment: acme-prod
 audit_channel: C0AUDIT
 
+# where access is given
 clusters:
   - name: modern-access-lab
     region: eu-west-1
@@ -97,9 +98,9 @@ def test_keys_that_are_read_and_not_acted_on_are_noted():
     assert policy is not None
     assert policy.break_glass[0].responders.pagerduty is not None
     assert [(finding.line, finding.severity) for finding in found] == [
-        (38, Severity.NOTE),
         (39, Severity.NOTE),
-        (48, Severity.NOTE),
+        (40, Severity.NOTE),
+        (49, Severity.NOTE),
     ]
     assert "nobody is reminded" in found[0].message
     assert "nobody else is asked" in found[1].message
