@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import timedelta
 
 from bot.sandbox.eks import Entry
@@ -198,7 +198,7 @@ class _Story:
 
     def _latest_id(self) -> str:
         return max(
-            button["value"]
+            str(button["value"])
             for one in self._ana.dm
             for block in one.blocks or []
             for button in block.get("elements", [])
@@ -222,7 +222,7 @@ class _Story:
             "prod-eu", ANA_IN_PRODUCTION, "eu-central-1", PRODUCTION_ACCOUNT
         )
 
-    def _wait_production(self, policies: dict[str, tuple[str, ...]]) -> Entry | None:
+    def _wait_production(self, policies: Mapping[str, tuple[str, ...]]) -> Entry | None:
         self._wait(lambda: _policies(self._production()) == policies, f"EKS shows {policies}")
         return self._production()
 
