@@ -1,0 +1,424 @@
+"""`eks-access doctor`, against the local Slack workspace and the local EKS."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from cli_steps import execute
+
+from bot import doctor_slack
+from bot.doctor import examine
+from bot.doctor_result import Result, Status
+from bot.policy_file import load_policy
+from bot.sandbox.stage import LAB_ACCOUNT, Stage, furnish, sandbox_policy
+from bot.settings import Settings
+from bot.store import migrate
+
+COMMAND = Path(sys.executable).with_name("eks-access")
+MANIFEST = Path(__file__).parents[2] / "app-manifest.yml"
+
+
+@pytest.fixture
+def whole(migrated_sqlite, tmp_path) -> Iterator[Stage]:
+    """A set-up in which everything is as it should be."""
+    file = tmp_path / "store.db"
+    file.write_bytes(migrated_sqlite.read_bytes())
+    policy = yaml.safe_load(sandbox_policy())
+    policy["clusters"] = [one for one in policy["clusters"] if one["name"] != "legacy-eu"]
+    with Stage(policy=yaml.safe_dump(policy), database_url=f"sqlite:///{file}") as stage:
+        furnish(stage)
+        yield stage
+
+
+@pytest.fixture
+def results(whole) -> Callable[..., dict[str, Result]]:
+    """What the doctor finds, by check; with some settings replaced."""
+
+    def find(**changed: Any) -> dict[str, Result]:
+        settings = whole.settings().model_dump(by_alias=True) | changed
+        return {one.check: one for one in examine(Settings(**settings), lambda _: None)}
+
+    return find
+
+
+@pytest.fixture
+def slack_results(whole) -> Callable[[], dict[str, Result]]:
+    """What the doctor finds of Slack alone, by check."""
+
+    def find() -> dict[str, Result]:
+        settings, policy = whole.settings(), load_policy(whole.policy_file).policy
+        slack, token = doctor_slack.bot_token(settings, policy)
+        found = [doctor_slack.connection(settings), token]
+        if slack is not None:
+            found += doctor_slack.channels(slack, policy, lambda _: None)
+            found += doctor_slack.owners(slack, policy, lambda _: None)
+        return {one.check: one for one in found}
+
+    return find
+
+
+def findings(found: dict[str, Result]) -> set[str]:
+    return {check for check, one in found.items() if one.status is Status.FINDING}
+
+
+def edit(stage: Stage, change: Callable[[dict[str, Any]], object]) -> None:
+    policy = yaml.safe_load(stage.policy_file.read_text())
+    change(policy)
+    stage.policy_file.write_text(yaml.safe_dump(policy))
+
+
+def test_a_whole_set_up_has_no_findings_and_every_part_is_looked_at(whole, results):
+    found = results()
+    assert {one.status for one in found.values()} == {Status.OK}
+    assert not [one for one in found.values() if one.remedy]
+    assert set(found) == {
+        "database",
+        "policy file",
+        "slack connection",
+        "slack bot token",
+        "channel C0AUDIT",
+        "channel C01PLATFORM",
+        "channel C02PAYMENTS",
+        "user group S01PLATFORM",
+        "user group S02PAYLEADS",
+        "owners of lab editors",
+        "owners of payments",
+        "owners of production as a whole",
+        "cluster modern-access-lab",
+        "cluster prod-eu",
+    }
+    assert "2 access entries" in found["cluster prod-eu"].message
+    assert not whole.eks.writes()
+    assert not whole.slack.rejections
+
+
+# Settings and database
+
+
+def test_a_missing_token_is_a_finding_that_names_the_variable(results):
+    found = results(SLACK_BOT_TOKEN=None, SLACK_APP_TOKEN=None, SLACK_SIGNING_SECRET=None)
+    assert findings(found) == {"slack bot token", "slack connection"}
+    assert "SLACK_BOT_TOKEN" in found["slack bot token"].message
+    assert "SLACK_SIGNING_SECRET" in found["slack connection"].message
+    assert found["cluster prod-eu"].status is Status.OK
+
+
+def test_over_http_it_says_that_only_slack_can_try_the_secret(results):
+    found = results(SLACK_APP_TOKEN=None)
+    assert findings(found) == set()
+    assert found["slack connection"].status is Status.NOTE
+    assert "Request URL" in found["slack connection"].remedy
+
+
+def test_a_database_that_is_behind_or_newer_or_away_is_a_finding(whole, results):
+    execute(whole.database_url, "UPDATE alembic_version SET version_num = '9999'")
+    assert "newer version" in results()["database"].message
+    execute(whole.database_url, "DELETE FROM alembic_version")
+    assert "eks-access db upgrade" in results()["database"].message
+    away = results(DATABASE_URL="postgresql://bot:hunter2@127.0.0.1:1/eks")["database"]
+    assert away.status is Status.FINDING
+    assert "Connection refused" in away.message
+    assert "hunter2" not in f"{away}"
+
+
+def test_a_sqlite_file_that_is_not_there_yet_is_no_finding_and_is_not_made(results, tmp_path):
+    found = results(DATABASE_URL=f"sqlite:///{tmp_path / 'new.db'}")
+    assert found["database"].status is Status.NOTE
+    assert not (tmp_path / "new.db").exists()
+
+
+def test_a_postgresql_is_told_with_its_revision(results, postgresql):
+    name = postgresql.create_migrated()
+    found = results(DATABASE_URL=postgresql.url_of(name))["database"]
+    assert (found.status, found.message) == (
+        Status.OK,
+        f"PostgreSQL, at revision {migrate.head()}.",
+    )
+    postgresql.drop(name)
+
+
+# The policy file
+
+
+def test_a_broken_policy_file_is_told_and_the_rest_is_still_looked_at(whole, results):
+    whole.policy_file.write_text("clusters: 5\n")
+    found = results()
+    assert findings(found) == {"policy file"}
+    assert f"{whole.policy_file}:1: error" in found["policy file"].message
+    assert "policy check" in found["policy file"].remedy
+    assert set(found) == {"database", "policy file", "slack connection", "slack bot token"}
+
+
+# Slack
+
+
+@pytest.mark.parametrize("error", ["invalid_auth", "token_revoked"])
+def test_a_token_that_slack_does_not_take_is_told_with_where_to_copy_it(
+    whole, slack_results, error
+):
+    whole.slack.app.token_error = error
+    found = slack_results()
+    assert findings(found) == {"slack bot token", "slack connection"}
+    assert error in found["slack bot token"].message
+    assert "OAuth & Permissions" in found["slack bot token"].remedy
+    assert "App-Level Tokens" in found["slack connection"].remedy
+
+
+def test_an_app_token_without_its_scope_is_a_finding(whole, slack_results):
+    whole.slack.app.app_scopes = ("authorizations:read",)
+    found = slack_results()
+    assert findings(found) == {"slack connection"}
+    assert "connections:write" in found["slack connection"].remedy
+
+
+def test_a_slack_that_cannot_be_reached_is_a_finding_with_its_address(whole, slack_results):
+    whole.slack.kill()
+    found = slack_results()
+    assert findings(found) == {"slack bot token", "slack connection"}
+    assert whole.slack.api_url in found["slack bot token"].remedy
+
+
+def test_a_slack_out_of_order_is_a_finding_and_no_crash(whole, slack_results):
+    whole.slack.faults.add("auth.test", times=None, status=500)
+    whole.slack.faults.add("apps.connections.open", times=None, drop=True)
+    assert findings(slack_results()) == {"slack bot token", "slack connection"}
+
+
+def test_a_missing_scope_is_named(whole, slack_results):
+    scopes = whole.slack.app.scopes
+    for scope in (*doctor_slack.NEEDED_SCOPES, doctor_slack.GROUPS_SCOPE):
+        whole.slack.app.scopes = tuple(one for one in scopes if one != scope)
+        token = slack_results()["slack bot token"]
+        assert token.status is Status.FINDING
+        assert f"lacks {scope}." in token.message
+        assert "app-manifest.yml" in token.remedy
+
+
+def test_the_email_scope_is_missed_only_where_the_policy_uses_addresses(whole, slack_results):
+    scope = doctor_slack.EMAIL_SCOPE
+    whole.slack.app.scopes = tuple(one for one in whole.slack.app.scopes if one != scope)
+    assert findings(slack_results()) == set()
+    template = {
+        "template": "arn:aws:iam::{account}:role/eks-jit/{email_name}",
+        "email_domains": ["example.com"],
+    }
+    edit(whole, lambda policy: policy["principals"].update(template))
+    assert scope in slack_results()["slack bot token"].message
+
+
+def test_every_scope_it_looks_for_is_in_the_app_manifest():
+    manifest = yaml.safe_load(MANIFEST.read_text(encoding="utf-8"))
+    looked_for = {
+        *doctor_slack.NEEDED_SCOPES,
+        *doctor_slack.CHANNEL_SCOPES,
+        doctor_slack.GROUPS_SCOPE,
+        doctor_slack.EMAIL_SCOPE,
+        doctor_slack.POST_ANYWHERE,
+    }
+    assert looked_for <= set(manifest["oauth_config"]["scopes"]["bot"])
+
+
+def test_a_channel_that_does_not_serve_is_told(whole, slack_results):
+    whole.slack.archive("C0AUDIT")
+    whole.slack.share("C01PLATFORM")
+    whole.slack.remove_bot("C02PAYMENTS")
+    found = slack_results()
+    assert findings(found) == {"channel C0AUDIT", "channel C01PLATFORM"}
+    assert "archived" in found["channel C0AUDIT"].message
+    assert "another organisation" in found["channel C01PLATFORM"].message
+    payments = found["channel C02PAYMENTS"]
+    assert payments.status is Status.NOTE
+    assert "can post there all the same" in payments.message
+    assert "rule payments" in payments.message
+    assert payments.remedy == "Type `/invite @eks-access` in #payments-access."
+
+
+def test_a_private_channel_without_the_bot_is_a_finding_and_so_is_one_that_is_not_there(
+    whole, slack_results
+):
+    whole.slack.add_channel("C07SECRET", "secret", private=True, bot=False)
+    edit(whole, lambda policy: policy.update(audit_channel="C07SECRET", security_channel="C0NONE"))
+    found = slack_results()
+    assert findings(found) == {"channel C07SECRET", "channel C0NONE"}
+    assert "invite the bot" in found["channel C07SECRET"].remedy
+
+
+def test_a_public_channel_is_a_finding_where_the_bot_may_not_post_uninvited(whole, slack_results):
+    whole.slack.app.scopes = tuple(
+        scope for scope in whole.slack.app.scopes if scope != doctor_slack.POST_ANYWHERE
+    )
+    whole.slack.remove_bot("C0AUDIT")
+    assert findings(slack_results()) == {"channel C0AUDIT"}
+
+
+def test_without_the_optional_scopes_channels_are_not_checked_and_it_says_so(whole, slack_results):
+    whole.slack.app.scopes = tuple(
+        scope for scope in whole.slack.app.scopes if scope not in doctor_slack.CHANNEL_SCOPES
+    )
+    found = slack_results()["channel C02PAYMENTS"]
+    assert found.status is Status.NOTE
+    assert "not checked" in found.message
+    assert "channels:read" in found.remedy
+
+
+def test_empty_and_missing_groups_of_owners_are_findings(whole, slack_results):
+    whole.slack.set_group("S01PLATFORM", [])
+    whole.slack.disable_group("S02PAYLEADS")
+    found = slack_results()
+    assert findings(found) == {
+        "user group S01PLATFORM",
+        "user group S02PAYLEADS",
+        "owners of lab editors",
+        "owners of production as a whole",
+    }
+    assert "no_such_subteam" in found["user group S02PAYLEADS"].message
+    assert found["owners of payments"].message == "1 person can approve, and 1 must."
+
+
+def test_an_empty_group_of_requesters_is_a_note(whole, slack_results):
+    whole.slack.add_group("S09NOBODY", "nobody")
+    edit(whole, lambda policy: policy["rules"][0].update(requesters={"groups": ["S09NOBODY"]}))
+    found = slack_results()
+    assert findings(found) == set()
+    assert found["user group S09NOBODY"].status is Status.NOTE
+
+
+def test_fewer_owners_than_a_rule_requires_are_a_finding(whole, slack_results):
+    whole.slack.set_group("S01PLATFORM", ["U03CLEO"])
+    found = slack_results()
+    assert findings(found) == {"owners of production as a whole"}
+    assert "1 person can approve, and 2 must." in found["owners of production as a whole"].message
+
+
+def test_an_owner_who_can_approve_nothing_is_named(whole, slack_results):
+    for change, why in (
+        ({"deleted": True}, "deactivated"),
+        ({"deleted": False, "is_restricted": True}, "a guest"),
+        ({"is_restricted": False, "is_ultra_restricted": True}, "a guest"),
+        ({"is_ultra_restricted": False, "is_bot": True}, "a bot"),
+        ({"is_bot": False, "team_id": "T0OUTSIDE"}, "of another organisation"),
+    ):
+        whole.slack.change_person("U02BEN", **change)
+        owners = slack_results()["owners of payments"]
+        assert owners.status is Status.FINDING
+        assert f"U02BEN is {why}." in owners.message
+
+
+def test_rate_limits_of_slack_are_waited_out(whole, slack_results):
+    whole.slack.faults.add("usergroups.users.list", ratelimited=1)
+    assert findings(slack_results()) == set()
+
+
+# EKS
+
+
+def test_each_cluster_that_does_not_serve_is_told(whole, results):
+    edit(whole, lambda policy: policy["clusters"].append(
+        {"name": "legacy-eu", "region": "eu-west-1", "account": LAB_ACCOUNT}
+    ))  # fmt: skip
+    whole.eks.delete_cluster("modern-access-lab")
+    whole.eks.faults.deny("ListAccessEntries", cluster="prod-eu")
+    found = results()
+    assert findings(found) == {
+        f"cluster {n}" for n in ("legacy-eu", "modern-access-lab", "prod-eu")
+    }
+    assert "authenticationMode=API_AND_CONFIG_MAP" in found["cluster legacy-eu"].message
+    assert "no cluster modern-access-lab" in found["cluster modern-access-lab"].message
+    denied = found["cluster prod-eu"].message
+    assert "docs/aws.md" in denied
+    assert "assumed-role/eks-access-bot" in denied
+    assert "eks:ListAccessEntries" in denied
+
+
+def test_a_cluster_of_another_account_is_not_taken_for_the_one_in_the_policy(whole, results):
+    whole.eks.create_cluster("prod-eu", "eu-central-1", LAB_ACCOUNT)
+    edit(whole, lambda policy: policy["clusters"][1].pop("assume_role"))
+    found = results()
+    assert findings(found) == {"cluster prod-eu"}
+    assert f"account {LAB_ACCOUNT}; the policy file says 444455556666" in (
+        found["cluster prod-eu"].message
+    )
+
+
+def test_without_leave_to_describe_clusters_it_says_what_was_not_checked(whole, results):
+    whole.eks.faults.deny("DescribeCluster")
+    found = results()
+    assert findings(found) == set()
+    assert found["cluster prod-eu"].status is Status.NOTE
+    assert "eks:DescribeCluster" in found["cluster prod-eu"].remedy
+
+
+def test_an_aws_that_cannot_be_reached_is_a_finding_for_each_cluster(whole, results):
+    whole.eks.stop()
+    assert findings(results()) == {"cluster modern-access-lab", "cluster prod-eu"}
+
+
+# The command
+
+
+def environment(stage: Stage) -> dict[str, str]:
+    return {
+        **os.environ,
+        "SLACK_BOT_TOKEN": stage.slack.bot_token,
+        "SLACK_APP_TOKEN": stage.slack.app_token,
+        "SLACK_API_URL": stage.slack.api_url,
+        "DATABASE_URL": stage.database_url,
+        "EKS_ACCESS_CONFIG": str(stage.policy_file),
+    }
+
+
+def test_it_prints_one_aligned_line_a_check_and_exits_1_on_a_finding(whole):
+    def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(  # noqa: S603 - our own command
+            [COMMAND, "doctor", *arguments],
+            env=environment(whole),
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    good = run()
+    assert (good.returncode, good.stderr) == (0, "")
+    assert len({line.index(line.split(None, 1)[1]) for line in good.stdout.splitlines()}) == 1
+    whole.slack.archive("C0AUDIT")
+    bad = run("--json")
+    assert (bad.returncode, bad.stderr) == (1, "")
+    listed = json.loads(bad.stdout)
+    assert {frozenset(one) for one in listed} == {
+        frozenset({"check", "status", "message", "remedy"})
+    }
+    assert [one["check"] for one in listed if one["status"] == "finding"] == ["channel C0AUDIT"]
+    for output in (good.stdout, bad.stdout):
+        assert whole.slack.bot_token not in output
+        assert whole.slack.app_token not in output
+
+
+def test_on_a_terminal_it_shows_what_is_being_checked(whole):
+    ours, theirs = pty.openpty()
+    subprocess.run(  # noqa: S603 - our own command
+        [COMMAND, "doctor"],
+        env=environment(whole),
+        stdout=subprocess.DEVNULL,
+        stderr=theirs,
+        check=True,
+    )
+    os.close(theirs)
+    shown = os.read(ours, 100_000).decode()
+    os.close(ours)
+    assert "Checking cluster prod-eu …" in shown
+    assert shown.endswith("\r\x1b[K")
+
+
+def test_an_environment_that_cannot_be_read_exits_2(cli):
+    result = cli("doctor", EKS_ACCESS_HTTP_PORT="high")
+    assert result.exit_code == 2
+    assert "EKS_ACCESS_HTTP_PORT" in result.stderr
