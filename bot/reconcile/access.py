@@ -18,8 +18,10 @@ from sqlalchemy import Connection
 from bot.aws import access_entries
 from bot.aws.clients import EksClients
 from bot.core import lifecycle, planner
+from bot.core.durations import format_duration
 from bot.core.errors import (
     AwsProblem,
+    Conflict,
     DomainError,
     PermanentAwsProblem,
     TemporaryAwsProblem,
@@ -97,6 +99,8 @@ class AccessReconciler:
                 self._round(entry_id, still_held)
             except ClaimLost:
                 log.warning("claim lost, left to the next round", entry=entry_id)
+            except Conflict:
+                log.info("a grant changed meanwhile, left to the next round", entry=entry_id)
 
     def _round(self, entry_id: int, still_held: StillHeld) -> None:
         entry = self._start(entry_id)
@@ -123,9 +127,10 @@ class AccessReconciler:
             for grant in grants.live_of_entry(tx, entry_id):
                 reason = lifecycle.overdue(grant, now)
                 if reason is not None:
-                    by_bot = lifecycle.revoke(
-                        grant, now, reason, by=lifecycle.BOT, problem=grant.problem
-                    )
+                    problem = grant.problem
+                    if reason is EndReason.FAILED and problem is None:
+                        problem = _never_shown(grant)
+                    by_bot = lifecycle.revoke(grant, now, reason, by=lifecycle.BOT, problem=problem)
                     _store(tx, grant, *by_bot, now)
             return entries.get(tx, entry_id, now)
 
@@ -241,13 +246,21 @@ class AccessReconciler:
             live, plan = self._plan(entry, observed)
         if not live or observed is not None:
             self._void(entry, plan)
+        desired = {grant.id for grant in live}
         with self._database.transaction() as tx:
             for grant in grants.live_of_entry(tx, entry.id):
                 if grant.state is GrantState.PROVISIONING and grant in live:
                     given = planner.satisfied(grant.access, observed)
                     if given and not plan.changes(grant.access) and not plan.blocks(grant.access):
                         _store(tx, grant, *lifecycle.confirm(grant, now), now)
-                elif grant.state is GrantState.REVOKING and not plan.removals:
+                # One revoked since it was planned for is still there: the next round takes it away.
+                elif (
+                    grant.state is GrantState.REVOKING
+                    and grant.id not in desired
+                    and not plan.removals
+                ):
+                    if grant.end_reason is not EndReason.FAILED:
+                        grant = replace(grant, problem=None)  # noqa: PLW2901 - it is overcome
                     _store(tx, grant, *lifecycle.end(grant, now), now)
 
     def _finish(self, entry_id: int, generation: int, troubles: list[_Trouble]) -> None:
@@ -319,10 +332,20 @@ def _troubled(tx: Connection, grant: Grant, troubles: Sequence[_Trouble], now: d
 def _store(
     tx: Connection, before: Grant, after: Grant, events: tuple[AuditEvent, ...], now: datetime
 ) -> Grant:
+    # The request's row first, as the use cases lock it: two that lock in other orders would block
+    # each other for good.
+    requests.touch(tx, after.id, now)
     grants.change(tx, after, expected=before.state)
     audit.record(tx, events)
-    requests.touch(tx, after.id, now)
     return after
+
+
+def _never_shown(grant: Grant) -> str:
+    waited = format_duration(grant.provision_by - grant.created_at)
+    return (
+        f"{grant.cluster.name} did not show the access within {waited}, so I take it back. "
+        "Ask again; if it stays so, tell whoever runs the bot."
+    )
 
 
 def _obstacle_sentence(entry: Entry, blocked: Blocked) -> str:
