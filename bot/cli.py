@@ -9,6 +9,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, NoReturn
 
@@ -89,13 +90,14 @@ def sandbox(
     ] = False,
 ) -> None:
     """Try the bot on this machine: a local Slack workspace, a local EKS, and a page to see both."""
-    try:
-        from bot.sandbox.play import play  # noqa: PLC0415 - an extra, not installed in production
-    except ModuleNotFoundError as error:
+    missing = [name for name in ("moto", "websockets") if find_spec(name) is None]
+    if missing:
         _fail(
-            f"The sandbox needs the package {error.name}, which is not installed. "
+            f"The sandbox needs {' and '.join(missing)}, which this installation does not have. "
             "Install the extra: pip install 'eks-access-bot[sandbox]'."
         )
+    from bot.sandbox.play import play  # noqa: PLC0415 - needs the extra
+
     raise typer.Exit(play(port=port, headless=headless))
 
 
