@@ -140,3 +140,21 @@ def test_a_cluster_is_searched_for_where_there_are_too_many_for_a_list(
     expect(window.dialog).not_to_be_visible()
     entry = window.entry("team-117", "role/eks-jit/ana")
     expect(entry).to_contain_text("AmazonEKSViewPolicy namespace default")
+
+
+def test_a_form_that_was_being_loaded_has_the_focus_in_its_first_field(
+    silent_stage: Stage, open_window: Callable[..., Window]
+) -> None:
+    window = open_window(ANA)
+    title = {"type": "plain_text", "text": "A form"}
+    loading = {"type": "section", "text": {"type": "plain_text", "text": "Loading"}}
+    element = {"type": "plain_text_input", "action_id": "why"}
+    field = {"type": "input", "label": {"type": "plain_text", "text": "Why"}, "element": element}
+    view = silent_stage.slack.open_modal(
+        ANA, {"type": "modal", "title": title, "blocks": [loading]}
+    )
+    expect(window.dialog.get_by_role("button", name="Close")).to_be_focused()
+    silent_stage.slack.update_view(
+        view, {"type": "modal", "title": title, "submit": title, "blocks": [field]}
+    )
+    expect(window.dialog.get_by_role("textbox", name="Why")).to_be_focused()

@@ -49,6 +49,7 @@ export function modals(app) {
 
   let view = null;
   let back = null;
+  let hadFields = false;
 
   async function leave(clear) {
     if (view) await app.act("close", { view_id: view.id, clear });
@@ -122,12 +123,17 @@ export function modals(app) {
       back = document.activeElement;
       dialog.showModal();
     }
-    if (fresh) {
-      const wanted = [...holding(view.blocks)].find(([, element]) => element.focus_on_load);
-      const field =
-        wanted && body.querySelector(`[data-block="${CSS.escape(wanted[0].block_id)}"]`);
-      ((field ?? body).querySelector("input, textarea") ?? (view.submit ? submit : close)).focus();
-    }
+    const fields = [...holding(view.blocks)];
+    // A view that was only being loaded gets its first field later.
+    if (fresh || (!hadFields && fields.length > 0)) focusFirst(fields);
+    hadFields = fields.length > 0;
+  }
+
+  function focusFirst(fields) {
+    const wanted = fields.find(([, element]) => element.focus_on_load);
+    const at = wanted && body.querySelector(`[data-block="${CSS.escape(wanted[0].block_id)}"]`);
+    const last = view.submit ? submit : close;
+    ((at ?? body).querySelector("input, textarea") ?? last).focus();
   }
 
   return { element: dialog, status, render, isOpen: () => dialog.open };
