@@ -6,16 +6,24 @@ from sqlalchemy import Connection
 
 from bot.access.facts import Facts
 from bot.core import lifecycle
-from bot.core.model import AccessRequest
+from bot.core.model import AccessRequest, Grant
 from bot.store import audit, entries, grants, requests
 
 
 def give(
     tx: Connection, facts: Facts, request: AccessRequest, *, by: str, approvers: tuple[str, ...]
 ) -> AccessRequest:
-    """Approve the request and store its grant, with its end, before anything is asked of AWS."""
+    """Approve the request and store its grant, with its end, before anything is asked of AWS.
+
+    Raises Conflict where the request would extend a grant that is no longer active.
+    """
     approved, grant, events = lifecycle.approve(
-        request, facts.now, by=by, approvers=approvers, digest=facts.digest
+        request,
+        facts.now,
+        by=by,
+        approvers=approvers,
+        digest=facts.digest,
+        extended=extended_grant(tx, facts, request),
     )
     requests.decide(tx, approved, facts.now)
     entry_id = entries.wish(
@@ -28,3 +36,13 @@ def give(
     grants.add(tx, grant, entry_id)
     audit.record(tx, events)
     return approved
+
+
+def extended_grant(tx: Connection, facts: Facts, request: AccessRequest) -> Grant | None:
+    """The grant that the request prolongs, if it does. Raises Conflict where it is not active."""
+    if request.extends is None:
+        return None
+    requests.get_locked(tx, request.extends)  # it must not end while it is being extended
+    grant = grants.get(tx, request.extends)
+    lifecycle.ensure_extensible(grant, request.requester, facts.now)
+    return grant

@@ -5,7 +5,7 @@ from __future__ import annotations
 from sqlalchemy import Connection
 
 from bot.access.facts import Facts
-from bot.access.grant import give
+from bot.access.grant import extended_grant, give
 from bot.access.submit import ensure_one_person, refusal
 from bot.core import lifecycle
 from bot.core.decide import evaluate
@@ -101,6 +101,7 @@ def _still_allowed(tx: Connection, facts: Facts, request: AccessRequest) -> Deci
     )
     if not decision.allowed:
         raise refusal(decision)
+    extended_grant(tx, facts, request)
     cluster = facts.policy.clusters_by_name.get(request.cluster.name)
     if cluster is None or (cluster.account, cluster.region) != (
         request.cluster.account,

@@ -56,6 +56,7 @@ def submitted(request: AccessRequest) -> tuple[AuditEvent, ...]:
                 "ticket": request.ticket,
                 "principal": request.principal.arn,
                 "rules": list(request.rules),
+                **({"extends": request.extends} if request.extends else {}),
             },
         ),
     )
@@ -93,25 +94,38 @@ def reviewed(request: AccessRequest, review: Review) -> AuditEvent:
 
 
 def approve(
-    request: AccessRequest, now: datetime, *, by: str, approvers: tuple[str, ...], digest: str
+    request: AccessRequest,
+    now: datetime,
+    *,
+    by: str,
+    approvers: tuple[str, ...],
+    digest: str,
+    extended: Grant | None = None,
 ) -> tuple[AccessRequest, Grant, tuple[AuditEvent, ...]]:
     """PENDING → APPROVED, with the grant. `by` is the person, or `bot` where a rule is automatic.
 
     The grant's end is fixed here, before anything is written to AWS: it can only come nearer.
+    `extended` is the live grant that the request prolongs; the new one takes over from it.
     """
     ensure_open(request, now)
     decided = replace(request, state=RequestState.APPROVED, decided_at=now, decided_by=by)
     provision_by = now + PROVISION_WITHIN
+    duration, latest_end = request.duration, provision_by + request.duration
+    if extended is not None:
+        latest_end = extended.ends_at + request.duration
+        duration = latest_end - now
     grant = Grant(
         id=request.id,
         requester=request.requester,
         cluster=request.cluster,
         principal_arn=request.principal.arn,
         access=request.access,
-        duration=request.duration,
+        duration=duration,
         created_at=now,
         provision_by=provision_by,
-        ends_at=provision_by + request.duration,
+        ends_at=latest_end,
+        extends=request.extends,
+        began_at=(extended.began_at or extended.confirmed_at) if extended else None,
     )
     event = AuditEvent(
         at=now,
@@ -141,6 +155,18 @@ def deny(request: AccessRequest, review: Review) -> tuple[AccessRequest, tuple[A
         decision_reason=review.reason,
     )
     return decided, (_decision(decided, review.reviewer, "request.denied"),)
+
+
+def ensure_extensible(grant: Grant, by: str, now: datetime) -> None:
+    """Raise Conflict unless `by` may ask to prolong the grant at `now`."""
+    if by != grant.requester:
+        raise Conflict("not_yours", f"{grant.id} is somebody else's access; only they extend it.")
+    if grant.state is not GrantState.ACTIVE or now >= grant.ends_at:
+        raise Conflict(
+            "not_active",
+            f"{grant.id} is not active, so there is nothing to extend. "
+            "`/eks-access request …` asks for new access.",
+        )
 
 
 def cancel(

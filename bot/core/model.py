@@ -234,7 +234,11 @@ class ReviewDecision:
 
 @dataclass(frozen=True, slots=True)
 class AccessRequest:
-    """One request for access, from submission to decision. `id` is also the grant's id."""
+    """One request for access, from submission to decision. `id` is also the grant's id.
+
+    `extends` is the grant that this request would prolong by `duration`; `already` is how long that
+    access lasts without it, which counts towards a rule's maximum.
+    """
 
     id: str
     requester: str
@@ -256,15 +260,17 @@ class AccessRequest:
     decided_at: datetime | None = None
     decided_by: str | None = None
     decision_reason: str | None = None
+    extends: str | None = None
+    already: timedelta = timedelta()
 
     @property
     def ask(self) -> Ask:
-        """The request as it was asked, to be decided again."""
+        """The request as it was asked, to be decided again; an extension counts in total."""
         return Ask(
             cluster=self.cluster.name,
             level=self.level,
             namespaces=self.namespaces,
-            duration=self.duration,
+            duration=self.already + self.duration,
             start_at=self.start_at,
             ticket=self.ticket,
             reason=self.reason,
@@ -292,7 +298,8 @@ class Grant:
 
     `ends_at` is committed before the first AWS write. Until access is confirmed it is the latest
     end there can be; on confirmation it becomes `confirmed_at + duration`.
-    `provision_by` is when an unconfirmed grant is given up.
+    `provision_by` is when an unconfirmed grant is given up. `extends` is the grant that this one
+    takes over from, and `began_at` when the first of such a row was confirmed.
     """
 
     id: str
@@ -312,6 +319,8 @@ class Grant:
     end_reason: EndReason | None = None
     ended_by: str | None = None
     problem: str | None = None
+    extends: str | None = None
+    began_at: datetime | None = None
 
     @property
     def gives_access(self) -> bool:

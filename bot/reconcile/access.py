@@ -253,6 +253,7 @@ class AccessReconciler:
                     given = planner.satisfied(grant.access, observed)
                     if given and not plan.changes(grant.access) and not plan.blocks(grant.access):
                         _store(tx, grant, *lifecycle.confirm(grant, now), now)
+                        _supersede(tx, grant, now)
                 # One revoked since it was planned for is still there: the next round takes it away.
                 elif (
                     grant.state is GrantState.REVOKING
@@ -346,6 +347,16 @@ def _never_shown(grant: Grant) -> str:
         f"{grant.cluster.name} did not show the access within {waited}, so I take it back. "
         "Ask again; if it stays so, tell whoever runs the bot."
     )
+
+
+def _supersede(tx: Connection, grant: Grant, now: datetime) -> None:
+    """End the grant that a confirmed extension takes over from. EKS keeps what both give."""
+    if grant.extends is None:
+        return
+    before = grants.get(tx, grant.extends)
+    if before.state is GrantState.ACTIVE:
+        over = lifecycle.revoke(before, now, EndReason.SUPERSEDED, by=lifecycle.BOT)
+        _store(tx, before, *over, now)
 
 
 def _obstacle_sentence(entry: Entry, blocked: Blocked) -> str:

@@ -19,6 +19,7 @@ from slack_sdk.webhook import WebhookClient
 from sqlalchemy import Connection
 
 from bot.access import end, review
+from bot.access.extend import extend
 from bot.access.facts import Facts
 from bot.access.submit import submit
 from bot.core.decide import groups_needed
@@ -121,6 +122,11 @@ class InboxWorker:
         groups: frozenset[str] = frozenset()
         if item.kind is Kind.REQUEST:
             groups = groups_needed(loaded.policy, _ask(item))
+        elif item.kind is Kind.EXTEND:
+            with self._database.reading() as tx:
+                groups = groups_needed(
+                    loaded.policy, requests.get(tx, item.document["request_id"]).ask
+                )
         elif item.kind in (Kind.APPROVE, Kind.DENY):
             with self._database.reading() as tx:
                 request = requests.get(tx, item.document["request_id"])
@@ -226,6 +232,22 @@ def _use_case(  # noqa: PLR0911 - one answer for each kind
         case Kind.CANCEL:
             request = end.cancel(tx, document["request_id"], actor, facts.now)
             return f"Request {request.id} is cancelled."
+        case Kind.EXTEND:
+            more = timedelta(seconds=document["seconds"])
+            request = extend(
+                tx,
+                facts,
+                document["request_id"],
+                by=actor,
+                more=more,
+                reason=document["reason"],
+            )
+            if request.state is RequestState.APPROVED:
+                return f"{document['request_id']} is extended; {request.id} takes over from it."
+            return (
+                f"Request {request.id} to extend {document['request_id']} is with its owners. "
+                "The access ends as it was going to, unless they approve in time."
+            )
         case Kind.RETURN:
             grant = end.give_back(tx, document["request_id"], actor, facts.now)
             return (

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from pydantic import TypeAdapter
@@ -37,6 +37,8 @@ def add(tx: Connection, grant: Grant, entry_id: int) -> None:
                 "document": {
                     "cluster": _cluster.dump_python(grant.cluster, mode="json"),
                     "access": _access.dump_python(grant.access, mode="json"),
+                    "extends": grant.extends,
+                    "began_at": grant.began_at.isoformat() if grant.began_at else None,
                 },
             }
         )
@@ -119,6 +121,7 @@ def _changing_columns(grant: Grant) -> dict[str, Any]:
 
 
 def _grant(row: Row[Any]) -> Grant:
+    began_at = row.document["began_at"]
     return Grant(
         id=row.id,
         requester=row.requester,
@@ -137,4 +140,6 @@ def _grant(row: Row[Any]) -> Grant:
         end_reason=EndReason(row.end_reason) if row.end_reason else None,
         ended_by=row.ended_by,
         problem=row.problem,
+        extends=row.document["extends"],
+        began_at=datetime.fromisoformat(began_at) if began_at else None,
     )

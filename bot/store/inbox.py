@@ -27,6 +27,7 @@ class Kind(StrEnum):
     DENY = "deny"
     CANCEL = "cancel"
     RETURN = "return"
+    EXTEND = "extend"
 
 
 class ItemState(StrEnum):

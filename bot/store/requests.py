@@ -72,6 +72,8 @@ def add(tx: Connection, request: AccessRequest) -> None:
             "principal": _principal.dump_python(request.principal, mode="json"),
             "access": _access.dump_python(request.access, mode="json"),
             "rules": list(request.rules),
+            "extends": request.extends,
+            "already_seconds": request.already.total_seconds(),
             "requirements": _requirements.dump_python(request.requirements, mode="json"),
         },
     }
@@ -263,4 +265,6 @@ def _request(row: Row[Any]) -> AccessRequest:
         decided_at=row.decided_at,
         decided_by=row.decided_by,
         decision_reason=row.decision_reason,
+        extends=document["extends"],
+        already=timedelta(seconds=document["already_seconds"]),
     )

@@ -1,0 +1,98 @@
+"""The holder of live access asks for more time.
+
+An extension is a request like any other, decided by the rules that hold now for the whole time:
+what the access has lasted and will last counts towards a rule's maximum. Once approved, a new
+grant takes over from the old one at EKS, where nothing changes, and ends later.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+
+from sqlalchemy import Connection
+
+from bot.access.facts import Facts
+from bot.access.grant import give
+from bot.access.submit import ensure_one_person, refusal
+from bot.core import lifecycle
+from bot.core.decide import evaluate
+from bot.core.errors import Conflict, Refused
+from bot.core.model import AccessRequest
+from bot.core.principals import principal_for
+from bot.core.review import asked_again
+from bot.store import audit, grants, requests
+
+
+def extend(
+    tx: Connection, facts: Facts, grant_id: str, *, by: str, more: timedelta, reason: str
+) -> AccessRequest:
+    """Ask for `more` time; where the rules make it automatic, it is given at once.
+
+    An empty `reason` repeats the one of the first request. Raises Conflict where the grant is not
+    active or not this person's, and Refused with the reasons where the rules do not allow it.
+    """
+    first = requests.get_locked(tx, grant_id)
+    grant = grants.find(tx, grant_id)
+    if grant is None:
+        raise Conflict("not_active", f"Request {grant_id} gave no access that could be extended.")
+    lifecycle.ensure_extensible(grant, by, facts.now)
+    began = grant.began_at or grant.confirmed_at or grant.created_at
+    request = AccessRequest(
+        id=requests.new_id(tx, facts.now),
+        requester=by,
+        requester_name=facts.person(by).name,
+        cluster=first.cluster,
+        level=first.level,
+        namespaces=first.namespaces,
+        duration=more,
+        reason=reason.strip() or first.reason,
+        ticket=first.ticket,
+        start_at=None,
+        principal=first.principal,
+        access=first.access,
+        rules=first.rules,
+        requirements=first.requirements,
+        created_at=facts.now,
+        lapses_at=grant.ends_at,
+        extends=grant_id,
+        already=grant.ends_at - began,
+    )
+    return _decide(tx, facts, request)
+
+
+def _decide(tx: Connection, facts: Facts, request: AccessRequest) -> AccessRequest:
+    requester = facts.person(request.requester)
+    decision = evaluate(
+        facts.policy,
+        asked_again(request),
+        requester,
+        facts.membership,
+        facts.now,
+        team_id=facts.team_id,
+    )
+    if not decision.allowed:
+        raise refusal(decision)
+    principal = principal_for(facts.policy, requester, request.cluster)
+    if decision.access != request.access or principal.arn != request.principal.arn:
+        raise Refused(
+            "policy_changed",
+            "The policy changed what this access means since it was given, so it cannot be "
+            "extended. `/eks-access request …` asks for it anew.",
+        )
+    ensure_one_person(tx, principal, request.requester)
+    lapses_at = request.lapses_at
+    if lapses_at is not None:
+        lapses_at = min(lapses_at, facts.now + decision.lapse_after)
+    request = replace(
+        request,
+        principal=principal,
+        rules=decision.rules,
+        requirements=decision.requirements,
+        lapses_at=None if decision.automatic else lapses_at,
+    )
+    requests.add(tx, request)
+    audit.record(tx, lifecycle.submitted(request))
+    if decision.automatic:
+        return give(tx, facts, request, by=lifecycle.BOT, approvers=())
+    return request
