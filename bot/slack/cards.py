@@ -71,6 +71,13 @@ def _headline(request: AccessRequest) -> list[str]:
     if request.start_at is not None:
         starts = f"starting {date(request.start_at)}"
     asks = "asks" if phrases.is_open(request) else "asked"
+    if request.extends is not None:
+        longer = format_duration(request.duration)
+        total = format_duration(request.already + request.duration)
+        return [
+            f"{mention(request.requester)} {asks} to extend {phrases.subject(request)}",
+            f"by {longer}, to {total} in all; it goes on from {request.extends}",
+        ]
     return [
         f"{mention(request.requester)} {asks} for {phrases.subject(request)}",
         f"for {format_duration(request.duration)}, {starts}",
@@ -260,8 +267,8 @@ def _fallback(request: AccessRequest, grant: Grant | None, names: Mapping[str, s
     what = safe(phrases.subject_plain(request))
     length = format_duration(request.duration)
     asks = "asks" if phrases.is_open(request) else "asked"
-    stands = phrases.state(request, grant)
-    return f"{who} {asks} for {what} for {length}: {stands} ({request.id})"
+    wish = f"to extend {what} by {length}" if request.extends else f"for {what} for {length}"
+    return f"{who} {asks} {wish}: {phrases.state(request, grant)} ({request.id})"
 
 
 def _capital(text: str) -> str:

@@ -27,6 +27,7 @@ FORMS = {
     "mine": "mine",
     "who": "who CLUSTER",
     "status": "status ID",
+    "extend": "extend ID 1h [REASON]",
     "return": "return ID",
     "approve": "approve ID",
     "deny": "deny ID REASON",
@@ -39,8 +40,6 @@ FORMS = {
 _LATER = {
     "break-glass": "This version has no `break-glass` yet. Ask the owners for a short time instead:"
     " `/eks-access request CLUSTER LEVEL --for 30m REASON`.",
-    "extend": "This version has no `extend` yet. Ask again before the access ends:"
-    " `/eks-access request CLUSTER LEVEL --for 1h REASON`.",
 }
 
 
@@ -75,6 +74,15 @@ class Return:
 
 
 @dataclass(frozen=True, slots=True)
+class Extend:
+    """More time for live access. An empty `reason` repeats the first one."""
+
+    id: str
+    more: timedelta
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class Approve:
     id: str
 
@@ -103,7 +111,18 @@ class Help:
 
 
 Command = (
-    OpenForm | Request | Mine | Who | Status | Return | Approve | Deny | Cancel | Clusters | Help
+    OpenForm
+    | Request
+    | Mine
+    | Who
+    | Status
+    | Extend
+    | Return
+    | Approve
+    | Deny
+    | Cancel
+    | Clusters
+    | Help
 )
 
 
@@ -188,6 +207,23 @@ def _duration(read: Words) -> timedelta | None:
         raise InvalidInput(error.code, f"{error.sentence} {example}", field="duration") from None
 
 
+def _extend(words: Sequence[str]) -> Command:
+    request_id, rest = _id("extend", words)
+    if not rest:
+        raise InvalidInput(
+            "missing_duration",
+            f"I read `extend {request_id}`. How much longer is missing. "
+            f"The form is `/eks-access extend {request_id} 1h`.",
+            field="duration",
+        )
+    try:
+        more = parse_duration(unquoted(rest[0]).lower())
+    except InvalidInput as error:
+        example = f"For example: `/eks-access extend {request_id} 1h`."
+        raise InvalidInput(error.code, f"{error.sentence} {example}", field="duration") from None
+    return Extend(request_id, more, unwrapped(" ".join(rest[1:])))
+
+
 def _deny(words: Sequence[str]) -> Command:
     request_id, rest = _id("deny", words)
     reason = unwrapped(" ".join(rest))
@@ -246,6 +282,7 @@ _READERS: dict[str, Callable[[Sequence[str]], Command]] = {
     "who": _who,
     "status": _with_id("status", Status),
     "return": _with_id("return", Return),
+    "extend": _extend,
     "approve": _with_id("approve", Approve),
     "deny": _deny,
     "cancel": _with_id("cancel", Cancel),

@@ -14,7 +14,7 @@ from sqlalchemy import Connection
 from bot.aws import access_entries
 from bot.aws.clients import EksClients
 from bot.core.errors import AwsProblem, DomainError, NotFound, Refused
-from bot.core.lifecycle import ensure_open
+from bot.core.lifecycle import ensure_extensible, ensure_open
 from bot.core.model import AccessRequest, Cluster, Grant, Person, RequestState
 from bot.core.offers import clusters_for, levels_on, requester_groups
 from bot.core.people import belongs, not_full_member
@@ -23,7 +23,7 @@ from bot.policy_file import LoadedPolicy
 from bot.slack import commands
 from bot.slack.blocks import Message
 from bot.slack.home import home_view
-from bot.slack.modals import Choices, deny_modal, request_modal
+from bot.slack.modals import Choices, deny_modal, extend_modal, request_modal
 from bot.slack.people import Directory
 from bot.slack.replies import (
     clusters_reply,
@@ -37,6 +37,7 @@ from bot.store.database import Database
 
 _FOREIGN_SHOWN = 50
 _PENDING_LOOKED_AT = 200
+_SHORTEST_EXTENSION = timedelta(minutes=1)
 
 
 class Desk:
@@ -94,6 +95,24 @@ class Desk:
             request = requests.get(tx, request_id)
         ensure_open(request, self._clock())
         return deny_modal(request, self._directory.names([request.requester]))
+
+    def extension(self, request_id: str) -> dict[str, Any]:
+        """The form in which the holder asks for more time. Raises Conflict where it has ended."""
+        with self._database.reading() as tx:
+            request = requests.get(tx, request_id)
+            grant = grants.get(tx, request_id)
+        ensure_extensible(grant, grant.requester, self._clock())
+        policy = self._policy().policy
+        limits = [rule.max_duration for rule in policy.rules if rule.name in request.rules]
+        began = grant.began_at or grant.confirmed_at or grant.created_at
+        left = min(limits, default=timedelta()) - (grant.ends_at - began)
+        if left < _SHORTEST_EXTENSION:
+            raise Refused(
+                "at_the_maximum",
+                f"{request_id} lasts as long as its rules allow. `/eks-access request …` asks for "
+                "new access when it has ended.",
+            )
+        return extend_modal(request, grant, left)
 
     def home(self, user_id: str) -> dict[str, Any]:
         """A person's App Home."""

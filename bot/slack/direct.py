@@ -108,8 +108,21 @@ def active(request: AccessRequest, grant: Grant) -> Message:
         f"{phrases.subject(request)} is active until {date(grant.ends_at)}.",
         extra=[
             blocks.commands("use", kubeconfig(grant), can_i(grant)),
-            blocks.actions("return", blocks.button("return", "Return the access", request.id)),
+            blocks.actions(
+                "use-or-end",
+                blocks.button("extend", "Extend…", request.id),
+                blocks.button("return", "Return the access", request.id),
+            ),
         ],
+    )
+
+
+def ends_soon(request: AccessRequest, grant: Grant) -> Message:
+    """Some minutes before the end: what can be done. The buttons are in the message above."""
+    return _message(
+        request,
+        f"{phrases.subject(request)} ends {date(grant.ends_at)}.",
+        f"Extend or return it in the message above, or: `/eks-access extend {request.id} 1h`.",
     )
 
 

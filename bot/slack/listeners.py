@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import structlog
@@ -29,6 +29,7 @@ from bot.slack.desk import Desk
 from bot.slack.inbox import ask_adapter
 from bot.slack.modals import (
     DENY_CALLBACK,
+    EXTEND_CALLBACK,
     REQUEST_CALLBACK,
     cluster_options,
     loading_modal,
@@ -36,7 +37,7 @@ from bot.slack.modals import (
 )
 from bot.slack.people import Directory
 from bot.slack.replies import error_reply, fault_reply, help_reply
-from bot.slack.submissions import read_denial, read_submission
+from bot.slack.submissions import read_denial, read_extension, read_submission
 from bot.store import inbox
 from bot.store.database import Database
 from bot.store.inbox import Kind
@@ -101,9 +102,11 @@ class Listeners:
         app.action("approve")(self._click(Kind.APPROVE))
         app.action("cancel")(self._click(Kind.CANCEL))
         app.action("return")(self._click(Kind.RETURN))
-        app.action("deny")(self._open_denial)
+        app.action("deny")(self._opens(self._desk.denial))
+        app.action("extend")(self._opens(self._desk.extension))
         app.view(REQUEST_CALLBACK)(self._form_submitted)
         app.view(DENY_CALLBACK)(self._denial_submitted)
+        app.view(EXTEND_CALLBACK)(self._extension_submitted)
         app.options("cluster")(self._suggest_clusters)
         app.event("app_home_opened")(self._home_opened)
         app.event("user_change")(self._person_changed)
@@ -116,7 +119,7 @@ class Listeners:
     def _command(self, ack: Ack, body: Body) -> None:
         now = self._clock()
         try:
-            command = commands.parse(body.get("text", ""), now)
+            command = commands.parse(_typed(body), now)
             self._dispatch(ack, body, command)
         except DomainError as error:
             _say(ack, error_reply(error))
@@ -140,6 +143,8 @@ class Listeners:
                 self._accept(ack, body, Kind.DENY, {"request_id": id, "reason": reason})
             case commands.Cancel(id):
                 self._accept(ack, body, Kind.CANCEL, {"request_id": id})
+            case commands.Extend(id, more, reason):
+                self._accept(ack, body, Kind.EXTEND, _extension(id, more, reason))
             case commands.Return(id):
                 self._accept(ack, body, Kind.RETURN, {"request_id": id})
             case _:
@@ -164,17 +169,22 @@ class Listeners:
 
         return clicked
 
-    def _open_denial(self, ack: Ack, body: Body) -> None:
-        self._later(lambda: self._denial_modal(body))
-        ack()
+    def _opens(self, form: Callable[[str], Body]) -> Callable[..., None]:
+        """A click that opens the form for the request its button names."""
 
-    def _denial_modal(self, body: Body) -> None:
-        try:
-            view = self._desk.denial(parse_id(str(body["actions"][0].get("value", ""))))
-        except DomainError as error:
-            self._tell(body, error_reply(error))
-            return
-        self._client.views_open(trigger_id=body["trigger_id"], view=view)
+        def open_form(body: Body) -> None:
+            try:
+                view = form(parse_id(str(body["actions"][0].get("value", ""))))
+            except DomainError as error:
+                self._tell(body, error_reply(error))
+                return
+            self._client.views_open(trigger_id=body["trigger_id"], view=view)
+
+        def clicked(ack: Ack, body: Body) -> None:
+            self._later(lambda: open_form(body))
+            ack()
+
+        return clicked
 
     # Forms
 
@@ -203,6 +213,9 @@ class Listeners:
             return {"request_id": request_id, "reason": reason}
 
         self._submitted(ack, body, Kind.DENY, read)
+
+    def _extension_submitted(self, ack: Ack, body: Body) -> None:
+        self._submitted(ack, body, Kind.EXTEND, lambda view: _extension(*read_extension(view)))
 
     def _submitted(self, ack: Ack, body: Body, kind: Kind, read: Callable[[Body], Body]) -> None:
         try:
@@ -291,6 +304,16 @@ class Listeners:
     def _reference(self) -> str:
         """What the person can quote and an operator can find in the log."""
         return f"fault-{self._clock():%Y%m%dT%H%M%S%f}"
+
+
+def _typed(body: Body) -> str:
+    """What the person typed after the command. Slack sends `&`, `<` and `>` as entities."""
+    text = str(body.get("text", ""))
+    return text.replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&")
+
+
+def _extension(request_id: str, more: timedelta, reason: str) -> Body:
+    return {"request_id": request_id, "seconds": int(more.total_seconds()), "reason": reason}
 
 
 def _authorize(bot_token: str) -> Callable[..., AuthorizeResult]:

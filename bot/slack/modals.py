@@ -11,13 +11,14 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from bot.core.durations import LONGEST, compact_duration, format_duration
-from bot.core.model import AccessRequest, Ask
+from bot.core.model import AccessRequest, Ask, Grant
 from bot.slack import blocks, phrases
 from bot.slack.blocks import OPTION_VALUE_LIMIT, OPTIONS, Block, View
-from bot.slack.text import plain, size
+from bot.slack.text import date, plain, size
 
 REQUEST_CALLBACK = "request"
 DENY_CALLBACK = "deny"
+EXTEND_CALLBACK = "extend"
 NOTICE_CALLBACK = "notice"
 LOADING_CALLBACK = "loading"
 
@@ -122,6 +123,28 @@ def deny_modal(request: AccessRequest, names: Mapping[str, str]) -> View:
     return blocks.modal(DENY_CALLBACK, "Deny", shown, submit="Deny", private_metadata=request.id)
 
 
+def extend_modal(request: AccessRequest, grant: Grant, longest: timedelta) -> View:
+    """How much longer, and why? `longest` is what the rules may still allow.
+
+    `private_metadata` holds the request id, to know which access is meant; whose it is, and whether
+    it can be extended, is decided from the store when the answer comes.
+    """
+    ends = f"{phrases.subject(request)} is active until {date(grant.ends_at)}."
+    shown = [
+        blocks.section("access", ends, "The rules that gave it decide about more time."),
+        _input("duration", "How much longer?", _durations(longest, None)),
+        _input(
+            "reason",
+            "Why?",
+            _text("reason", "", REASON_LIMIT, multiline=True),
+            hint="Left empty, the reason you gave before stands.",
+            optional=True,
+        ),
+    ]
+    title = "Extend your access"
+    return blocks.modal(EXTEND_CALLBACK, title, shown, submit="Ask", private_metadata=request.id)
+
+
 def loading_modal() -> View:
     """Opened at once, because a trigger lives three seconds; replaced when the data is there."""
     shown = [blocks.section("loading", "Loading…")]
@@ -184,8 +207,12 @@ def _namespaces_input(offered: Sequence[str], state: Ask | None) -> Block:
 
 
 def _duration_element(choices: Choices, state: Ask | None) -> Block:
-    longest = min(choices.max_duration, LONGEST)
     chosen = (state.duration if state else None) or choices.duration
+    return _durations(choices.max_duration, chosen)
+
+
+def _durations(most: timedelta, chosen: timedelta | None) -> Block:
+    longest = min(most, LONGEST)
     steps = {step for step in _STEPS if step < longest} | {longest}
     if chosen is not None and timedelta() < chosen <= longest:
         steps.add(chosen)

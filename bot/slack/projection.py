@@ -7,7 +7,7 @@ the requester with the news in its thread: an edited message notifies nobody.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from bot.core.lifecycle import LATE_AFTER, late
 from bot.core.model import AccessRequest, EndReason, Grant, GrantState, RequestState, Review
@@ -15,9 +15,15 @@ from bot.reconcile.messages import Projection, Wanted
 from bot.slack import blocks
 from bot.slack.blocks import Message
 from bot.slack.cards import request_card
-from bot.slack.direct import direct_message
+from bot.slack.direct import direct_message, ends_soon
 from bot.slack.notices import decision_notice
 from bot.slack.text import mention_channel
+
+WARN_BEFORE = timedelta(minutes=10)
+"""How long before its end the holder is told that access ends."""
+
+WARN_NOT_WITHIN = timedelta(minutes=5)
+"""How long access must have lasted before such a warning, so that short access has none."""
 
 CARD = "card"
 DIRECT = "direct"
@@ -66,6 +72,18 @@ def project(
                 once=True,
             )
         )
+    if grant is not None and _ends_soon(grant, now):
+        soon = ends_soon(request, grant)
+        wanted.append(
+            Wanted(
+                "news:ends-soon",
+                request.requester,
+                soon.text,
+                soon.blocks,
+                thread=DIRECT,
+                once=True,
+            )
+        )
     if request.state is RequestState.PENDING:
         for channel, problem in sorted(unreachable.items()):
             told = _unreachable(request, channel, problem)
@@ -106,19 +124,36 @@ def _news_stage(request: AccessRequest, grant: Grant | None, now: datetime) -> s
     """What the requester must be told anew; None where the first message says all there is."""
     if request.state in (RequestState.DENIED, RequestState.LAPSED):
         return request.state.value.lower()
-    if grant is None:
-        return None
+    if grant is None or grant.end_reason is EndReason.SUPERSEDED:
+        return None  # of two grants, the one that takes over says what there is to say
     if grant.end_reason is EndReason.FAILED:
         return "failed"
     if late(grant, now):
         return "late"
-    if grant.state in (GrantState.ACTIVE, GrantState.ENDED):
-        return grant.state.value.lower()
-    return None
+    ended_or_active = grant.state in (GrantState.ACTIVE, GrantState.ENDED)
+    return grant.state.value.lower() if ended_or_active else None
+
+
+def _warn_at(grant: Grant) -> datetime | None:
+    """When to say that access ends soon; None for access too short to be warned about."""
+    if grant.state is not GrantState.ACTIVE or grant.confirmed_at is None:
+        return None
+    warn_at = grant.ends_at - WARN_BEFORE
+    return warn_at if warn_at - grant.confirmed_at >= WARN_NOT_WITHIN else None
+
+
+def _ends_soon(grant: Grant, now: datetime) -> bool:
+    warn_at = _warn_at(grant)
+    return warn_at is not None and now >= warn_at
 
 
 def _changes_at(grant: Grant | None, now: datetime) -> datetime | None:
-    if grant is None or grant.state is not GrantState.REVOKING or grant.revoking_since is None:
+    if grant is None:
+        return None
+    warn_at = _warn_at(grant)
+    if warn_at is not None and warn_at > now:
+        return warn_at
+    if grant.state is not GrantState.REVOKING or grant.revoking_since is None:
         return None
     late_at = grant.revoking_since + LATE_AFTER
     return late_at if late_at > now else None

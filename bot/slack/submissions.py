@@ -46,6 +46,22 @@ def read_denial(view: object) -> tuple[str, str]:
     return parse_id(request_id), _reason(state, "Say why not. The requester reads it.")
 
 
+def read_extension(view: object) -> tuple[str, timedelta, str]:
+    """The request id, how much longer, and the reason ("" for none) in an extend modal's `view`.
+
+    Raises InvalidInput with the block id as its field.
+    """
+    metadata = view.get("private_metadata") if isinstance(view, dict) else None
+    state = view.get("state") if isinstance(view, dict) else None
+    if not isinstance(metadata, str):
+        raise InvalidInput("bad_id", "This answer names no access. Nothing was done.")
+    return (
+        parse_id(metadata),
+        _duration(state),
+        _typed(state, "reason", REASON_LIMIT, optional=True),
+    )
+
+
 def _element(state: object, field: str) -> dict[str, object]:
     """The answer of the element whose block and action ids are both `field`."""
     found: object = state

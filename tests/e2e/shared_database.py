@@ -23,10 +23,10 @@ class SharedDatabase:
         self.url = server.url_of(self._name)
 
     def take_away(self) -> None:
+        sessions = f"pg_stat_activity WHERE datname = '{self._name}'"  # a name of our own
         self._server.execute(
             f"ALTER DATABASE {self._name} ALLOW_CONNECTIONS false",
-            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
-            f"WHERE datname = '{self._name}'",  # noqa: S608 - a name of our own
+            f"SELECT pg_terminate_backend(pid) FROM {sessions}",  # noqa: S608 - see above
         )
 
     def give_back(self) -> None:
