@@ -19,6 +19,7 @@ from bot.slack.commands import (
     Clusters,
     Command,
     Deny,
+    Extend,
     Help,
     Mine,
     OpenForm,
@@ -259,10 +260,16 @@ def test_what_cannot_be_seen_is_no_reason() -> None:
             "`/eks-access request CLUSTER LEVEL --for 30m REASON`.",
         ),
         (
-            "extend 7K3-QMX 1h",
-            "not_yet",
-            "This version has no `extend` yet. Ask again before the access ends: "
-            "`/eks-access request CLUSTER LEVEL --for 1h REASON`.",
+            "extend 7K3-QMX",
+            "missing_duration",
+            "I read `extend 7K3-QMX`. How much longer is missing. "
+            "The form is `/eks-access extend 7K3-QMX 1h`.",
+        ),
+        (
+            "extend 7K3-QMX soon",
+            "bad_duration",
+            "`soon` is no length of time. Write for example `30m`, `2h`, `1h30m` or `1d`. "
+            "For example: `/eks-access extend 7K3-QMX 1h`.",
         ),
         (
             "approve",
@@ -307,7 +314,14 @@ def test_a_bad_duration_names_its_field(typed: str) -> None:
 def test_near_misses_of_later_commands_are_told_of_them() -> None:
     assert refused("breakglass prod admin").code == "not_yet"
     assert refused("break\u2013glass prod admin").code == "not_yet"
-    assert refused("help extend").code == "not_yet"
+    assert refused("help break-glass").code == "not_yet"
+
+
+def test_more_time_is_asked_for_with_or_without_a_reason() -> None:
+    assert parse("extend 7k3qmx 1h30m", NOW) == Extend("7K3-QMX", timedelta(minutes=90), "")
+    assert parse("extend 7K3-QMX 30m The job runs", NOW) == Extend(
+        "7K3-QMX", timedelta(minutes=30), "The job runs"
+    )
 
 
 def test_a_bad_id_is_refused() -> None:

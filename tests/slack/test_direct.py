@@ -70,7 +70,7 @@ def test_active_access_comes_with_its_end_two_commands_and_a_way_back() -> None:
         "aws eks update-kubeconfig --region eu-west-1 --name prod-eu "
         "--role-arn arn:aws:iam::111122223333:role/eks-jit/ana",
         "kubectl auth can-i get pods -n payments",
-        "[Return the access]",
+        "[Extend…] [Return the access]",
     ]
 
 
@@ -216,5 +216,5 @@ def test_slack_takes_every_direct_message(situation: Situation) -> None:
     message = check_message(direct_message(asked, reviews, given_, names=names, now=now))
     offered = set(buttons(message.blocks))
     may_return = given_ is not None and given_.state is GrantState.ACTIVE and now < given_.ends_at
-    assert offered <= {"return" if may_return else "cancel"}
+    assert offered <= ({"extend", "return"} if may_return else {"cancel"})
     assert ("return" in offered) == may_return

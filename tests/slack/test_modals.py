@@ -10,20 +10,32 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from view_examples import ANA, HOUR, MINUTE, NAMES, check_view, hostile, read, request, requests
+from view_examples import (
+    ANA,
+    HOUR,
+    MINUTE,
+    NAMES,
+    check_view,
+    hostile,
+    live,
+    read,
+    request,
+    requests,
+)
 
 from bot.core.errors import InvalidInput
-from bot.core.model import Ask
+from bot.core.model import AccessRequest, Ask
 from bot.sandbox.slack_limits import options_problems
 from bot.slack.modals import (
     Choices,
     cluster_options,
     deny_modal,
+    extend_modal,
     loading_modal,
     notice_modal,
     request_modal,
 )
-from bot.slack.submissions import read_denial, read_submission
+from bot.slack.submissions import read_denial, read_extension, read_submission
 
 CHOICES = Choices(
     clusters=("prod-eu", "lab"), levels=("view", "edit"), max_duration=8 * HOUR, duration=HOUR
@@ -328,6 +340,28 @@ def test_any_json_in_one_field_is_an_ask_or_names_that_field(field: str, answer:
     else:
         assert outcome.cluster
         assert outcome.reason
+
+
+@given(requests(), st.timedeltas(timedelta(seconds=1), timedelta(days=60)), hostile)
+@settings(deadline=None)
+def test_slack_takes_every_form_for_more_time(
+    asked: AccessRequest, longest: timedelta, name: str
+) -> None:
+    held = replace(live(), id=asked.id, access=asked.access)
+    view = check_view(extend_modal(replace(asked, requester_name=name), held, longest))
+    request_id, more, reason = read_extension({**view, "state": submitted(view)})
+    assert request_id == asked.id
+    assert timedelta() < more <= max(longest, timedelta(seconds=1))
+    assert reason == ""
+
+
+@given(json_values)
+@settings(deadline=None)
+def test_any_json_is_more_time_or_a_sentence(view: object) -> None:
+    with pytest.raises(InvalidInput):
+        read_extension(view)
+    with pytest.raises(InvalidInput):
+        read_extension({"private_metadata": view, "state": view})
 
 
 @given(json_values)

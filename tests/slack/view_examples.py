@@ -221,6 +221,8 @@ def requests(draw: st.DrawFn, state: RequestState | None = None) -> AccessReques
         decided_at=NOW + MINUTE if decided else None,
         decided_by=draw(st.sampled_from([BEN, "bot", "operator"])) if decided else None,
         decision_reason=said,
+        extends=draw(st.sampled_from([None, None, "7K3-QMW"])),
+        already=timedelta(minutes=draw(st.integers(0, 60 * 24 * 30))),
     )
 
 
@@ -309,7 +311,7 @@ def check_pieces(value: object) -> None:
                 assert node["emoji"] is False
             case "button":
                 assert re.fullmatch(r"[0-9A-Z]{3}-[0-9A-Z]{3}", node["value"])
-                assert node["action_id"] in {"approve", "deny", "cancel", "return"}
+                assert node["action_id"] in {"approve", "deny", "cancel", "extend", "return"}
             case "user" | "usergroup" | "broadcast" | "link" | "emoji" | "channel":
                 raise AssertionError(f"a rich text element that does something: {node}")
 
