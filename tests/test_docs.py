@@ -1,0 +1,363 @@
+"""What the documents say, held against the code: commands, variables, metrics, policies, links."""
+
+from __future__ import annotations
+
+import dataclasses
+import fnmatch
+import json
+import re
+import tomllib
+from collections.abc import Iterator
+from contextlib import closing
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+import typer.main
+import yaml
+
+import bot
+from bot import console
+from bot.cli import app
+from bot.core import names
+from bot.core.model import Access, AccessScope, Cluster, Grant
+from bot.core.planner import DEPLOYMENT_TAG, GRANT_TAG
+from bot.doctor_result import Result, Status
+from bot.jobs import Loop
+from bot.metrics import build_registry
+from bot.policy_file import check_policy
+from bot.policy_findings import Finding
+from bot.settings import SECRETS_DIR, Settings
+from bot.slack import commands
+from bot.store.database import Database
+
+ROOT = Path(__file__).parents[1]
+DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")])
+NOW = datetime(2026, 1, 5, 9, 0, tzinfo=UTC)
+
+_LINK = re.compile(r"!?\[[^\]]*\]\(([^)\s]+)\)")
+_CODE = re.compile(r"```\w*\n(.*?)```|`([^`\n]+)`", re.DOTALL)
+_COMMAND = re.compile(r"(?<![/\w.-])eks-access ((?:[a-z]+ ?)+)")
+
+
+def read(name: str) -> str:
+    return (ROOT / name).read_text(encoding="utf-8")
+
+
+def code_in(text: str) -> list[str]:
+    """Every code span and every line of a code block."""
+    found = [block or span for block, span in _CODE.findall(text)]
+    return [line for one in found for line in one.splitlines()]
+
+
+def row_of(text: str, beginning: str) -> str:
+    """The one line of a table that begins with this cell."""
+    (row,) = [line for line in text.splitlines() if line.startswith(f"| {beginning}")]
+    return row
+
+
+def command_tree() -> dict[str, set[str]]:
+    """Each command of the command line, such as `db upgrade`, with its options."""
+
+    def walk(command, path: tuple[str, ...]) -> Iterator[tuple[str, set[str]]]:
+        subcommands = getattr(command, "commands", None)
+        if subcommands:
+            for name, sub in subcommands.items():
+                yield from walk(sub, (*path, name))
+            return
+        options = {option for one in command.params for option in one.opts if option[0] == "-"}
+        yield " ".join(path), options - {"--help"}
+
+    return dict(walk(typer.main.get_command(app), ()))
+
+
+def anchors_of(text: str) -> set[str]:
+    """The anchors of a document's headings, as GitHub makes them."""
+    titles = re.findall(r"^#+ (.+)$", text, re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", title).lower().replace(" ", "-") for title in titles}
+
+
+# The command line
+
+
+@pytest.mark.parametrize(("command", "options"), command_tree().items())
+def test_every_command_and_option_stands_in_the_table_of_commands(command, options):
+    row = row_of(read("docs/operations.md"), f"`eks-access {command}")
+    assert not [option for option in options if option not in row]
+
+
+def test_the_documents_name_no_command_that_is_not_there():
+    known = {*command_tree(), "db", "policy"}
+    wrong = []
+    for document in DOCUMENTS:
+        for line in code_in(document.read_text(encoding="utf-8")):
+            for words in _COMMAND.findall(line):
+                first, *rest = words.split()
+                two = f"{first} {rest[0]}" if rest else first
+                if not {first, two} & known:
+                    wrong.append(f"{document.name}: {line}")
+    assert not wrong
+
+
+def test_what_people_type_in_slack_is_understood_as_the_readme_writes_it():
+    lines = [line for line in code_in(read("README.md")) if line.startswith("/eks-access")]
+    parsed = [commands.parse(line.removeprefix("/eks-access").strip(), NOW) for line in lines]
+    assert commands.OpenForm() in parsed
+    assert [one.ask.ticket for one in parsed if isinstance(one, commands.Request)] == ["PAY-1423"]
+    words = {word for line in code_in(read("README.md")) for word in line.split()}
+    assert words >= {*commands.FORMS}
+
+
+def test_every_make_target_that_the_documents_name_is_in_the_makefile():
+    targets = set(re.findall(r"^([a-z]+):", read("Makefile"), re.MULTILINE))
+    named = {
+        line.split()[1]
+        for document in DOCUMENTS
+        for line in code_in(document.read_text(encoding="utf-8"))
+        if line.startswith("make ")
+    }
+    assert {"sandbox", "test", "lint", "bench"} <= named <= targets
+
+
+# Environment and metrics
+
+
+def test_every_variable_stands_in_the_table_with_its_default_and_no_other():
+    text = read("docs/operations.md")
+    for field in Settings.model_fields.values():
+        default = field.default
+        if hasattr(default, "get_secret_value"):
+            default = default.get_secret_value()
+        cell = f" `{default}` |" if default is not None else " |"
+        assert row_of(text, f"`{field.alias}`").startswith(f"| `{field.alias}` |{cell}")
+    table = set(re.findall(r"^\| `([A-Z_]+)`", text, re.MULTILINE))
+    assert table == {SECRETS_DIR, *(field.alias for field in Settings.model_fields.values())}
+
+
+def test_every_metric_stands_in_the_table_and_no_other(migrated_sqlite):
+    loop = Loop("inbox", list, print, workers=1)
+    with closing(Database(f"sqlite:///{migrated_sqlite}")) as database:
+        exported = {one.name for one in build_registry(database, [loop], lambda: NOW).collect()}
+    told = re.findall(r"^\| `(eks_access_\w+)", read("docs/operations.md"), re.MULTILINE)
+    assert set(told) == exported
+    assert len(told) == len(set(told))
+
+
+def test_the_fields_of_json_output_are_those_that_are_told():
+    text = " ".join(read("docs/operations.md").split())
+    cluster = Cluster("prod-eu", "eu-west-1", "111122223333")
+    grant = Grant(
+        "7K3-QMX", "U01ANA", cluster, "arn", Access(None, AccessScope()), timedelta(), *[NOW] * 3
+    )
+    for beginning, fields in (
+        ("A grant", [*console.grant_json(grant)]),
+        ("A finding of `policy check`", [one.name for one in dataclasses.fields(Finding)]),
+        ("A check of the doctor", [one.name for one in dataclasses.fields(Result)]),
+    ):
+        (told,) = re.findall(rf"{beginning} has (.*?)\.", text)
+        assert sorted(set(re.findall(r"`(\w+)`", told)) - {*Status}) == sorted(fields)
+
+
+# Policies
+
+
+def test_the_policy_in_the_readme_is_valid_and_nothing_in_it_is_without_effect():
+    (example,) = re.findall(r"```yaml\n(.*?)```", read("README.md"), re.DOTALL)
+    policy, findings = check_policy(example, "README.md")
+    assert policy is not None
+    assert not findings
+
+
+def test_the_example_policy_is_valid_and_nothing_in_it_is_without_effect():
+    policy, findings = check_policy(read("eks-access.example.yaml"), "eks-access.example.yaml")
+    assert policy is not None
+    assert not findings
+
+
+def test_the_bots_permissions_are_what_its_code_calls():
+    source = "".join(read(f"bot/{name}.py") for name in ("aws/access_entries", "doctor"))
+    called = re.findall(r"client\.(?:get_paginator\(\s*\"(\w+)\"|(\w+)\()", source)
+    operations = {one or other for one, other in called} - {"get_paginator"}
+    actions = {f"eks:{one.title().replace('_', '')}" for one in operations}
+    allowed = {action for one in iam_statements() for action in one["Action"]}
+    # Creating an entry with tags asks for this one as well.
+    assert allowed == actions | {"eks:TagResource"}
+    table = read("docs/aws.md").split("### Where the credentials")[0]
+    assert not [action for action in allowed if f"`{action}`" not in table]
+
+
+def test_the_bot_may_change_only_entries_with_its_own_tag():
+    tag = f"aws:ResourceTag/{DEPLOYMENT_TAG}"
+    example = yaml.safe_load(read("eks-access.example.yaml"))
+    for one in iam_statements():
+        assert one["Effect"] == "Allow"
+        assert "*" not in one["Action"]
+        if {"Describe", "List"} >= {re.match("eks:([A-Z][a-z]+)", a)[1] for a in one["Action"]}:
+            continue
+        equal = one["Condition"]["StringEquals"]
+        creating = {"eks:CreateAccessEntry", "eks:TagResource"} & {*one["Action"]}
+        key = f"aws:RequestTag/{DEPLOYMENT_TAG}" if creating else tag
+        assert equal[key] == example["deployment"]
+        if creating:
+            keys = one["Condition"]["ForAllValues:StringEquals"]["aws:TagKeys"]
+            assert set(keys) == {DEPLOYMENT_TAG, GRANT_TAG}
+
+
+def test_the_bot_may_give_what_the_example_policys_levels_give():
+    levels = yaml.safe_load(read("eks-access.example.yaml"))["levels"].values()
+    (associate,) = [s for s in iam_statements() if "eks:AssociateAccessPolicy" in s["Action"]]
+    arns = associate["Condition"]["ArnEquals"]["eks:policyArn"]
+    assert {arn.rpartition("/")[2] for arn in arns} == {
+        level["policy"] for level in levels if "policy" in level
+    }
+    groups = {group for level in levels for group in level.get("kubernetes_groups", ())}
+    for one in iam_statements():
+        if {"eks:CreateAccessEntry", "eks:UpdateAccessEntry"} & {*one["Action"]}:
+            limits = one["Condition"]["ForAllValues:StringEquals"]
+            assert set(limits["eks:kubernetesGroups"]) == groups
+            assert one["Condition"]["Null"] == {"eks:username": "true"}
+
+
+@pytest.mark.parametrize(
+    ("path", "name", "let_in"),
+    [
+        ("", "AWSReservedSSO_Engineers_0123456789abcdef", True),
+        ("eu-west-1/", "AWSReservedSSO_Engineers_0123456789abcdef", True),
+        ("eu-west-1/", "AWSReservedSSO_Engineers_Admin_0123456789abcdef", False),
+        ("eu-west-1/", "AWSReservedSSO_Admins_0123456789abcdef", False),
+    ],
+)
+def test_the_trust_policy_lets_in_one_shared_role_wherever_identity_center_is(path, name, let_in):
+    condition = trust_condition()
+    arn = f"arn:aws:iam::111122223333:role/aws-reserved/sso.amazonaws.com/{path}{name}"
+    assert names.is_sso_role(arn)
+    assert fnmatch.fnmatchcase(arn, condition["ArnLike"]["aws:PrincipalArn"]) is let_in
+
+
+def test_the_trust_policy_pins_the_name_of_the_session():
+    assert re.fullmatch(r"\*:[\w.+=,@-]+", trust_condition()["StringLike"]["aws:userid"])
+
+
+def trust_condition() -> dict:
+    (statement,) = json.loads(read("deploy/person-role-trust.json"))["Statement"]
+    return statement["Condition"]
+
+
+def iam_statements() -> list[dict]:
+    statements = json.loads(read("deploy/iam-policy.json"))["Statement"]
+    for one in statements:
+        one["Action"] = [one["Action"]] if isinstance(one["Action"], str) else one["Action"]
+    return statements
+
+
+# Slack
+
+
+def test_every_scope_of_the_manifest_is_explained_and_no_other():
+    scopes = yaml.safe_load(read("app-manifest.yml"))["oauth_config"]["scopes"]
+    table = read("docs/slack.md").split("## Scopes")[1].split("\n## ")[0]
+    rows = [line.split("|")[1] for line in table.splitlines() if line.startswith("| `")]
+    assert sorted(re.findall(r"`([^`]+)`", " ".join(rows))) == sorted(scopes["bot"])
+    for scope in scopes["bot_optional"]:
+        (row,) = [line for line in table.splitlines() if f"`{scope}`" in line]
+        assert "optional" in row
+
+
+def test_the_manifest_for_http_changes_only_keys_that_the_manifest_has_or_slack_knows():
+    (change,) = re.findall(r"```yaml\n(.*?)```", read("docs/slack.md"), re.DOTALL)
+    changed, manifest = yaml.safe_load(change), yaml.safe_load(read("app-manifest.yml"))
+    assert changed["settings"]["socket_mode_enabled"] is False
+    assert manifest["settings"]["socket_mode_enabled"] is True
+    for section, keys in changed.items():
+        assert not keys.keys() - manifest[section].keys()
+    urls = re.findall(r"https://\S+", change)
+    assert len(urls) == 4
+    assert {url.partition(".com")[2] for url in urls} == {"/slack/events"}
+
+
+# Files
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_every_relative_link_leads_somewhere(document):
+    for target in _LINK.findall(document.read_text(encoding="utf-8")):
+        if target.startswith("http"):
+            continue
+        name, _, anchor = target.partition("#")
+        file = document.parent / name if name else document
+        assert file.exists(), target
+        assert not anchor or anchor in anchors_of(file.read_text(encoding="utf-8")), target
+
+
+def test_every_module_that_the_architecture_names_is_there():
+    text = read("docs/architecture.md")
+    house = text.split("```\nbot/\n")[1].split("```")[0]
+    for name in re.findall(r"\b[a-z_]+\.py\b|^  [a-z]+/", house, re.MULTILINE):
+        assert (ROOT / "bot" / name.strip()).exists(), name
+    for cell in re.findall(r"^\| (`core/.*?) \|", text, re.MULTILINE):
+        for name in re.findall(r"`(?:core/)?(\w+)`", cell):
+            assert (ROOT / "bot" / "core" / f"{name}.py").is_file(), name
+    table = set(re.findall(r"\w+", " ".join(re.findall(r"^\| (`core/.*?) \|", text, re.MULTILINE))))
+    modules = {path.stem for path in ROOT.glob("bot/core/*.py")} - {"__init__", "errors"}
+    assert modules <= table
+
+
+def test_the_architecture_draws_the_import_order_that_is_checked():
+    text = " ".join(read("docs/architecture.md").split())
+    (drawn,) = re.findall(r"``` (cli → .*?) ```", text)
+    contracts = tomllib.loads(read("pyproject.toml"))["tool"]["importlinter"]["contracts"]
+    (layers,) = [one["layers"] for one in contracts if one["type"] == "layers"]
+    place = {
+        module.strip().removeprefix("bot."): number
+        for number, layer in enumerate(layers)
+        for module in layer.split("|")
+    }
+    shown = [[place[name] for name in part.split(", ")] for part in drawn.split(" → ")]
+    assert all(len(set(part)) == 1 for part in shown)
+    assert [part[0] for part in shown] == sorted(part[0] for part in shown)
+
+
+def test_the_changelog_begins_with_this_version():
+    first = re.search(r"^## (\S+?),? ", read("CHANGELOG.md"), re.MULTILINE)
+    assert first[1] == bot.__version__
+
+
+# The image
+
+
+def test_the_image_copies_what_the_build_needs_and_nothing_that_is_kept_from_it():
+    copied = [
+        source
+        for line in re.findall(r"^COPY (?!--from)(.*)$", read("Dockerfile"), re.MULTILINE)
+        for source in line.split()[:-1]
+    ]
+    let_in = {one[1:] for one in read(".dockerignore").splitlines() if one.startswith("!")}
+    assert read(".dockerignore").splitlines()[1] == "*"
+    assert let_in == set(copied)
+    assert not [source for source in copied if not (ROOT / source).exists()]
+    project = tomllib.loads(read("pyproject.toml"))
+    wheel = project["tool"]["hatch"]["build"]["targets"]["wheel"]
+    needed = {
+        "pyproject.toml",
+        "constraints.txt",
+        project["project"]["readme"],
+        *project["project"]["license-files"],
+        *wheel["packages"],
+        *wheel["force-include"],
+    }
+    assert needed == set(copied)
+
+
+def test_the_image_runs_the_bot_as_nobody_special_and_holds_no_secret():
+    text = read("Dockerfile")
+    assert re.search(r"^USER (?!0|root)\d+", text, re.MULTILINE)
+    assert 'ENTRYPOINT ["eks-access"]' in text
+    assert 'CMD ["run"]' in text
+    (check,) = re.findall(r"HEALTHCHECK .*?CMD (\[.*?\])$", text, re.DOTALL | re.MULTILINE)
+    compile(json.loads(check)[2], "HEALTHCHECK", "exec")
+    assert "/healthz" in check
+    names_set = set(re.findall(r"\b([A-Z][A-Z_]+)=", text))
+    assert not names_set & {"DATABASE_URL"}
+    assert not [name for name in names_set if name.startswith("SLACK_")]
+    version = re.findall(r"^FROM python:([\d.]+)-slim", text, re.MULTILINE)
+    assert set(version) == {"3.12"}
