@@ -52,15 +52,17 @@ class EksClients:
         with self._lock:
             client = self._clients.get(key)
             if client is None:
-                session = self._session(cluster.assume_role)
+                session = self._session(cluster)
                 client = session.client("eks", region_name=cluster.region, config=_CONFIG)
                 self._clients[key] = client
             return client
 
-    def _session(self, role: str | None) -> boto3.Session:
+    def _session(self, cluster: Cluster) -> boto3.Session:
+        role = cluster.assume_role
         session = self._sessions.get(role)
         if session is None:
-            session = boto3.Session()
+            # STS is asked in a region too, and the environment need not name one.
+            session = boto3.Session(region_name=cluster.region)
             if role is not None:
                 session = aws_assume_role_lib.assume_role(
                     session,

@@ -48,12 +48,18 @@ def is_not_found(error: ClientError) -> bool:
     return details["Code"] == "ResourceNotFoundException" and _NO_CLUSTER not in details["Message"]
 
 
-def _problem(  # noqa: PLR0911 - a table of answers, one a line, reads best as returns
+def _problem(  # noqa: C901, PLR0911 - a table of answers, one a line, reads best as returns
     error: ClientError, cluster: Cluster, principal_arn: str, doing: str
 ) -> AwsProblem:
     code = error.response["Error"]["Code"]
     message = error.response["Error"].get("Message", "")
     name = cluster.name
+    if code in _DENIED and error.operation_name == "AssumeRole":
+        return PermanentAwsProblem(
+            "role_denied",
+            f"AWS does not let the bot assume `{cluster.assume_role}`, the role that reaches "
+            f"{name} ({code}). Whoever runs the bot lets it do so, and that role trust it.",
+        )
     if code in _DENIED:
         return PermanentAwsProblem(
             "access_denied",
