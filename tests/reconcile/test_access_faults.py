@@ -1,0 +1,381 @@
+"""What AWS may do to a call: access is never more than granted, and in the end exactly that."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import timedelta
+
+import pytest
+from entry_world import EDIT, GHOST, HOUR, LAB, MINUTE, OLD, VIEW, World, role
+
+from bot.core.lifecycle import LATE_AFTER, late
+from bot.core.model import EndReason, GrantState
+from bot.reconcile.backoff import pause
+from bot.sandbox import eks_rules
+from bot.sandbox.eks_faults import Faults
+
+SECOND = timedelta(seconds=1)
+
+FAULTS: dict[str, Callable[[Faults, str], object]] = {
+    "is throttled": lambda faults, operation: faults.throttle(operation, times=2),
+    "meets a fault of AWS": lambda faults, operation: faults.server_error(operation, times=2),
+    "is cut off before it took effect": lambda faults, operation: faults.drop(operation),
+    "took effect and its answer is lost": lambda faults, operation: faults.lose_answer(operation),
+}
+
+
+def give(world: World) -> None:
+    world.ask("view", "a")
+
+
+def widen(world: World) -> None:
+    world.active("view", "a")
+    world.ask("view", "b")
+
+
+def narrow(world: World) -> None:
+    world.active("view", "a", "b", length=3 * HOUR)
+    world.give_back(world.active("view", "c"))
+
+
+def take_one_policy(world: World) -> None:
+    world.active("view", "a", length=3 * HOUR)
+    world.give_back(world.active("edit", "a"))
+
+
+def add_groups(world: World) -> None:
+    world.active("deployer")
+    world.ask("operator")
+
+
+def take_groups(world: World) -> None:
+    world.active("deployer", length=3 * HOUR)
+    world.give_back(world.active("operator"))
+
+
+def take_all(world: World) -> None:
+    world.give_back(world.active("view", "a"))
+
+
+READS = ("DescribeAccessEntry", "ListAssociatedAccessPolicies")
+CALLS = [
+    (give, "DescribeAccessEntry"),
+    (give, "CreateAccessEntry"),
+    (give, "AssociateAccessPolicy"),
+    (give, "ListAssociatedAccessPolicies"),
+    (widen, "AssociateAccessPolicy"),
+    (narrow, "AssociateAccessPolicy"),
+    (take_one_policy, "DisassociateAccessPolicy"),
+    (add_groups, "UpdateAccessEntry"),
+    (take_groups, "UpdateAccessEntry"),
+    (take_all, "DeleteAccessEntry"),
+    (take_all, "ListAssociatedAccessPolicies"),
+]
+PROPAGATING = [
+    (scene, operation)
+    for scene, operation in CALLS
+    if operation not in READS and operation != "DisassociateAccessPolicy"
+]
+
+
+def named(scene: Callable[[World], None]) -> str:
+    return scene.__name__ if callable(scene) else str(scene)
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+@pytest.mark.parametrize(("scene", "operation"), CALLS, ids=named)
+def test_a_call_that_fails_delays_and_does_no_more(
+    world: World, scene: Callable[[World], None], operation: str, fault: str
+) -> None:
+    scene(world)
+    met = FAULTS[fault](world.eks.faults, operation)
+    world.round()
+    assert met.hits  # type: ignore[attr-defined] # a Fault
+    world.settle()
+    world.assert_union()
+
+
+@pytest.mark.parametrize("reads", [1, 2, 5])
+@pytest.mark.parametrize(
+    ("scene", "operation"),
+    [*PROPAGATING, (take_one_policy, "DisassociateAccessPolicy")],
+    ids=named,
+)
+def test_a_change_that_eks_shows_late_delays_and_does_no_more(
+    world: World, scene: Callable[[World], None], operation: str, reads: int
+) -> None:
+    scene(world)
+    world.eks.faults.propagation_delay(operation, reads=reads)
+    world.settle()
+    world.assert_union()
+
+
+@pytest.mark.parametrize(("scene", "operation"), PROPAGATING, ids=named)
+def test_an_answer_that_is_lost_and_a_change_that_shows_late_delay_and_do_no_more(
+    world: World, scene: Callable[[World], None], operation: str
+) -> None:
+    scene(world)
+    world.eks.faults.propagation_delay(operation, reads=3)
+    world.eks.faults.lose_answer(operation)
+    world.settle()
+    world.assert_union()
+
+
+def test_what_went_wrong_is_told_while_it_lasts_and_no_longer(world: World) -> None:
+    grant_id = world.ask("view", "a")
+    world.eks.faults.server_error("CreateAccessEntry")
+    world.round()
+    grant = world.grant(grant_id)
+    assert grant.state is GrantState.PROVISIONING
+    assert grant.problem is not None
+    assert LAB in grant.problem
+    assert "tries again" in grant.problem
+    world.settle()
+    assert world.grant(grant_id).problem is None
+
+
+def test_an_answer_that_makes_no_sense_is_tried_again(world: World) -> None:
+    """Whatever goes wrong in the bot itself ends no try: it is logged and told."""
+    grant_id = world.active("view", "a")
+    world.give_back(grant_id)
+    world.eks.faults.answer(200, "", "", operation="DescribeAccessEntry", times=3)
+    world.round()
+    grant = world.grant(grant_id)
+    assert grant.state is GrantState.REVOKING
+    assert grant.problem is not None
+    assert "unexpected error" in grant.problem
+    world.settle()
+    assert world.entry() is None
+
+
+# How often
+
+
+@pytest.mark.parametrize(
+    ("attempts", "seconds"),
+    [(0, 0.25), (1, 0.25), (2, 0.5), (3, 1), (8, 32), (9, 60), (10, 60), (10**9, 60)],
+)
+def test_the_pause_doubles_up_to_a_minute(attempts: int, seconds: float) -> None:
+    assert pause(attempts) == timedelta(seconds=seconds)
+
+
+def test_the_loop_keeps_the_pauses_and_begins_anew_once_all_is_well(world: World) -> None:
+    world.give_back(world.active("view", "a"))
+    world.eks.faults.deny("DeleteAccessEntry", times=4)
+    pauses = []
+    for _ in range(4):
+        world.round()
+        pauses.append(world.next_due() - world.clock())
+        world.clock.advance(pauses[-1])
+    assert pauses == [pause(1), pause(2), pause(3), pause(4)]
+    world.round()
+    assert world.entry() is None
+    world.ask("view", "a")
+    world.eks.faults.throttle("CreateAccessEntry")
+    world.round()
+    assert world.next_due() - world.clock() == pause(1)
+
+
+def test_a_new_wish_does_not_wait_for_the_pause(world: World) -> None:
+    world.give_back(world.active("view", "a"))
+    world.eks.faults.deny("DeleteAccessEntry", times=1)
+    world.round()
+    assert world.bot.due() == []
+    world.ask("edit", "a")
+    assert world.bot.due() != []
+
+
+# Access denied
+
+
+@pytest.mark.parametrize("operation", ["CreateAccessEntry", "AssociateAccessPolicy"])
+def test_a_grant_that_aws_denies_fails_with_a_sentence_and_nothing_stays(
+    world: World, operation: str
+) -> None:
+    world.eks.faults.deny(operation)
+    grant_id = world.ask("view", "a")
+    world.settle()
+    assert world.entry() is None
+    grant = world.grant(grant_id)
+    assert (grant.state, grant.end_reason) == (GrantState.ENDED, EndReason.FAILED)
+    assert grant.problem is not None
+    assert "does not let the bot" in grant.problem
+    assert LAB in grant.problem
+    assert "docs/aws.md" in grant.problem
+    assert "grant.confirmed" not in world.actions(grant_id)
+
+
+def test_a_grant_fails_where_the_bot_may_not_even_look(world: World) -> None:
+    world.eks.faults.deny("DescribeAccessEntry")
+    grant_id = world.ask("view", "a")
+    world.round()
+    assert world.grant(grant_id).end_reason is EndReason.FAILED
+    assert world.writes() == []
+    world.eks.faults.clear()
+    world.settle()
+    assert world.state(grant_id) is GrantState.ENDED
+
+
+@pytest.mark.parametrize("operation", ["DeleteAccessEntry", "DescribeAccessEntry"])
+def test_a_revocation_goes_on_for_ever_and_succeeds_once_it_is_allowed(
+    world: World, operation: str
+) -> None:
+    grant_id = world.active("view", "a")
+    world.eks.faults.deny(operation)
+    world.clock.advance(HOUR)
+    for _ in range(12):
+        world.round()
+        assert world.state(grant_id) is GrantState.REVOKING
+        assert world.next_due() - world.clock() <= MINUTE
+        world.clock.advance(MINUTE)
+    grant = world.grant(grant_id)
+    assert late(grant, world.clock())
+    assert grant.problem is not None
+    assert "docs/aws.md" in grant.problem
+    assert world.given() == {VIEW: ("a",)}
+    world.clock.advance(timedelta(days=30))
+    world.round()
+    assert world.state(grant_id) is GrantState.REVOKING
+    world.eks.faults.clear()
+    world.clock.advance(MINUTE)
+    world.round()
+    assert world.entry() is None
+    assert world.state(grant_id) is GrantState.ENDED
+    assert world.grant(grant_id).end_reason is EndReason.EXPIRED
+
+
+def test_narrowing_that_aws_denies_is_tried_until_it_is_allowed(world: World) -> None:
+    world.active("view", "b", length=9 * HOUR - HOUR)
+    first = world.active("view", "a")
+    world.eks.faults.deny("AssociateAccessPolicy")
+    world.give_back(first)
+    for _ in range(10):
+        world.round()
+        world.clock.advance(MINUTE)
+    assert world.state(first) is GrantState.REVOKING
+    world.eks.faults.clear()
+    world.settle()
+    assert world.given() == {VIEW: ("b",)}
+
+
+def test_a_grant_is_not_given_up_because_the_removal_of_another_is_denied(world: World) -> None:
+    first = world.active("edit", "a")
+    world.give_back(first)
+    world.eks.faults.deny("DisassociateAccessPolicy")
+    second = world.ask("view", "b")
+    world.round()
+    assert world.state(first) is GrantState.REVOKING
+    assert world.state(second) is not GrantState.REVOKING, world.grant(second).problem
+    world.eks.faults.clear()
+    world.settle()
+    assert world.state(second) is GrantState.ACTIVE
+    world.assert_union()
+
+
+def test_a_policy_that_eks_does_not_know_fails_its_own_grant_alone(world: World) -> None:
+    """EKS's list of access policies is not the same everywhere."""
+    world.eks.faults.answer(
+        404,
+        "ResourceNotFoundException",
+        eks_rules.ACCESS_POLICY_NOT_FOUND_MSG,
+        operation="AssociateAccessPolicy",
+        times=1,
+    )
+    unknown = world.ask("edit", "a")  # EKS is asked for AmazonEKSEditPolicy first
+    known = world.ask("view", "a")
+    world.settle()
+    grant = world.grant(unknown)
+    assert (grant.state, grant.end_reason) == (GrantState.ENDED, EndReason.FAILED)
+    assert grant.problem is not None
+    assert "policyArn could not be found" in grant.problem
+    assert EDIT not in (world.given() or {})
+    assert world.state(known) is GrantState.ACTIVE, world.grant(known).problem
+    world.assert_union()
+
+
+# Principals, clusters, limits
+
+
+def refuse_principal(world: World, times: int | None) -> None:
+    world.eks.faults.answer(
+        400,
+        "InvalidParameterException",
+        eks_rules.INVALID_PRINCIPAL_MSG,
+        operation="CreateAccessEntry",
+        times=times,
+    )
+
+
+def test_a_role_made_a_moment_ago_is_waited_for(world: World) -> None:
+    refuse_principal(world, times=5)
+    grant_id = world.ask("view", "a")
+    world.round()
+    problem = world.grant(grant_id).problem
+    assert problem is not None
+    assert role("ana") in problem
+    world.settle()
+    assert world.state(grant_id) is GrantState.ACTIVE
+
+
+def test_a_role_that_does_not_exist_is_given_up_after_two_minutes(world: World) -> None:
+    refuse_principal(world, times=None)
+    asked_at = world.clock()
+    grant_id = world.ask("view", "a")
+    world.settle()
+    grant = world.grant(grant_id)
+    assert (grant.state, grant.end_reason) == (GrantState.ENDED, EndReason.FAILED)
+    assert grant.problem is not None
+    assert "no valid principal" in grant.problem
+    assert grant.revoking_since is not None
+    assert 2 * MINUTE <= grant.revoking_since - asked_at < 3 * MINUTE + SECOND
+    assert world.entry() is None
+
+
+@pytest.mark.parametrize(
+    ("cluster", "said"),
+    [(OLD, "authenticationMode=API_AND_CONFIG_MAP"), (GHOST, "AWS knows no cluster ghost")],
+)
+def test_a_cluster_that_takes_no_entries_fails_the_grant_and_says_what_to_do(
+    world: World, cluster: str, said: str
+) -> None:
+    grant_id = world.ask("view", "a", cluster=cluster)
+    world.round()
+    grant = world.grant(grant_id)
+    assert grant.end_reason is EndReason.FAILED
+    assert grant.problem is not None
+    assert said in grant.problem
+    assert world.writes() == []
+
+
+def test_a_cluster_that_is_full_fails_the_grant_and_says_so(world: World) -> None:
+    world.eks.faults.answer(
+        400,
+        "ResourceLimitExceededException",
+        eks_rules.ACCESS_ENTRY_LIMIT_MSG.format(limit=3000),
+        operation="CreateAccessEntry",
+    )
+    grant_id = world.ask("view", "a")
+    world.settle()
+    grant = world.grant(grant_id)
+    assert (grant.state, grant.end_reason) == (GrantState.ENDED, EndReason.FAILED)
+    assert grant.problem is not None
+    assert "limit of access entries" in grant.problem
+
+
+def test_a_cluster_deleted_under_a_live_grant_is_told_and_looked_for_until_it_answers(
+    world: World,
+) -> None:
+    """Nobody can say that the access is gone while AWS does not show the cluster."""
+    grant_id = world.active("view", "a")
+    world.eks.delete_cluster(LAB)
+    world.clock.advance(HOUR)
+    world.round()
+    world.clock.advance(LATE_AFTER)
+    world.round()
+    grant = world.grant(grant_id)
+    assert grant.state is GrantState.REVOKING
+    assert grant.problem is not None
+    assert "may have been deleted" in grant.problem
+    world.eks.create_cluster(LAB)
+    world.settle()
+    assert world.state(grant_id) is GrantState.ENDED
