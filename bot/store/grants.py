@@ -30,7 +30,7 @@ def add(tx: Connection, grant: Grant, entry_id: int) -> None:
                 "requester": grant.requester,
                 "cluster": grant.cluster.name,
                 "principal_arn": grant.principal_arn,
-                "duration_seconds": int(grant.duration.total_seconds()),
+                "duration_seconds": grant.duration.total_seconds(),
                 "created_at": grant.created_at,
                 "provision_by": grant.provision_by,
                 "starts_at": grant.starts_at,

@@ -134,7 +134,7 @@ def upgrade() -> None:
         sa.Column("cluster", sa.String(length=100), nullable=False),
         sa.Column("principal_arn", sa.String(length=2048), nullable=False),
         sa.Column("state", sa.String(length=16), nullable=False),
-        sa.Column("duration_seconds", sa.Integer(), nullable=False),
+        sa.Column("duration_seconds", sa.Double(), nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("provision_by", sa.DateTime(timezone=True), nullable=False),
         sa.Column("ends_at", sa.DateTime(timezone=True), nullable=False),

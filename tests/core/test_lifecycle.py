@@ -244,6 +244,75 @@ def test_an_approval_makes_a_grant_with_all_that_revoking_needs_and_an_end() -> 
     )
 
 
+def extend(one: Grant, by: timedelta, at: datetime) -> Grant:
+    """An extension of `one`, approved."""
+    asked = request(
+        id="7K3-QMZ",
+        duration=by,
+        extends=one.id,
+        already=one.ends_at - NOW,
+        lapses_at=None,
+    )
+    _, made, _ = lifecycle.approve(asked, at, by="bot", approvers=(), digest="abc", extended=one)
+    return made
+
+
+def test_an_extension_goes_on_from_where_the_access_would_have_ended() -> None:
+    active = grant(GrantState.ACTIVE)
+    made = extend(active, HOUR, NOW + 30 * MINUTE)
+    assert made.ends_at == active.ends_at + HOUR
+    assert (made.extends, made.began_at) == (active.id, active.confirmed_at)
+    confirmed, _ = lifecycle.confirm(made, NOW + 31 * MINUTE)
+    assert confirmed.ends_at == active.ends_at + HOUR
+    again = extend(confirmed, HOUR, NOW + 40 * MINUTE)
+    assert again.began_at == active.confirmed_at, "when the first of the row was confirmed"
+    assert again.ends_at == active.ends_at + 2 * HOUR
+
+
+@settings(max_examples=30)
+@given(
+    st.integers(1, 86_400).map(lambda seconds: timedelta(seconds=seconds)),
+    st.integers(0, 7_000).map(lambda seconds: timedelta(seconds=seconds)),
+    st.integers(0, 899).map(lambda seconds: timedelta(seconds=seconds)),
+)
+def test_an_extension_never_ends_later_than_was_asked_for(
+    by: timedelta, until_approved: timedelta, until_confirmed: timedelta
+) -> None:
+    active = grant(GrantState.ACTIVE)
+    made = extend(active, by, NOW + MINUTE + until_approved)
+    confirmed, _ = lifecycle.confirm(made, made.created_at + until_confirmed)
+    assert confirmed.ends_at == made.ends_at == active.ends_at + by
+
+
+def test_what_an_extension_prolongs_is_on_record() -> None:
+    (event,) = lifecycle.submitted(request(extends="7K3-QMW"))
+    assert event.details["extends"] == "7K3-QMW"
+
+
+@pytest.mark.parametrize("state", GrantState)
+def test_only_active_access_can_be_extended(state: GrantState) -> None:
+    if state is GrantState.ACTIVE:
+        lifecycle.ensure_extensible(grant(state), ANA, NOW + 2 * HOUR)
+        return
+    with pytest.raises(Conflict) as refused:
+        lifecycle.ensure_extensible(grant(state), ANA, NOW + HOUR)
+    assert refused.value.code == "not_active"
+
+
+def test_access_that_is_over_cannot_be_extended_though_the_row_still_says_active() -> None:
+    active = grant(GrantState.ACTIVE)
+    with pytest.raises(Conflict) as refused:
+        lifecycle.ensure_extensible(active, ANA, active.ends_at)
+    assert refused.value.code == "not_active"
+
+
+@pytest.mark.parametrize("state", GrantState)
+def test_nobody_extends_somebody_elses_access(state: GrantState) -> None:
+    with pytest.raises(Conflict) as refused:
+        lifecycle.ensure_extensible(grant(state), BEN, NOW + HOUR)
+    assert refused.value.code == "not_yours"
+
+
 def confirm(one: Grant, at: datetime) -> tuple[Grant, tuple[AuditEvent, ...]]:
     return lifecycle.confirm(one, at)
 

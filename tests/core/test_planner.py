@@ -359,6 +359,11 @@ def test_an_entry_of_ours_whose_tag_was_removed_is_no_longer_ours_but_our_part_g
     assert DeleteEntry() not in gone.actions
 
 
+def test_an_entry_that_is_no_longer_tagged_as_ours_is_never_deleted() -> None:
+    gone = planned(NOTHING, entry({VIEW: A}, tags={}), record({VIEW: A}, deleting=True))
+    assert gone.actions == (Disassociate(VIEW),)
+
+
 def test_an_unconfirmed_association_with_another_scope_is_somebody_elses() -> None:
     known = record({VIEW: AssociationRecord(A)}, created=False)
     faster = planned(desired({VIEW: A}), foreign({VIEW: B}), known, Standing.AUGMENT)

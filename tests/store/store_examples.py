@@ -62,7 +62,9 @@ def request(**changes: Any) -> AccessRequest:
 
 
 def review(**changes: Any) -> Review:
-    return replace(Review("01A-000", BEN, Verdict.APPROVE, NOW + MINUTE), **changes)
+    return replace(
+        Review("01A-000", BEN, Verdict.APPROVE, NOW + MINUTE, rules=("lab readers",)), **changes
+    )
 
 
 def approval(at: datetime = NOW + MINUTE, by: str = BEN) -> AccessRequest:
@@ -124,6 +126,8 @@ times = st.datetimes(
     timezones=st.sampled_from([UTC, timezone(5.5 * HOUR), timezone(-8 * HOUR)]),
 )
 durations = st.integers(1, 30 * 86_400).map(lambda seconds: timedelta(seconds=seconds))
+lengths = st.timedeltas(timedelta(), timedelta(days=60))
+ids = st.sampled_from(["01A-001", "7K3-QMX"])
 scopes = st.frozensets(names, max_size=4).map(AccessScope)
 accesses = st.builds(Access, st.none() | st.just(VIEW), scopes, st.frozensets(names, max_size=3))
 clusters = st.builds(
@@ -168,6 +172,8 @@ access_requests = st.builds(
     decided_at=st.none() | times,
     decided_by=st.none() | people,
     decision_reason=st.none() | texts,
+    extends=st.none() | ids,
+    already=lengths,
 )
 access_grants = st.builds(
     Grant,
@@ -176,7 +182,7 @@ access_grants = st.builds(
     cluster=clusters,
     principal_arn=st.just(ROLE),
     access=accesses,
-    duration=durations,
+    duration=lengths,
     created_at=times,
     provision_by=times,
     ends_at=times,
@@ -188,4 +194,6 @@ access_grants = st.builds(
     end_reason=st.none() | st.sampled_from(EndReason),
     ended_by=st.none() | people,
     problem=st.none() | texts,
+    extends=st.none() | ids,
+    began_at=st.none() | times,
 )

@@ -64,6 +64,8 @@ def test_a_changed_grant_keeps_what_was_approved(database: Database, changed: Gr
             created_at=before.created_at,
             provision_by=before.provision_by,
             starts_at=before.starts_at,
+            extends=before.extends,
+            began_at=before.began_at,
         )
 
 

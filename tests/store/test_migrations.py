@@ -133,8 +133,10 @@ def test_an_empty_database_is_told_with_the_remedy(empty: Database) -> None:
     assert "`eks-access db upgrade`" in finding
 
 
-def test_several_replicas_may_migrate_at_once(empty_url: str) -> None:
+def test_several_replicas_may_migrate_at_once(empty_url: str, database_kind: str) -> None:
     replicas = 3
+    if database_kind == "postgresql":
+        empty_url += "&options=-c%20lock_timeout%3D5s"
     start = Barrier(replicas, timeout=10)
 
     def upgrade(database: Database) -> tuple[str | None, str]:
