@@ -178,11 +178,12 @@ class Bot:
             grant: Grant | None,
             *,
             unreachable: Mapping[str, str],
+            questions: Sequence[AuditEvent],
             now: datetime,
         ) -> Projection:
             people = {request.requester, *(one.reviewer for one in reviews)}
             people |= {request.decided_by or "", (grant.ended_by if grant else None) or ""}
-            people |= set(request.principal.shared_with)
+            people |= {*request.principal.shared_with, *(one.actor for one in questions)}
             for one in request.requirements:
                 people |= one.owners.users
             return project(
@@ -192,6 +193,7 @@ class Bot:
                 names=directory.names({one for one in people if one.startswith(("U", "W"))}),
                 audit_channel=self._audit_channel(),
                 unreachable=unreachable,
+                questions=questions,
                 now=now,
             )
 

@@ -52,7 +52,7 @@ class Wanted:
     `key` and `recipient` (a channel, or a person for a direct message) tell it from the request's
     others. `thread` is the key of the message under which it is a reply; `once` says that it is
     news: posted when it is new, left as it is afterwards, and not needed where the message it
-    replies to has just been posted and says the same.
+    replies to has just been posted and says the same. `unsaid` is news that it does not say.
     """
 
     key: str
@@ -61,6 +61,7 @@ class Wanted:
     blocks: list[dict[str, Any]] = field(hash=False)
     thread: str | None = None
     once: bool = False
+    unsaid: bool = False
 
     @property
     def digest(self) -> str:
@@ -77,7 +78,10 @@ class Projection:
 
 
 class Project(Protocol):
-    """The view: what the messages of a request are. `unreachable`: channel → Slack's error."""
+    """The view: what the messages of a request are. `unreachable`: channel → Slack's error.
+
+    `questions` are the `request.asked` events of the request, oldest first.
+    """
 
     def __call__(
         self,
@@ -86,6 +90,7 @@ class Project(Protocol):
         grant: Grant | None,
         *,
         unreachable: Mapping[str, str],
+        questions: Sequence[AuditEvent],
         now: datetime,
     ) -> Projection: ...
 
@@ -138,6 +143,7 @@ class MessageReconciler:
             request = requests.get(tx, request_id)
             reviews = requests.reviews_of(tx, request_id)
             grant = grants.find(tx, request_id)
+            questions = audit.questions(tx, request_id)
             posted = {(one.key, one.recipient): one for one in messages.of_request(tx, request_id)}
         unreachable = {one.recipient: one.problem for one in posted.values() if one.problem}
         delayed: _Delayed | None = None
@@ -145,7 +151,12 @@ class MessageReconciler:
         changes_at = None
         try:
             projection = self._project(
-                request, reviews, grant, unreachable=unreachable, now=self._clock()
+                request,
+                reviews,
+                grant,
+                unreachable=unreachable,
+                questions=questions,
+                now=self._clock(),
             )
             changes_at = projection.changes_at
             fresh: set[tuple[str, str]] = set()
@@ -200,7 +211,8 @@ class MessageReconciler:
             return True
         if wanted.thread and (thread is None or thread.ts is None):
             return True  # what it would reply to is not there, and is retried by itself
-        if wanted.once and wanted.thread and (wanted.thread, wanted.recipient) in fresh:
+        said_above = wanted.once and not wanted.unsaid
+        if said_above and wanted.thread and (wanted.thread, wanted.recipient) in fresh:
             said = Posted(wanted.key, wanted.recipient, None, None, wanted.digest)
             self._put(request.id, said)
             posted[at] = said

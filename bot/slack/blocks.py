@@ -81,7 +81,7 @@ def divider(block_id: str) -> Block:
     return {"type": "divider", "block_id": block_id}
 
 
-def quote(block_id: str, *words: str) -> Block:
+def quote(block_id: str, *words: str, limit: int = QUOTE_LIMIT) -> Block:
     """What a person typed, each of `words` beginning a line, set apart from the bot's own words.
 
     A rich text quote, because its text elements are literal: Slack parses no formatting, mention,
@@ -89,7 +89,7 @@ def quote(block_id: str, *words: str) -> Block:
     nothing typed can be.
     """
     typed = "\n".join(filter(None, map(clean_lines, words)))
-    kept, note = cut(typed, QUOTE_LIMIT)
+    kept, note = cut(typed, limit)
     elements: list[Block] = [{"type": "text", "text": kept or "-"}]
     if note:
         elements.append({"type": "text", "text": f" {note}", "style": {"italic": True}})

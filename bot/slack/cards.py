@@ -238,8 +238,8 @@ def _buttons(request: AccessRequest, names: Mapping[str, str]) -> Block:
     return blocks.actions("decide", *decide_buttons(request, names))
 
 
-def decide_buttons(request: AccessRequest, names: Mapping[str, str]) -> tuple[Block, Block]:
-    """Approve, which asks again with the essentials, and Deny, which opens a modal."""
+def decide_buttons(request: AccessRequest, names: Mapping[str, str]) -> tuple[Block, ...]:
+    """Approve, which asks again with the essentials; Deny and Ask, which open a form."""
     shared = "It elevates other people too." if request.principal.shared else ""
     confirm = blocks.confirmation(
         "Approve this access?",
@@ -252,6 +252,7 @@ def decide_buttons(request: AccessRequest, names: Mapping[str, str]) -> tuple[Bl
     return (
         blocks.button("approve", "Approve", request.id, style="primary", confirm=confirm),
         blocks.button("deny", "Deny…", request.id, style="danger"),
+        blocks.button("ask", "Ask…", request.id),
     )
 
 

@@ -25,6 +25,7 @@ from bot.slack.blocks import Message
 from bot.slack.home import home_view
 from bot.slack.modals import Choices, deny_modal, extend_modal, request_modal
 from bot.slack.people import Directory
+from bot.slack.questions import question_modal
 from bot.slack.replies import (
     clusters_reply,
     error_reply,
@@ -95,6 +96,13 @@ class Desk:
             request = requests.get(tx, request_id)
         ensure_open(request, self._clock())
         return deny_modal(request, self._directory.names([request.requester]))
+
+    def question(self, request_id: str) -> dict[str, Any]:
+        """The form for a question to the requester. Raises Conflict where it is decided."""
+        with self._database.reading() as tx:
+            request = requests.get(tx, request_id)
+        ensure_open(request, self._clock())
+        return question_modal(request, self._directory.names([request.requester]))
 
     def extension(self, request_id: str) -> dict[str, Any]:
         """The form in which the holder asks for more time. Raises Conflict where it has ended."""

@@ -18,7 +18,7 @@ from slack_sdk.errors import SlackApiError, SlackClientError
 from slack_sdk.webhook import WebhookClient
 from sqlalchemy import Connection
 
-from bot.access import end, review
+from bot.access import end, question, review
 from bot.access.extend import extend
 from bot.access.facts import Facts
 from bot.access.submit import submit
@@ -204,7 +204,7 @@ class InboxWorker:
         return True
 
 
-def _use_case(  # noqa: PLR0911 - one answer for each kind
+def _use_case(  # noqa: C901, PLR0911 - one answer for each kind
     tx: Connection, facts: Facts, item: Item
 ) -> str:
     """Do what the item asks for. Returns the sentence that tells the person."""
@@ -248,6 +248,9 @@ def _use_case(  # noqa: PLR0911 - one answer for each kind
                 f"Request {request.id} to extend {document['request_id']} is with its owners. "
                 "The access ends as it was going to, unless they approve in time."
             )
+        case Kind.ASK:
+            request = question.ask(tx, facts, document["request_id"], actor, document["question"])
+            return f"Your question about {request.id} is in the thread of its card."
         case Kind.RETURN:
             grant = end.give_back(tx, document["request_id"], actor, facts.now)
             return (

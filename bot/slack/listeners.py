@@ -36,8 +36,9 @@ from bot.slack.modals import (
     notice_modal,
 )
 from bot.slack.people import Directory
+from bot.slack.questions import QUESTION_CALLBACK
 from bot.slack.replies import error_reply, fault_reply, help_reply
-from bot.slack.submissions import read_denial, read_extension, read_submission
+from bot.slack.submissions import read_denial, read_extension, read_question, read_submission
 from bot.store import inbox
 from bot.store.database import Database
 from bot.store.inbox import Kind
@@ -103,10 +104,12 @@ class Listeners:
         app.action("cancel")(self._click(Kind.CANCEL))
         app.action("return")(self._click(Kind.RETURN))
         app.action("deny")(self._opens(self._desk.denial))
+        app.action("ask")(self._opens(self._desk.question))
         app.action("extend")(self._opens(self._desk.extension))
         app.view(REQUEST_CALLBACK)(self._form_submitted)
         app.view(DENY_CALLBACK)(self._denial_submitted)
         app.view(EXTEND_CALLBACK)(self._extension_submitted)
+        app.view(QUESTION_CALLBACK)(self._question_submitted)
         app.options("cluster")(self._suggest_clusters)
         app.event("app_home_opened")(self._home_opened)
         app.event("user_change")(self._person_changed)
@@ -216,6 +219,13 @@ class Listeners:
 
     def _extension_submitted(self, ack: Ack, body: Body) -> None:
         self._submitted(ack, body, Kind.EXTEND, lambda view: _extension(*read_extension(view)))
+
+    def _question_submitted(self, ack: Ack, body: Body) -> None:
+        def read(view: Body) -> Body:
+            request_id, question = read_question(view)
+            return {"request_id": request_id, "question": question}
+
+        self._submitted(ack, body, Kind.ASK, read)
 
     def _submitted(self, ack: Ack, body: Body, kind: Kind, read: Callable[[Body], Body]) -> None:
         try:

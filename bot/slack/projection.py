@@ -10,13 +10,22 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 
 from bot.core.lifecycle import LATE_AFTER, late
-from bot.core.model import AccessRequest, EndReason, Grant, GrantState, RequestState, Review
+from bot.core.model import (
+    AccessRequest,
+    AuditEvent,
+    EndReason,
+    Grant,
+    GrantState,
+    RequestState,
+    Review,
+)
 from bot.reconcile.messages import Projection, Wanted
 from bot.slack import blocks
 from bot.slack.blocks import Message
 from bot.slack.cards import request_card
 from bot.slack.direct import direct_message, ends_soon
 from bot.slack.notices import decision_notice
+from bot.slack.questions import question_news, question_notice
 from bot.slack.text import mention_channel
 
 WARN_BEFORE = timedelta(minutes=10)
@@ -37,12 +46,14 @@ def project(
     names: Mapping[str, str],
     audit_channel: str | None,
     unreachable: Mapping[str, str],
+    questions: Sequence[AuditEvent] = (),
     now: datetime,
 ) -> Projection:
     """The messages that are right at `now`, and when time alone will change them.
 
     An automatic request has no owners to ask; its card goes to the audit channel, where there is
-    one. `unreachable` maps channels that Slack refuses to the reason it gives.
+    one. `unreachable` maps channels that Slack refuses to the reason it gives. `questions` are the
+    events of what was asked about the request, oldest first.
     """
     channels = tuple(dict.fromkeys(one.channel for one in request.requirements))
     if not channels and audit_channel is not None:
@@ -57,6 +68,8 @@ def project(
             Wanted(f"notice:{stage}", channel, notice.text, notice.blocks, thread=CARD, once=True)
             for channel in channels
         ]
+    for number, question in enumerate(questions, 1):
+        wanted += _question(number, request, question, channels, names)
     direct = direct_message(request, reviews, grant, names=names, now=now)
     wanted.append(Wanted(DIRECT, request.requester, direct.text, direct.blocks))
     news_stage = _news_stage(request, grant, now)
@@ -118,6 +131,24 @@ def _notices(
         if later is not None:
             notices.append((stage, later))
     return notices
+
+
+def _question(
+    number: int,
+    request: AccessRequest,
+    question: AuditEvent,
+    channels: Sequence[str],
+    names: Mapping[str, str],
+) -> list[Wanted]:
+    """A question in the thread of each card, and to the requester."""
+    notice = question_notice(request, question, names)
+    news = question_news(request, question, names)
+    places = [(f"notice:question:{number}", channel, notice, CARD) for channel in channels]
+    places.append((f"news:question:{number}", request.requester, news, DIRECT))
+    return [
+        Wanted(key, to, said.text, said.blocks, thread=thread, once=True, unsaid=True)
+        for key, to, said, thread in places
+    ]
 
 
 def _news_stage(request: AccessRequest, grant: Grant | None, now: datetime) -> str | None:

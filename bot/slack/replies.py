@@ -43,6 +43,7 @@ _EXAMPLES = {
 _EVENTS = {
     "request.submitted": "asked",
     "request.approved": "approved: nothing more is needed",
+    "request.asked": "asked the requester a question",
     "request.denied": "denied",
     "request.cancelled": "took the request back",
     "request.lapsed": "let it lapse: nobody decided in time",

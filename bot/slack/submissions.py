@@ -46,6 +46,21 @@ def read_denial(view: object) -> tuple[str, str]:
     return parse_id(request_id), _reason(state, "Say why not. The requester reads it.")
 
 
+def read_question(view: object) -> tuple[str, str]:
+    """The request id and the question in a question modal's `view`.
+
+    Raises InvalidInput with the block id as its field.
+    """
+    request_id = view.get("private_metadata") if isinstance(view, dict) else None
+    state = view.get("state") if isinstance(view, dict) else None
+    if not isinstance(request_id, str):
+        raise InvalidInput("bad_id", "This question names no request. Nothing was done.")
+    question = _typed(state, "question", REASON_LIMIT)
+    if not question:
+        raise InvalidInput("missing_question", "Write what you want to know.", field="question")
+    return parse_id(request_id), question
+
+
 def read_extension(view: object) -> tuple[str, timedelta, str]:
     """The request id, how much longer, and the reason ("" for none) in an extend modal's `view`.
 

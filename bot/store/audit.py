@@ -9,6 +9,9 @@ from sqlalchemy import Connection, Row, insert, select
 from bot.core.model import AuditEvent
 from bot.store.tables import audit_events
 
+ASKED = "request.asked"
+"""The event that is a question: its actor asked it, `details["question"]` is its text."""
+
 
 def record(tx: Connection, events: Iterable[AuditEvent]) -> None:
     """Append the events."""
@@ -31,6 +34,11 @@ def of_request(tx: Connection, request_id: str) -> list[AuditEvent]:
     """Everything that happened to one request, oldest first."""
     query = select(audit_events).where(audit_events.c.request_id == request_id)
     return [_event(row) for row in tx.execute(query.order_by(audit_events.c.id))]
+
+
+def questions(tx: Connection, request_id: str) -> list[AuditEvent]:
+    """What was asked about a request, oldest first."""
+    return [event for event in of_request(tx, request_id) if event.action == ASKED]
 
 
 def latest(tx: Connection, limit: int) -> list[AuditEvent]:

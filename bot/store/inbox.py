@@ -28,6 +28,7 @@ class Kind(StrEnum):
     CANCEL = "cancel"
     RETURN = "return"
     EXTEND = "extend"
+    ASK = "ask"
 
 
 class ItemState(StrEnum):

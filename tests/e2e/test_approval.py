@@ -189,8 +189,8 @@ def test_a_denial_needs_a_reason_which_the_requester_reads(
 
 def test_approve_and_deny_work_as_text_too(stage: Stage, ana: Human, ben: Human) -> None:
     ask_payments(ana, level="view")
-    ask_payments(ana)
     first = request_id(wait_card(stage, ben, PAYMENTS, 1))
+    ask_payments(ana)
     second = request_id(wait_card(stage, ben, PAYMENTS, 2))
     ben.command(f"/eks-access approve {first.lower().replace('-', '')}")
     wait_told(stage, ana, "active until")

@@ -73,7 +73,7 @@ def test_a_pending_card_has_all_that_an_owner_needs() -> None:
         EDIT,
         FACTS,
         "Rule *payments* · 0 of 1 approval · owners: <!subteam^S02PAYLEADS> and <@U02BEN>",
-        "[Approve] [Deny…]",
+        "[Approve] [Deny…] [Ask…]",
         "req 7K3-QMX",
     ]
 
@@ -87,9 +87,10 @@ def test_the_notification_says_who_asks_for_what() -> None:
 
 def test_buttons_hold_the_request_id_and_approving_asks_again() -> None:
     message = request_card(request(), (), None, names=NAMES, now=NOW)
-    approve, deny = (node for node in nodes(message.blocks) if node.get("type") == "button")
+    approve, deny, ask = (node for node in nodes(message.blocks) if node.get("type") == "button")
     assert (approve["action_id"], approve["value"]) == ("approve", "7K3-QMX")
     assert (deny["action_id"], deny["value"]) == ("deny", "7K3-QMX")
+    assert (ask["action_id"], ask["value"]) == ("ask", "7K3-QMX")
     assert "confirm" not in deny
     assert approve["confirm"]["text"]["text"] == (
         "edit on prod-eu / payments\nFor 2 h.\nRequester: Ana Ruiz"
@@ -220,8 +221,8 @@ def test_there_are_buttons_only_while_something_can_be_decided() -> None:
     def shown(asked, given=None, now=NOW) -> list[str]:
         return buttons(request_card(asked, (), given, names=NAMES, now=now).blocks)
 
-    assert shown(request()) == ["approve", "deny"]
-    assert shown(request(lapses_at=None), now=LATER) == ["approve", "deny"]
+    assert shown(request()) == ["approve", "deny", "ask"]
+    assert shown(request(lapses_at=None), now=LATER) == ["approve", "deny", "ask"]
     assert shown(request(), now=NOW + HOUR) == []
     for state_ in set(RequestState) - {RequestState.PENDING}:
         assert shown(decided(state_, BEN)) == []

@@ -50,7 +50,7 @@ def test_home_has_what_waits_what_lives_and_what_is_open() -> None:
         "Edit can change workloads, read secrets, exec into pods and act as service accounts "
         "in this namespace.",
         "> Clearing a stuck settlement job",
-        "[Approve] [Deny…]",
+        "[Approve] [Deny…] [Ask…]",
         "Your access (1)",
         f"{WHAT} · active until 2026-01-05 16:42 UTC · req 7K3-QMX [Return]",
         "Your open requests (1)",
@@ -89,4 +89,4 @@ def test_slack_takes_every_home(data: st.DataObject, number: int, names: dict[st
     view = check_view(home_view(pairs, many, many, names=names))
     ids = {one.id for one in many}
     assert {node["value"] for node in nodes(view) if node.get("type") == "button"} <= ids
-    assert set(buttons(view["blocks"])) <= {"approve", "deny", "return", "cancel"}
+    assert set(buttons(view["blocks"])) <= {"approve", "deny", "ask", "return", "cancel"}

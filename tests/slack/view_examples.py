@@ -311,7 +311,9 @@ def check_pieces(value: object) -> None:
                 assert node["emoji"] is False
             case "button":
                 assert re.fullmatch(r"[0-9A-Z]{3}-[0-9A-Z]{3}", node["value"])
-                assert node["action_id"] in {"approve", "deny", "cancel", "extend", "return"}
+                assert node["action_id"] in {
+                    *("approve", "deny", "ask", "cancel", "extend", "return", "again")
+                }
             case "user" | "usergroup" | "broadcast" | "link" | "emoji" | "channel":
                 raise AssertionError(f"a rich text element that does something: {node}")
 
