@@ -6,12 +6,14 @@ may leave something out that a request would get; it never offers more.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import timedelta
 
 from bot.core.durations import compact_duration
 from bot.core.errors import InvalidInput
 from bot.core.model import Ask, Cluster, Person
 from bot.core.names import check_namespace, listed, nearest
+from bot.core.patterns import Patterns
 from bot.core.people import Membership, surely_belongs
 from bot.core.policy import Policy, Rule
 
@@ -25,7 +27,7 @@ def rules_for(
     policy: Policy, cluster: str, person: Person, membership: Membership
 ) -> tuple[Rule, ...]:
     """The rules under which `person` may ask for something on the cluster, in order."""
-    return _rules_for(policy, cluster, person.id, membership)
+    return rules_admitting(policy, cluster, person.id, membership)
 
 
 def levels_on(
@@ -37,10 +39,35 @@ def levels_on(
 
 def clusters_for(policy: Policy, person: Person, membership: Membership) -> tuple[Cluster, ...]:
     """The clusters on which `person` may ask for something, in the order of the policy file."""
+    return clusters_under(policy, rules_open_to(policy, person.id, membership))
+
+
+def rules_open_to(policy: Policy, user: str, membership: Membership) -> tuple[Rule, ...]:
+    """The rules that let `user` ask for something somewhere, in order."""
+    return tuple(rule for rule in policy.rules if _admits(rule, user, membership))
+
+
+def clusters_under(policy: Policy, rules: Iterable[Rule]) -> tuple[Cluster, ...]:
+    """The clusters that one of the rules covers, in the order of the policy file.
+
+    Equal selectors are looked at once: a thousand rules and ten thousand clusters are usual for
+    whoever writes a rule for each team.
+    """
+    every = tuple(rules)
+    named = Patterns(
+        {
+            pattern
+            for rule in every
+            for pattern in (*rule.cluster_patterns.literals, *rule.cluster_patterns.globs)
+        }
+    )
+    labelled = {
+        frozenset(selector.labels.items()) for rule in every for selector in rule.label_selectors
+    }
     return tuple(
         cluster
         for name, cluster in policy.clusters_by_name.items()
-        if rules_for(policy, name, person, membership)
+        if named.cover(name) or any(labels <= cluster.labels.items() for labels in labelled)
     )
 
 
@@ -55,7 +82,7 @@ def requester_groups(policy: Policy, cluster: str | None = None) -> frozenset[st
 
 def near_miss(policy: Policy, ask: Ask, user: str, membership: Membership) -> str:
     """What `user` could ask for instead, on the cluster asked for, with a command to paste."""
-    rules = _rules_for(policy, ask.cluster, user, membership)
+    rules = rules_admitting(policy, ask.cluster, user, membership)
     levels = _levels(policy, rules)
     if not levels:
         return f"No rule lets you ask for anything there. {_ASK_FOR_A_RULE}"
@@ -86,12 +113,15 @@ def paste(
     return f"`{' '.join(words)} …`"
 
 
-def _rules_for(policy: Policy, cluster: str, user: str, membership: Membership) -> tuple[Rule, ...]:
-    return tuple(
-        rule
-        for rule in policy.rules_on(cluster)
-        if rule.requesters is None or surely_belongs(user, rule.requesters.owners, membership)
-    )
+def rules_admitting(
+    policy: Policy, cluster: str, user: str, membership: Membership
+) -> tuple[Rule, ...]:
+    """As `rules_for`, for somebody of whom only the Slack user id is known."""
+    return tuple(rule for rule in policy.rules_on(cluster) if _admits(rule, user, membership))
+
+
+def _admits(rule: Rule, user: str, membership: Membership) -> bool:
+    return rule.requesters is None or surely_belongs(user, rule.requesters.owners, membership)
 
 
 def _levels(policy: Policy, rules: tuple[Rule, ...]) -> tuple[str, ...]:

@@ -118,3 +118,33 @@ def test_the_groups_of_requesters_are_named_for_one_cluster_or_all():
 def test_the_command_to_paste_is_what_the_rule_allows(asked, level, rule_name, command):
     (chosen,) = (one for one in POLICY.rules if one.name == rule_name)
     assert paste(POLICY, asked, level, chosen) == command
+
+
+def test_clusters_are_found_by_name_glob_and_labels_whatever_the_number_of_rules():
+    policy = Policy.model_validate(
+        {
+            **POLICY.model_dump(mode="json", exclude_none=True, exclude={"clusters", "rules"}),
+            "clusters": [
+                {
+                    "name": f"{team}-{number}",
+                    "region": "eu-west-1",
+                    "account": "111122223333",
+                    "labels": {"tier": "lab" if number % 2 else "prod"},
+                }
+                for team in ("web", "pay", "ops")
+                for number in range(4)
+            ],
+            "rules": [
+                rule("literal", ["web-0"], ["view"]),
+                rule("glob", ["pay-*"], ["view"]),
+                rule("labels", [{"labels": {"tier": "lab"}}], ["view"]),
+                rule("others", ["ops-*"], ["view"], {"users": ["U09EVE"]}),
+            ],
+        }
+    )
+    for person in (ANY, Person("U09EVE", "T1", "Eve")):
+        found = [one.name for one in clusters_for(policy, person, {})]
+        assert found == [
+            name for name in policy.clusters_by_name if rules_for(policy, name, person, {})
+        ]
+    assert len(found) == 11

@@ -1,0 +1,164 @@
+"""What a form may offer one person, step by step: clusters, then levels, namespaces, durations.
+
+As in `offers`, nothing is decided here: a user group that nobody answered for counts as empty, so
+a choice may be missing, and what is offered may be refused when it is asked for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from datetime import timedelta
+
+from bot.core.decide import MOST_NAMESPACES
+from bot.core.errors import InvalidInput
+from bot.core.model import Ask, Cluster
+from bot.core.names import check_namespace
+from bot.core.offers import rules_admitting
+from bot.core.people import Membership
+from bot.core.policy import Level, Policy, Rule
+
+_PRODUCTION_LABELS = ("env", "stage", "tier")
+_PRODUCTION = frozenset({"prod", "production"})
+
+
+@dataclass(frozen=True, slots=True)
+class Choices:
+    """What may be chosen after what has been chosen.
+
+    `entered` is what was entered, without what may not be had; "" and () stand for nothing.
+    `rules` are those that decide about it where they are `settled`; otherwise they are those that
+    may, and it hangs on the namespaces. `max_duration` is the shortest of theirs where they are
+    settled, and the longest otherwise.
+    """
+
+    clusters: tuple[str, ...]
+    entered: Ask
+    cluster: Cluster | None = None
+    levels: tuple[str, ...] = ()
+    level: Level | None = None
+    namespaces: tuple[str, ...] = ()
+    globs: tuple[str, ...] = ()
+    whole_cluster: bool = False
+    rules: tuple[Rule, ...] = ()
+    settled: bool = False
+    max_duration: timedelta = timedelta()
+
+    @property
+    def tickets(self) -> tuple[Rule, ...]:
+        """The rules that need a ticket, where no other rule could do without one."""
+        needing = tuple(rule for rule in self.rules if rule.ticket is not None)
+        return needing if self.settled or len(needing) == len(self.rules) else ()
+
+
+def choices_for(
+    policy: Policy, clusters: tuple[str, ...], user: str, membership: Membership, entered: Ask
+) -> Choices:
+    """The choices of the Slack user id `user`, who may ask for something on `clusters`."""
+    name = entered.cluster if entered.cluster in clusters else _only(clusters)
+    cluster = policy.clusters_by_name.get(name)
+    if cluster is None:
+        return Choices(clusters, replace(entered, cluster="", level="", namespaces=()))
+    there = rules_admitting(policy, cluster.name, user, membership)
+    at = {level: _rules_at(policy, level, there) for level in policy.levels}
+    levels = tuple(level for level, rules in at.items() if rules)
+    chosen = entered.level if entered.level in levels else _only(levels)
+    if not chosen:
+        kept = replace(entered, cluster=cluster.name, level="", namespaces=())
+        return Choices(clusters, kept, cluster, levels)
+    level, rules = policy.levels[chosen], at[chosen]
+    literals, globs = _namespaces(level, rules)
+    whole = any(rule.covers_namespace(None) for rule in rules)
+    names = _obtainable(entered.namespaces, level, rules)
+    if not names and not whole and not globs:
+        names = tuple(filter(None, [_only(literals)]))
+    matched, settled = _matched(names, rules, whole=whole)
+    lengths = [rule.max_duration for rule in matched]
+    most = min(lengths) if settled else max(lengths)
+    fits = entered.duration is not None and timedelta() < entered.duration <= most
+    return Choices(
+        clusters,
+        replace(
+            entered,
+            cluster=cluster.name,
+            level=chosen,
+            namespaces=names,
+            duration=entered.duration if fits else None,
+        ),
+        cluster,
+        levels,
+        level,
+        literals,
+        globs,
+        whole,
+        matched,
+        settled,
+        most,
+    )
+
+
+def is_production(cluster: Cluster) -> bool:
+    """Whether a cluster says that it is production: a label `env`, `stage` or `tier`, or its name.
+
+    For emphasis alone; nothing hangs on it.
+    """
+    labels = {cluster.labels.get(label, "").lower() for label in _PRODUCTION_LABELS}
+    return bool(labels & _PRODUCTION) or cluster.name.lower().startswith("prod")
+
+
+def _only(names: tuple[str, ...]) -> str:
+    return names[0] if len(names) == 1 else ""
+
+
+def _rules_at(policy: Policy, level: str, rules: Iterable[Rule]) -> tuple[Rule, ...]:
+    """The rules that give the level at all: one for whole clusters needs a rule for them."""
+    only_cluster = policy.levels[level].only_cluster
+    return tuple(
+        rule
+        for rule in rules
+        if level in rule.levels and (not only_cluster or rule.covers_namespace(None))
+    )
+
+
+def _namespaces(level: Level, rules: tuple[Rule, ...]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The names and the globs of the rules, in their order."""
+    if level.only_cluster:
+        return (), ()
+    named = dict.fromkeys(name for rule in rules for name in rule.namespaces or ())
+    globs = {glob for rule in rules for glob in rule.namespace_patterns.globs}
+    return (
+        tuple(name for name in named if name not in globs),
+        tuple(name for name in named if name in globs),
+    )
+
+
+def _obtainable(names: tuple[str, ...], level: Level, rules: tuple[Rule, ...]) -> tuple[str, ...]:
+    if level.only_cluster:
+        return ()
+    kept = dict.fromkeys(
+        name
+        for name in names[:MOST_NAMESPACES]
+        if _is_namespace(name) and any(rule.covers_namespace(name) for rule in rules)
+    )
+    return tuple(kept)
+
+
+def _is_namespace(name: str) -> bool:
+    try:
+        check_namespace(name)
+    except InvalidInput:
+        return False
+    return True
+
+
+def _matched(
+    names: tuple[str, ...], rules: tuple[Rule, ...], *, whole: bool
+) -> tuple[tuple[Rule, ...], bool]:
+    """The rules that decide, as far as it can be said, and whether it can be."""
+    if not names and not whole:
+        return rules, len(rules) == 1
+    targets: tuple[str | None, ...] = names or (None,)
+    first = {
+        next(rule.name for rule in rules if rule.covers_namespace(target)) for target in targets
+    }
+    return tuple(rule for rule in rules if rule.name in first), True
