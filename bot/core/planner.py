@@ -161,8 +161,9 @@ class Blocked:
 class Plan:
     """What to do, in order: what is taken away goes first.
 
-    `removals` empty means that EKS shows nothing of the bot's beyond what is desired. An
-    association whose scope both loses and gains namespaces is a removal.
+    `removals` empty means that EKS shows nothing of the bot's beyond what is desired; `unsettled`
+    says that something beyond it may still come to be seen, so that nothing can be called gone.
+    An association whose scope both loses and gains namespaces is a removal.
     `forget` are policies whose record is void, because EKS shows that nothing of ours is there;
     `reset_record` says that the whole record is void: the entry it described is gone.
     """
@@ -172,6 +173,7 @@ class Plan:
     blocked: tuple[Blocked, ...] = ()
     forget: frozenset[str] = frozenset()
     reset_record: bool = False
+    unsettled: bool = False
 
     @property
     def actions(self) -> tuple[Action, ...]:
@@ -213,14 +215,14 @@ def plan(
 ) -> Plan:
     """The actions that make `observed` what `desired` says, touching nothing but our own.
 
-    EKS shows a change only after some seconds, so what it does not show yet may still come: a
-    write in flight is taken back also where nothing of it is to be seen.
+    EKS shows a change only after some seconds, so what it does not show yet may still come. What is
+    not to be seen is waited for and never taken away blindly: it may be somebody else's.
     """
     if observed is None:
         return _plan_absent(desired, record)
     tagged = observed.tags.get(DEPLOYMENT_TAG) == deployment
     replaced = record.arn is not None and record.arn != observed.arn
-    if tagged and not record.created:
+    if tagged and not record.created and GRANT_TAG in observed.tags and observed.type == STANDARD:
         # Tagged as ours, unknown to the store: the database was restored or lost. What hangs on it
         # was granted by nobody we know of, so it goes whole, and once it is gone it is made anew.
         return Plan(removals=(DeleteEntry(),), reset_record=True)
@@ -248,27 +250,23 @@ def satisfied(access: Access, observed: ObservedEntry | None) -> bool:
 
 def _plan_absent(desired: DesiredEntry, record: EntryRecord) -> Plan:
     if desired.empty:
-        if record.in_flight:
-            return Plan(removals=(DeleteEntry(),))
-        return Plan(reset_record=True)
-    removals = _take_back_unseen(desired, record) if record.in_flight else []
+        return Plan(unsettled=record.in_flight, reset_record=not record.in_flight)
     additions: list[Action] = [CreateEntry(desired.kubernetes_groups)]
     additions += [Associate(arn, scope) for arn, scope in sorted(desired.policies.items())]
-    return Plan(tuple(removals), tuple(additions), reset_record=not record.in_flight)
+    return Plan(
+        additions=tuple(additions),
+        reset_record=not record.in_flight,
+        unsettled=record.in_flight and _more_may_come(desired, record),
+    )
 
 
-def _take_back_unseen(desired: DesiredEntry, record: EntryRecord) -> list[Action]:
-    """Take what is not desired from an entry that may already be there, though not shown yet."""
-    removals: list[Action] = []
-    for arn, known in sorted(record.associations.items()):
+def _more_may_come(desired: DesiredEntry, record: EntryRecord) -> bool:
+    """Whether an entry that is not shown yet may come with more than is desired."""
+    for arn, known in record.associations.items():
         scope = desired.policies.get(arn)
-        if scope is None and known.coming(None):
-            removals.append(Disassociate(arn))
-        elif scope is not None and not all(map(scope.covers, known.coming(None))):
-            removals.append(Associate(arn, scope))
-    if not record.coming_groups() <= desired.kubernetes_groups:
-        removals.append(SetGroups(desired.kubernetes_groups, own=desired.kubernetes_groups))
-    return removals
+        if any(scope is None or not scope.covers(one) for one in known.coming(None)):
+            return True
+    return not record.coming_groups() <= desired.kubernetes_groups
 
 
 def _plan_own(desired: DesiredEntry, observed: ObservedEntry, record: EntryRecord) -> Plan:
@@ -306,12 +304,15 @@ def _plan_beside(
     """Change what is ours on an existing entry and leave the rest as it is."""
     removals: list[Action] = []
     forget: set[str] = set()
+    unsettled = False
     for arn, known in sorted(record.associations.items()):
         if arn in desired.policies and arn not in foreign:
             continue
         shown = observed.policies.get(arn)
-        if (shown is not None and arn not in foreign) or (shown is None and known.coming(None)):
+        if shown is not None and arn not in foreign:
             removals.append(Disassociate(arn))
+        elif shown is None and known.coming(None):
+            unsettled = True
         else:
             forget.add(arn)
     additions: list[Action] = []
@@ -327,7 +328,13 @@ def _plan_beside(
     if change is not None:
         own_before = record.kubernetes_groups | record.earlier_groups.keys()
         (additions if own_before <= desired.kubernetes_groups else removals).append(change)
-    return Plan(tuple(removals), tuple(additions), tuple(blocked), frozenset(forget))
+    return Plan(
+        tuple(removals),
+        tuple(additions),
+        tuple(blocked),
+        frozenset(forget),
+        unsettled=unsettled,
+    )
 
 
 def _to_write(

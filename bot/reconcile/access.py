@@ -170,14 +170,20 @@ class AccessReconciler:
             principal=entry.principal_arn,
             grant=grant_id,
         )
-        access_entries.apply(
-            client,
-            entry.cluster,
-            entry.principal_arn,
-            action,
-            deployment=entry.deployment,
-            grant_id=grant_id,
-        )
+        try:
+            access_entries.apply(
+                client,
+                entry.cluster,
+                entry.principal_arn,
+                action,
+                deployment=entry.deployment,
+                grant_id=grant_id,
+            )
+        finally:
+            # Whatever the answer was: from now on nothing more is sent, and what was sent may
+            # still take effect for a while.
+            with self._database.transaction() as tx:
+                entries.sent(tx, entry.id, action, self._clock())
 
     def _plan(
         self, entry: Entry, observed: planner.ObservedEntry | None
@@ -259,6 +265,7 @@ class AccessReconciler:
                     grant.state is GrantState.REVOKING
                     and grant.id not in desired
                     and not plan.removals
+                    and not plan.unsettled
                 ):
                     if grant.end_reason is not EndReason.FAILED:
                         grant = replace(grant, problem=None)  # noqa: PLW2901 - it is overcome

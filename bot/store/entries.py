@@ -12,11 +12,22 @@ from sqlalchemy import ColumnElement, Connection, delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from bot.core.model import AccessScope, Cluster
-from bot.core.planner import AssociationRecord, EntryRecord, ObservedEntry
+from bot.core.planner import (
+    Action,
+    Associate,
+    AssociationRecord,
+    CreateEntry,
+    EntryRecord,
+    ObservedEntry,
+    SetGroups,
+)
 from bot.store.tables import associations, entries
 
 PROPAGATION = timedelta(seconds=30)
 """How long a write that was not read back may still take effect. EKS says "several seconds"."""
+
+LONGEST_CALL = timedelta(seconds=60)
+"""How long a call can go on with its tries: see the configuration in bot.aws.clients."""
 
 _cluster = TypeAdapter(Cluster)
 
@@ -165,6 +176,18 @@ def reset(tx: Connection, entry_id: int) -> None:
     )
 
 
+def sent(tx: Connection, entry_id: int, action: Action, now: datetime) -> None:
+    """Record that the call of an action has ended, with an answer or without."""
+    match action:
+        case CreateEntry() | SetGroups():
+            _change(tx, entry_id, written_at=now)
+        case Associate(policy_arn):
+            at = _at(entry_id, policy_arn)
+            tx.execute(update(associations).where(*at).values(written_at=now))
+        case _:
+            pass  # what is taken away is gone once it is not shown
+
+
 def intend_creation(tx: Connection, entry_id: int, groups: frozenset[str], now: datetime) -> None:
     """Record that the bot is about to create the entry."""
     _change(tx, entry_id, created=True, deleting=False, arn=None)
@@ -189,7 +212,7 @@ def intend_association(
     The scope from before is kept: until this write is read back, EKS may show either.
     """
     namespaces = sorted(scope.namespaces)
-    values = {"namespaces": namespaces, "removing": False, "written_at": now}
+    values = {"namespaces": namespaces, "removing": False, "written_at": now + LONGEST_CALL}
     before = tx.execute(select(associations).where(*_at(entry_id, policy_arn))).one_or_none()
     if before is None:
         row = {"entry_id": entry_id, "policy_arn": policy_arn, "confirmed": False, "earlier": []}
@@ -247,7 +270,7 @@ def _write_groups(tx: Connection, entry_id: int, groups: frozenset[str], now: da
         entry_id,
         kubernetes_groups=sorted(groups),
         earlier_groups={group: at for group, at in earlier.items() if group not in groups},
-        written_at=now,
+        written_at=now + LONGEST_CALL,
     )
 
 

@@ -35,6 +35,7 @@ from bot.core.planner import (
 
 DEPLOYMENT = "acme-test"
 PROPAGATION = timedelta(seconds=30)
+LONGEST_CALL = timedelta(seconds=60)
 START = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 
 
@@ -153,6 +154,7 @@ class Keeper(Protocol):
     def reset(self) -> None: ...
     def forget(self, policy_arns: Collection[str]) -> None: ...
     def intend(self, action: Action, now: datetime) -> None: ...
+    def sent(self, action: Action, now: datetime) -> None: ...
     def read_back(self, seen: ObservedEntry, now: datetime) -> None: ...
 
 
@@ -216,19 +218,26 @@ class MemoryKeeper:
                 row = self._rows.setdefault(arn, _Row(scope))
                 if row.scope != scope:
                     row.earlier[row.scope] = row.written_at
-                row.scope, row.removing, row.written_at = scope, False, now
+                row.scope, row.removing, row.written_at = scope, False, now + LONGEST_CALL
             case Disassociate(arn):
                 if arn in self._rows:
                     self._rows[arn].removing = True
             case DeleteEntry():
                 self._deleting = True
 
+    def sent(self, action: Action, now: datetime) -> None:
+        match action:
+            case CreateEntry() | SetGroups():
+                self._written_at = now
+            case Associate(arn):
+                self._rows[arn].written_at = now
+
     def _write_groups(self, groups: frozenset[str], now: datetime) -> None:
         for group in self._groups - groups:
             self._earlier_groups[group] = self._written_at
         for group in groups:
             self._earlier_groups.pop(group, None)
-        self._groups, self._written_at = groups, now
+        self._groups, self._written_at = groups, now + LONGEST_CALL
 
     def read_back(self, seen: ObservedEntry, now: datetime) -> None:
         self._arn = seen.arn
@@ -299,9 +308,12 @@ class World:
         try:
             for action in before.actions:
                 self.keeper.intend(action, self.now)
-                self._call(action, next(left, Fault.NONE))
-        except CallFailed:
-            pass
+                try:
+                    self._call(action, next(left, Fault.NONE))
+                except CallFailed:
+                    self.keeper.sent(action, self.now)
+                    break
+                self.keeper.sent(action, self.now)
         except Crash:
             return None
         if before.actions:
@@ -321,7 +333,7 @@ class World:
         ]
         for access in self._given:
             assert holds(self.eks.truth, access), "access is called active that is not there"
-        if not after.removals:
+        if not after.removals and not after.unsettled:
             self.check_nothing_beyond(self.live)
         return after
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
-from entry_model import PROPAGATION, Association, Entry, Fault, World, foreign_parts
+from entry_model import LONGEST_CALL, PROPAGATION, Association, Entry, Fault, World, foreign_parts
 from hypothesis import strategies as st
 
 from bot.core.model import Access, AccessScope
@@ -167,7 +167,7 @@ def tell(world: World, story: list[Step]) -> None:
     theirs = list(foreign_parts(world.eks.truth))
     for _ in range(_ENOUGH_ROUNDS):
         world.round()
-        world.wait(PROPAGATION + timedelta(seconds=1))
+        world.wait(LONGEST_CALL + PROPAGATION + timedelta(seconds=1))
     last = world.round()
     assert last is not None
     assert not last.actions, "there is still something to do"

@@ -9,6 +9,7 @@ import pytest
 from bot.core.model import Access, AccessScope, Standing
 from bot.core.planner import (
     DEPLOYMENT_TAG,
+    GRANT_TAG,
     STANDARD,
     Associate,
     AssociationRecord,
@@ -31,7 +32,7 @@ VIEW = "arn:aws:eks::aws:cluster-access-policy/AmazonEKSViewPolicy"
 EDIT = "arn:aws:eks::aws:cluster-access-policy/AmazonEKSEditPolicy"
 ARN = "arn:aws:eks:eu-west-1:111122223333:access-entry/lab/role/111122223333/ana/1"
 OTHER_ARN = ARN[:-1] + "2"
-OURS = {DEPLOYMENT_TAG: "acme", "team": "platform"}
+OURS = {DEPLOYMENT_TAG: "acme", GRANT_TAG: "7K3-QMX", "team": "platform"}
 CLUSTER = AccessScope.cluster()
 NOTHING = DesiredEntry()
 
@@ -400,6 +401,20 @@ def test_nothing_is_built_upon_an_entry_that_the_store_does_not_know() -> None:
 
 
 @pytest.mark.parametrize(
+    "shown",
+    [
+        entry({VIEW: CLUSTER}, tags={DEPLOYMENT_TAG: "acme"}),
+        entry({VIEW: CLUSTER}, kind="EC2_LINUX"),
+    ],
+)
+def test_our_deployments_tag_alone_put_on_somebody_elses_entry_does_not_delete_it(
+    shown: ObservedEntry,
+) -> None:
+    assert planned(NOTHING, shown, EntryRecord()).actions == ()
+    assert planned(desired({VIEW: A}), shown, EntryRecord()).actions == ()
+
+
+@pytest.mark.parametrize(
     "known",
     [
         record({VIEW: A}, kubernetes_groups=groups("g")),
@@ -431,9 +446,9 @@ def test_the_record_of_an_entry_that_is_gone_is_void_and_the_entry_is_made_anew(
 # Writes that are not to be seen yet
 
 
-def test_a_creation_in_flight_is_taken_back_though_nothing_is_to_be_seen() -> None:
+def test_a_creation_in_flight_is_waited_for_and_never_deleted_blindly() -> None:
     known = record(arn=None, in_flight=True)
-    assert planned(NOTHING, None, known) == Plan(removals=(DeleteEntry(),))
+    assert planned(NOTHING, None, known) == Plan(unsettled=True)
     assert planned(NOTHING, None, record(arn=None)) == Plan(reset_record=True)
 
 
@@ -443,7 +458,7 @@ def test_a_creation_in_flight_keeps_its_record_while_it_is_tried_again() -> None
     assert again == Plan(additions=(CreateEntry(groups()), Associate(VIEW, A)))
 
 
-def test_what_no_grant_gives_is_taken_from_an_entry_that_is_not_to_be_seen_yet() -> None:
+def test_what_no_grant_gives_may_still_come_with_an_entry_that_is_not_to_be_seen_yet() -> None:
     known = record(
         {
             VIEW: AssociationRecord(AB, in_flight=True),
@@ -454,19 +469,28 @@ def test_what_no_grant_gives_is_taken_from_an_entry_that_is_not_to_be_seen_yet()
         kubernetes_groups=groups("g", "h"),
     )
     less = planned(desired({VIEW: A}, "g"), None, known)
-    assert less.removals == (
-        Disassociate(EDIT),
-        Associate(VIEW, A),
-        SetGroups(groups("g"), groups("g")),
-    )
+    assert less.removals == ()
+    assert less.unsettled
     assert not less.reset_record
 
 
-def test_an_association_in_flight_is_taken_back_though_it_is_not_to_be_seen() -> None:
+@pytest.mark.parametrize(
+    "known",
+    [
+        record({VIEW: AssociationRecord(AB, in_flight=True)}, arn=None, in_flight=True),
+        record({EDIT: AssociationRecord(A, in_flight=True)}, arn=None, in_flight=True),
+        record(arn=None, in_flight=True, kubernetes_groups=groups("g", "h")),
+    ],
+)
+def test_each_of_them_alone_keeps_it_unsettled(known: EntryRecord) -> None:
+    assert planned(desired({VIEW: A}, "g"), None, known).unsettled
+    assert not planned(desired({VIEW: AB, EDIT: A}, "gh"), None, known).unsettled
+
+
+def test_an_association_in_flight_is_waited_for_and_never_taken_blindly() -> None:
     row = AssociationRecord(A, in_flight=True)
     back = planned(desired({EDIT: A}), entry({EDIT: A}), record({VIEW: row, EDIT: A}))
-    assert back.removals == (Disassociate(VIEW),)
-    assert back.forget == frozenset()
+    assert back == Plan(unsettled=True)
 
 
 def test_a_scope_in_flight_is_narrowed_though_the_old_one_still_shows() -> None:

@@ -178,7 +178,12 @@ def test_an_entry_with_our_tag_and_no_record_is_removed_and_made_anew(world: Wor
 def test_access_is_never_called_active_on_the_strength_of_an_entry_the_store_does_not_know(
     world: World,
 ) -> None:
-    world.eks.put_entry(LAB, role("ana"), tags={DEPLOYMENT_TAG: DEPLOYMENT}, policies={VIEW: ["a"]})
+    world.eks.put_entry(
+        LAB,
+        role("ana"),
+        tags={DEPLOYMENT_TAG: DEPLOYMENT, GRANT_TAG: "000-000"},
+        policies={VIEW: ["a"]},
+    )
     world.eks.faults.deny("DeleteAccessEntry")
     grant_id = world.ask("view", "a")
     world.round()

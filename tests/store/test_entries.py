@@ -184,6 +184,11 @@ class BothKeepers:
         with self._database.transaction() as tx:
             entries.forget_associations(tx, self._id, policy_arns)
 
+    def sent(self, action: Action, now: datetime) -> None:
+        self._memory.sent(action, now)
+        with self._database.transaction() as tx:
+            entries.sent(tx, self._id, action, now)
+
     def intend(self, action: Action, now: datetime) -> None:
         self._memory.intend(action, now)
         with self._database.transaction() as tx:
