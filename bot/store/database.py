@@ -7,6 +7,8 @@ the write lock at its start (`BEGIN IMMEDIATE`), so that it waits there and cann
 from __future__ import annotations
 
 import math
+import sqlite3
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
@@ -31,6 +33,7 @@ PATIENCE = timedelta(seconds=2)
 """How long to wait for a connection, for the server to answer it, or for SQLite's write lock."""
 
 _POOL_SIZE = 24
+_WAL_PAUSE = 0.01
 
 
 class Database:
@@ -112,13 +115,27 @@ def _prepare_sqlite(patience: float, connection: Any, record: Any) -> None:
     del record
     connection.isolation_level = None  # transactions are begun below, not by the driver
     try:
-        connection.execute("PRAGMA journal_mode = WAL")
+        _switch_to_wal(connection, patience)
         connection.execute("PRAGMA synchronous = FULL")
         connection.execute("PRAGMA foreign_keys = ON")
         connection.execute(f"PRAGMA busy_timeout = {int(patience * 1000)}")
     except BaseException:
         connection.close()  # the pool does not know of it yet
         raise
+
+
+def _switch_to_wal(connection: sqlite3.Connection, patience: float) -> None:
+    """Several that switch a new file at once give way to each other, and SQLite does not wait."""
+    deadline = time.monotonic() + patience
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorname != "SQLITE_BUSY" or time.monotonic() >= deadline:
+                raise
+            time.sleep(_WAL_PAUSE)
+        else:
+            return
 
 
 def _begin_sqlite(connection: Connection) -> None:

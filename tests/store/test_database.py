@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import socket
+import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing
 from datetime import timedelta
 from pathlib import Path
+from threading import Timer
 
 import pytest
 from sqlalchemy import event, text
@@ -70,6 +72,20 @@ def test_on_sqlite_a_writer_waits_for_another_at_its_start_and_not_for_ever(
     assert refused.value.code == "store_unavailable"
     with impatient.transaction() as tx:
         requests.add(tx, request())
+
+
+def test_a_new_sqlite_file_that_another_writes_to_is_waited_for(tmp_path: Path) -> None:
+    # While another writes, SQLite refuses to switch to WAL at once, whatever its busy timeout.
+    file = tmp_path / "new.db"
+    other = sqlite3.connect(file, isolation_level=None, check_same_thread=False)
+    other.execute("CREATE TABLE one (number INTEGER)")
+    other.execute("BEGIN IMMEDIATE")
+    writing = Timer(0.1, other.rollback)
+    writing.start()
+    with closing(Database(f"sqlite:///{file}")) as database, database.transaction() as tx:
+        tx.execute(text("INSERT INTO one VALUES (1)"))
+    writing.join()
+    other.close()
 
 
 @pytest.mark.parametrize("database_kind", ["sqlite"])
