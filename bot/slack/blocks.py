@@ -154,6 +154,11 @@ def button(
     return element
 
 
+def ask_again(request_id: str) -> Block:
+    """The button that opens the request form, filled in with what was asked for before."""
+    return button("again", "Ask again…", request_id)
+
+
 def confirmation(title: str, *lines: str, yes: str, no: str) -> Block:
     """A dialog that asks again before a button acts. Slack allows 300 letters of plain text."""
     text, _ = cut("\n".join(filter(None, map(clean, lines))), 300)

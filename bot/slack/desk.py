@@ -6,6 +6,7 @@ Reads the store, the policy, Slack and EKS; changes nothing.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -15,7 +16,7 @@ from bot.aws import access_entries
 from bot.aws.clients import EksClients
 from bot.core.errors import AwsProblem, DomainError, NotFound, Refused
 from bot.core.lifecycle import ensure_extensible, ensure_open
-from bot.core.model import AccessRequest, Cluster, Grant, Person, RequestState
+from bot.core.model import AccessRequest, Ask, Cluster, Grant, Person, RequestState
 from bot.core.offers import clusters_for, levels_on, requester_groups
 from bot.core.people import belongs, not_full_member
 from bot.core.planner import ObservedEntry
@@ -77,8 +78,8 @@ class Desk:
         except DomainError as error:
             return error_reply(error)
 
-    def form(self, user_id: str) -> dict[str, Any]:
-        """The request form for a person."""
+    def form(self, user_id: str, ask: Ask | None = None) -> dict[str, Any]:
+        """The request form for a person, filled in with `ask`."""
         self._member(user_id)
         policy = self._policy().policy
         longest = max((rule.max_duration for rule in policy.rules), default=timedelta(hours=1))
@@ -87,8 +88,20 @@ class Desk:
                 clusters=tuple(policy.clusters_by_name),
                 levels=tuple(policy.levels),
                 max_duration=longest,
-            )
+            ),
+            state=ask,
         )
+
+    def again(self, user_id: str, request_id: str) -> dict[str, Any]:
+        """The request form filled in with what the person asked for before. Raises Refused."""
+        with self._database.reading() as tx:
+            request = requests.get(tx, request_id)
+        if request.requester != user_id:
+            raise Refused(
+                "not_yours",
+                f"{request_id} is somebody else's request. `/eks-access` opens a form of your own.",
+            )
+        return self.form(user_id, replace(request.ask, duration=request.duration, start_at=None))
 
     def denial(self, request_id: str) -> dict[str, Any]:
         """The form in which an owner says why not. Raises Conflict where it is decided."""

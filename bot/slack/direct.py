@@ -74,11 +74,13 @@ def denied(request: AccessRequest, names: Mapping[str, str]) -> Message:
     """Who said no, and why in their own words."""
     by = phrases.person(request.decided_by, names)
     if not clean(request.decision_reason or ""):
-        return _message(request, f"{by} denied {phrases.subject(request)}.")
+        return _message(
+            request, f"{by} denied {phrases.subject(request)}.", extra=[_again(request)]
+        )
     return _message(
         request,
         f"{by} denied {phrases.subject(request)}:",
-        extra=[blocks.quote("decision", request.decision_reason or "")],
+        extra=[blocks.quote("decision", request.decision_reason or ""), _again(request)],
     )
 
 
@@ -96,8 +98,8 @@ def lapsed(request: AccessRequest) -> Message:
     whom = f"The owners are {phrases.all_owners(request)}{_in_channels(request)}."
     again = written(request.ask)
     if size(again) > _PASTE_LIMIT:
-        return _message(request, first, f"{whom} To ask again: `/eks-access`.")
-    shown = [blocks.preformatted("again", again)]
+        return _message(request, first, whom, extra=[_again(request)])
+    shown = [blocks.preformatted("command", again), _again(request)]
     return _message(request, first, f"{whom} To ask again:", extra=shown)
 
 
@@ -140,11 +142,13 @@ def failed(request: AccessRequest, grant: Grant) -> Message:
 
 def ended(request: AccessRequest, grant: Grant, names: Mapping[str, str]) -> Message:
     """Why it ended, that the removal was read back, and what that cannot cut."""
+    again = phrases.can_be_asked_again(request, grant)
     return _message(
         request,
         f"{phrases.subject(request)} has ended: {phrases.why_ending(grant, names)}.",
         f"Ended {phrases.removal(grant)}.",
         TOKENS_OUTLIVE,
+        extra=[_again(request)] if again else [],
     )
 
 
@@ -210,6 +214,10 @@ def _granted(
         late_line if late(grant, now) else "",
         extra=problem(grant),
     )
+
+
+def _again(request: AccessRequest) -> Block:
+    return blocks.actions("again", blocks.ask_again(request.id))
 
 
 def _in_channels(request: AccessRequest) -> str:

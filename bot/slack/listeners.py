@@ -105,6 +105,8 @@ class Listeners:
         app.action("return")(self._click(Kind.RETURN))
         app.action("deny")(self._opens(self._desk.denial))
         app.action("ask")(self._opens(self._desk.question))
+        app.action("request")(self._request_clicked)
+        app.action("again")(self._again_clicked)
         app.action("extend")(self._opens(self._desk.extension))
         app.view(REQUEST_CALLBACK)(self._form_submitted)
         app.view(DENY_CALLBACK)(self._denial_submitted)
@@ -135,7 +137,8 @@ class Listeners:
             case commands.Help(topic):
                 _say(ack, help_reply(topic))
             case commands.OpenForm():
-                self._later(lambda: self._open_form(body))
+                user_id = body["user_id"]
+                self._later(lambda: self._open_form(body, lambda: self._desk.form(user_id)))
                 ack()
             case commands.Request(ask):
                 document = ask_adapter.dump_python(ask, mode="json")
@@ -191,11 +194,24 @@ class Listeners:
 
     # Forms
 
-    def _open_form(self, body: Body) -> None:
+    def _request_clicked(self, ack: Ack, body: Body) -> None:
+        user_id = body["user"]["id"]
+        self._later(lambda: self._open_form(body, lambda: self._desk.form(user_id)))
+        ack()
+
+    def _again_clicked(self, ack: Ack, body: Body) -> None:
+        def form() -> Body:
+            request_id = parse_id(str(body["actions"][0].get("value", "")))
+            return self._desk.again(body["user"]["id"], request_id)
+
+        self._later(lambda: self._open_form(body, form))
+        ack()
+
+    def _open_form(self, body: Body, form: Callable[[], Body]) -> None:
         # The trigger lives three seconds, so something is opened before anything is looked up.
         opened = self._client.views_open(trigger_id=body["trigger_id"], view=loading_modal())
         try:
-            view = self._desk.form(body["user_id"])
+            view = form()
         except DomainError as error:
             view = notice_modal(error.sentence)
         self._client.views_update(view_id=opened["view"]["id"], view=view)

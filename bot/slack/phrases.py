@@ -232,5 +232,12 @@ def standing(request: AccessRequest, grant: Grant | None) -> str:
     return f"{state(request, grant)}{before} {date(moment)}" if moment else state(request, grant)
 
 
+def can_be_asked_again(request: AccessRequest, grant: Grant | None) -> bool:
+    """Whether it is over and nothing took over from it."""
+    if grant is not None:
+        return grant.state is GrantState.ENDED and grant.end_reason is not EndReason.SUPERSEDED
+    return request.state not in {RequestState.PENDING, RequestState.APPROVED}
+
+
 def is_open(request: AccessRequest) -> bool:
     return request.state is RequestState.PENDING

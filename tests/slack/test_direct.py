@@ -104,6 +104,7 @@ def test_a_removal_is_claimed_only_once_confirmed_and_tokens_are_spoken_of() -> 
         f"{WHAT} has ended: its time was over.",
         "Ended 2026-01-05 16:42:00 UTC · removal confirmed 1 s later.",
         "Tokens already issued may still work for some minutes.",
+        "[Ask again…]",
     ]
 
 
@@ -116,13 +117,18 @@ def test_an_early_end_says_who_ended_it() -> None:
     )
 
 
+def test_access_that_another_grant_took_over_is_not_asked_for_again() -> None:
+    assert "[Ask again…]" not in told(approved(), over(EndReason.SUPERSEDED), (YES,), END)
+
+
 def test_a_denial_says_who_and_why_in_their_words() -> None:
     assert told(decided(RequestState.DENIED, BEN, "View is enough\nfor that")) == [
         f"Ben Ito denied {WHAT}:",
         "> View is enough",
         "> for that",
+        "[Ask again…]",
     ]
-    assert told(decided(RequestState.DENIED, BEN)) == [f"Ben Ito denied {WHAT}."]
+    assert told(decided(RequestState.DENIED, BEN)) == [f"Ben Ito denied {WHAT}.", "[Ask again…]"]
 
 
 def test_a_lapse_says_whom_to_ask_and_how_to_ask_again() -> None:
@@ -132,15 +138,17 @@ def test_a_lapse_says_whom_to_ask_and_how_to_ask_again() -> None:
         f"The owners are {OWNERS} in <#C01PAY>. To ask again:",
         "/eks-access request prod-eu edit --namespace payments --for 2h --ticket PAY-1423 "
         "Clearing a stuck settlement job",
+        "[Ask again…]",
     ]
-    again = parse(lines[-1], NOW)
+    again = parse(lines[-2], NOW)
     assert again == Request(request().ask)
 
 
 def test_a_request_too_long_to_paste_is_asked_again_with_the_form() -> None:
     asked = replace(decided(RequestState.LAPSED, "bot"), reason="word " * 600)
     assert told(asked)[1:] == [
-        f"The owners are {OWNERS} in <#C01PAY>. To ask again: `/eks-access`."
+        f"The owners are {OWNERS} in <#C01PAY>.",
+        "[Ask again…]",
     ]
 
 
@@ -216,5 +224,6 @@ def test_slack_takes_every_direct_message(situation: Situation) -> None:
     message = check_message(direct_message(asked, reviews, given_, names=names, now=now))
     offered = set(buttons(message.blocks))
     may_return = given_ is not None and given_.state is GrantState.ACTIVE and now < given_.ends_at
-    assert offered <= ({"extend", "return"} if may_return else {"cancel"})
+    assert offered <= ({"extend", "return"} if may_return else {"cancel", "again"})
     assert ("return" in offered) == may_return
+    assert len(offered & {"cancel", "again"}) <= 1
