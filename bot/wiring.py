@@ -94,6 +94,7 @@ class Bot:
             clock=clock,
         )
         self._inbox_loop = Loop("inbox", inbox.due, inbox.work, workers=_OTHER_WORKERS)
+        self._back_loop = Loop("giving back", inbox.due_back, inbox.work, workers=_OTHER_WORKERS)
         self._access_loop = Loop(
             "access", access.due, self._then_messages(access.reconcile), workers=_ACCESS_WORKERS
         )
@@ -103,6 +104,7 @@ class Bot:
         self._lapse_loop = Loop("lapses", self._lapsing, self._lapse, workers=1)
         self._loops = (
             self._inbox_loop,
+            self._back_loop,
             self._access_loop,
             self._message_loop,
             self._lapse_loop,
@@ -160,6 +162,7 @@ class Bot:
 
     def _wake_inbox(self) -> None:
         self._inbox_loop.wake()
+        self._back_loop.wake()
 
     def _wake_all(self) -> None:
         self._jobs.wake_all()

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from bot.core.errors import DirectoryUnavailable
+from bot.core.errors import Conflict
 from bot.core.model import Person
 from bot.core.policy import Policy
 
@@ -30,10 +30,11 @@ class Facts:
     now: datetime
 
     def person(self, user_id: str) -> Person:
-        """The person. Raises DirectoryUnavailable where Slack was not asked or did not say."""
+        """The person. Raises Conflict (`try_again`) where Slack was not asked."""
         try:
             return self.people[user_id]
         except KeyError as error:
-            raise DirectoryUnavailable(
-                "unknown_person", f"Slack did not say who <@{user_id}> is, so nothing was changed."
+            # Somebody reviewed while the others were being looked up: look all of them up again.
+            raise Conflict(
+                "try_again", "Somebody else decided at the same moment. Nothing was changed."
             ) from error

@@ -111,7 +111,7 @@ def _still_allowed(tx: Connection, facts: Facts, request: AccessRequest) -> Deci
     if decision.access != request.access:
         raise _changed(f"the level {request.level}")
     principal = principal_for(facts.policy, requester, cluster)
-    if principal.arn != request.principal.arn:
+    if principal != request.principal:  # also where it has come to elevate others since
         raise _changed("the requester's principal")
     ensure_one_person(tx, principal, request.requester)
     return decision

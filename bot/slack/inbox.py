@@ -23,7 +23,7 @@ from bot.access.extend import extend
 from bot.access.facts import Facts
 from bot.access.submit import submit
 from bot.core.decide import groups_needed
-from bot.core.errors import DomainError, Refused, StoreUnavailable
+from bot.core.errors import Conflict, DomainError, Refused, StoreUnavailable
 from bot.core.model import Ask, AuditEvent, RequestState
 from bot.policy_file import LoadedPolicy
 from bot.reconcile.backoff import pause
@@ -42,6 +42,9 @@ ANSWER_WITHIN = timedelta(minutes=30)
 
 GIVE_UP_AFTER = timedelta(hours=2)
 """How long an answer that Slack does not take is tried. What it tells stands in the store."""
+
+ACT_WITHIN = timedelta(minutes=10)
+"""How old a request or a decision may be when it is acted on: people have moved on since."""
 
 _BATCH = 100
 _MOST_TRIES = 5
@@ -75,9 +78,14 @@ class InboxWorker:
         self._clock = clock
 
     def due(self) -> list[int]:
-        """Ids of the items to work on now."""
+        """Ids of the items to work on now, without those that give something back."""
         with self._database.reading() as tx:
-            return inbox.due(tx, self._clock(), _BATCH)
+            return inbox.due(tx, self._clock(), _BATCH, giving_back=False)
+
+    def due_back(self) -> list[int]:
+        """Ids of the cancellations and returns to work on now: they wait behind nothing else."""
+        with self._database.reading() as tx:
+            return inbox.due(tx, self._clock(), _BATCH, giving_back=True)
 
     def work(self, item_id: int) -> None:
         """Work on one item, unless another worker is at it."""
@@ -95,18 +103,9 @@ class InboxWorker:
 
     def _carry_out(self, item: Item) -> None:
         try:
-            facts = self._facts(item)
-            with self._database.transaction() as tx:
-                sentence = _use_case(tx, facts, item)
-                inbox.carried_out(tx, item, _answer(note(sentence), good=True), facts.now)
+            self._do_or_refuse(item)
         except StoreUnavailable:
             raise
-        except DomainError as error:
-            if error.code == "try_again" and item.attempts < _MOST_TRIES:
-                with self._database.transaction() as tx:
-                    inbox.later(tx, item, self._clock() + pause(item.attempts + 1))
-                return
-            self._refuse(item, error)
         except Exception:
             reference = f"inbox-{item.id}"
             log.exception("cannot carry out", reference=reference, kind=item.kind)
@@ -114,6 +113,40 @@ class InboxWorker:
                 answer = _answer(fault_reply(reference), good=False)
                 inbox.carried_out(tx, item, answer, self._clock())
         self._changed()
+
+    def _do_or_refuse(self, item: Item) -> None:
+        try:
+            self._do(item)
+        except StoreUnavailable:
+            raise
+        except DomainError as error:
+            if error.code != "try_again" or item.attempts >= _MOST_TRIES:
+                self._refuse(item, error)
+                return
+            with self._database.transaction() as tx:
+                inbox.later(tx, item, self._clock() + pause(item.attempts + 1))
+
+    def _do(self, item: Item) -> None:
+        """Carry the item out, in one transaction. Raises DomainError where it cannot be."""
+        if item.kind in inbox.GIVING_BACK:
+            # Who gives access back, or wants it no longer, needs neither a policy nor a directory.
+            now = self._clock()
+            with self._database.transaction() as tx:
+                answer = _answer(note(_give_back(tx, item, now)), good=True)
+                inbox.carried_out(tx, item, answer, now)
+            return
+        if self._clock() - item.received_at > ACT_WITHIN:
+            raise Refused(
+                "too_late",
+                "This came to be looked at too late to be acted on. Nothing was changed; "
+                "do it again if it should still be done.",
+            )
+        facts = self._facts(item)
+        with self._database.transaction() as tx:
+            if self._policy().digest != facts.digest:
+                raise Conflict("try_again", "The policy changed just now. Nothing was changed.")
+            answer = _answer(note(_use_case(tx, facts, item)), good=True)
+            inbox.carried_out(tx, item, answer, facts.now)
 
     def _facts(self, item: Item) -> Facts:
         """Ask Slack, now, everything that deciding the item needs."""
@@ -163,7 +196,6 @@ class InboxWorker:
                         actor=item.actor,
                         action=f"{item.kind.value}.refused",
                         request_id=request_id if _exists(tx, request_id) else None,
-                        cluster=item.document.get("cluster"),
                         details={"code": error.code, "asked": dict(item.document)},
                     )
                 ],
@@ -204,7 +236,7 @@ class InboxWorker:
         return True
 
 
-def _use_case(  # noqa: C901, PLR0911 - one answer for each kind
+def _use_case(  # noqa: PLR0911 - one answer for each kind
     tx: Connection, facts: Facts, item: Item
 ) -> str:
     """Do what the item asks for. Returns the sentence that tells the person."""
@@ -229,9 +261,6 @@ def _use_case(  # noqa: C901, PLR0911 - one answer for each kind
         case Kind.DENY:
             request = review.deny(tx, facts, document["request_id"], actor, document["reason"])
             return f"You denied {request.id}. The requester reads your reason."
-        case Kind.CANCEL:
-            request = end.cancel(tx, document["request_id"], actor, facts.now)
-            return f"Request {request.id} is cancelled."
         case Kind.EXTEND:
             more = timedelta(seconds=document["seconds"])
             request = extend(
@@ -251,12 +280,21 @@ def _use_case(  # noqa: C901, PLR0911 - one answer for each kind
         case Kind.ASK:
             request = question.ask(tx, facts, document["request_id"], actor, document["question"])
             return f"Your question about {request.id} is in the thread of its card."
-        case Kind.RETURN:
-            grant = end.give_back(tx, document["request_id"], actor, facts.now)
-            return (
-                f"{grant.id} is being removed. A direct message says when EKS has confirmed that "
-                "it is gone."
-            )
+        case Kind.CANCEL | Kind.RETURN:
+            return _give_back(tx, item, facts.now)
+
+
+def _give_back(tx: Connection, item: Item, now: datetime) -> str:
+    """Cancel a request or return access. Returns the sentence that tells the person."""
+    request_id = item.document["request_id"]
+    if item.kind is Kind.CANCEL:
+        end.cancel(tx, request_id, item.actor, now)
+        return f"Request {request_id} is cancelled."
+    end.give_back(tx, request_id, item.actor, now)
+    return (
+        f"{request_id} is being removed. A direct message says when EKS has confirmed that it is "
+        "gone."
+    )
 
 
 def _ask(item: Item) -> Ask:

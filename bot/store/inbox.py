@@ -13,7 +13,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, insert, not_, select, update
 
 from bot.core.errors import Conflict
 from bot.store.tables import inbox
@@ -29,6 +29,10 @@ class Kind(StrEnum):
     RETURN = "return"
     EXTEND = "extend"
     ASK = "ask"
+
+
+GIVING_BACK = frozenset({Kind.RETURN, Kind.CANCEL})
+"""What takes access away or a request back; it must always be possible."""
 
 
 class ItemState(StrEnum):
@@ -86,9 +90,11 @@ def add(
     return int(result.scalar_one())
 
 
-def due(tx: Connection, now: datetime, limit: int) -> list[int]:
-    """Ids of items to work on, the oldest first."""
-    query = select(inbox.c.id).where(inbox.c.due_at <= now).order_by(inbox.c.id)
+def due(tx: Connection, now: datetime, limit: int, *, giving_back: bool) -> list[int]:
+    """Ids of items to work on, the oldest first: those that give something back, or the others."""
+    back = inbox.c.kind.in_([kind.value for kind in GIVING_BACK])
+    query = select(inbox.c.id).where(inbox.c.due_at <= now, back if giving_back else not_(back))
+    query = query.order_by(inbox.c.id)
     return list(tx.scalars(query.limit(limit)))
 
 
