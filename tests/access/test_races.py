@@ -1,0 +1,209 @@
+"""Two clicks at the same moment, on two replicas: one outcome, and everybody is told the truth."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from threading import Barrier, Event, Thread
+from typing import Any
+
+import pytest
+from desk import ANA, BEN, CLEO, DAN, EVE, HOUR, Desk
+from sqlalchemy import Connection, event
+
+from bot.access import end, review
+from bot.access.submit import submit
+from bot.core.errors import Conflict, DomainError
+from bot.core.model import Ask, EndReason, GrantState, RequestState
+from bot.store.database import Database
+
+BOTH = pytest.mark.parametrize("database_kind", ["sqlite", "postgresql"])
+POSTGRESQL = pytest.mark.parametrize("database_kind", ["postgresql"])
+
+Act = Callable[[Connection], Any]
+
+
+@pytest.fixture
+def replica(database_url: str) -> Iterator[Database]:
+    """The store as another process sees it."""
+    with contextlib.closing(Database(database_url)) as database:
+        yield database
+
+
+def at_once(desk: Desk, *acts: Act) -> list[Any]:
+    """Each act in a transaction of its own, all begun at the same moment."""
+    start = Barrier(len(acts))
+
+    def run(act: Act) -> Any:
+        start.wait(10)
+        try:
+            with desk.database.transaction() as tx:
+                return act(tx)
+        except DomainError as error:
+            return error
+
+    with ThreadPoolExecutor(len(acts)) as threads:
+        return list(threads.map(run, acts))
+
+
+def in_turn(desk: Desk, replica: Database, first: Act, second: Act) -> tuple[Any, Any]:
+    """The second begins when the first has done its work and not yet committed it.
+
+    It waits for the first at the request's row, or, where it does not, it is done before that.
+    """
+    outcome: list[Any] = []
+    on_its_way = Event()
+
+    def asks_for_the_row(_: object, __: object, statement: str, *___: object) -> None:
+        if "FOR UPDATE" in statement:
+            on_its_way.set()
+
+    def run() -> None:
+        try:
+            with replica.transaction() as tx:
+                outcome.append(second(tx))
+        except DomainError as error:
+            outcome.append(error)
+        finally:
+            on_its_way.set()
+
+    event.listen(replica.engine, "before_cursor_execute", asks_for_the_row)
+    other = Thread(target=run)
+    with desk.database.transaction() as tx:
+        mine = first(tx)
+        other.start()
+        assert on_its_way.wait(10)
+    other.join(10)
+    return mine, outcome[0]
+
+
+def approving(desk: Desk, request_id: str, who: str) -> Act:
+    return lambda tx: review.approve(tx, desk.facts(), request_id, who)
+
+
+def denying(desk: Desk, request_id: str, who: str) -> Act:
+    return lambda tx: review.deny(tx, desk.facts(), request_id, who, "not now")
+
+
+def codes(outcomes: list[Any]) -> list[str]:
+    return sorted(one.code for one in outcomes if isinstance(one, DomainError))
+
+
+@BOTH
+def test_two_owners_who_approve_at_once_make_one_grant(desk: Desk) -> None:
+    for _ in range(5):
+        request = desk.ask()
+        outcomes = at_once(
+            desk, approving(desk, request.id, BEN), approving(desk, request.id, CLEO)
+        )
+        assert codes(outcomes) == ["already_decided"]
+        assert desk.state(request.id) is RequestState.APPROVED
+        assert [action for _, action in desk.actions(request.id)].count("request.approved") == 1
+        assert len(desk.reviews(request.id)) == 1
+    assert desk.count("grants") == 5
+
+
+@BOTH
+def test_an_owner_who_clicks_twice_at_once_is_counted_once(desk: Desk) -> None:
+    for number in range(5):
+        request = desk.ask("vault", level="edit" if number % 2 else "view")
+        outcomes = at_once(desk, *[approving(desk, request.id, BEN)] * 3)
+        assert codes(outcomes) == ["already_reviewed"] * 2
+        assert desk.state(request.id) is RequestState.PENDING
+        desk.cancel(request.id)
+
+
+@BOTH
+def test_of_approve_and_deny_at_once_one_holds(desk: Desk) -> None:
+    for _ in range(8):
+        request = desk.ask()
+        outcomes = at_once(desk, approving(desk, request.id, BEN), denying(desk, request.id, CLEO))
+        assert codes(outcomes) == ["already_decided"]
+        state = desk.state(request.id)
+        assert (desk.grant(request.id) is not None) == (state is RequestState.APPROVED)
+        assert len(desk.reviews(request.id)) == 1
+
+
+@BOTH
+def test_a_decision_a_cancellation_and_the_end_of_its_time_at_once_have_one_outcome(
+    desk: Desk,
+) -> None:
+    for _ in range(5):
+        request = desk.ask()
+        outcomes = at_once(
+            desk,
+            approving(desk, request.id, BEN),
+            partial(end.cancel, request_id=request.id, by=ANA, now=desk.clock()),
+            partial(end.lapse, request_id=request.id, now=desk.clock() + HOUR),
+        )
+        assert len(codes(outcomes)) == 2
+        state = desk.state(request.id)
+        assert (desk.grant(request.id) is not None) == (state is RequestState.APPROVED)
+        assert len(desk.actions(request.id)) in (2, 3)
+
+
+@POSTGRESQL
+@pytest.mark.parametrize("first", ["approve", "deny"])
+def test_the_second_click_waits_for_the_first_and_is_told_what_became_of_it(
+    desk: Desk, replica: Database, first: str
+) -> None:
+    request = desk.ask()
+    approve, deny = approving(desk, request.id, BEN), denying(desk, request.id, CLEO)
+    acts = (approve, deny) if first == "approve" else (deny, approve)
+    _, refused = in_turn(desk, replica, *acts)
+    assert isinstance(refused, Conflict)
+    assert refused.code == "already_decided"
+    assert desk.state(request.id).value == {"approve": "APPROVED", "deny": "DENIED"}[first]
+
+
+@POSTGRESQL
+def test_the_two_last_approvals_at_once_are_both_counted(desk: Desk, replica: Database) -> None:
+    """Neither may see only itself, or the request would hang with all the approvals it needs."""
+    request = desk.ask("vault")
+    in_turn(desk, replica, approving(desk, request.id, BEN), approving(desk, request.id, DAN))
+    assert len(desk.reviews(request.id)) == 2
+    assert desk.state(request.id) is RequestState.APPROVED
+
+
+@POSTGRESQL
+def test_access_given_back_twice_at_once_is_given_back_once(desk: Desk, replica: Database) -> None:
+    request = desk.ask()
+    desk.approve(request.id)
+    now = desk.clock()
+    back = partial(end.give_back, request_id=request.id, by=ANA, now=now)
+    revoked = partial(
+        end.revoke, grant_id=request.id, reason=EndReason.REVOKED, by="operator", now=now
+    )
+    _, second = in_turn(desk, replica, back, revoked)
+    assert isinstance(second, Conflict)
+    grant = desk.grant(request.id)
+    assert grant is not None
+    assert (grant.state, grant.end_reason) == (GrantState.REVOKING, EndReason.RETURNED)
+    assert [action for _, action in desk.actions(request.id)].count("grant.revoking") == 1
+
+
+@BOTH
+def test_a_double_click_on_submit_makes_one_request(desk: Desk) -> None:
+    ask = Ask("prod-eu", "edit", ("payments",), HOUR, reason="a stuck job")
+    for _ in range(5):
+        outcomes = at_once(desk, *[lambda tx: submit(tx, desk.facts(), ANA, ask)] * 3)
+        refused = codes(outcomes)
+        assert len(refused) == 2
+        assert set(refused) <= {"already_waiting", "try_again"}
+        [made] = [one for one in outcomes if not isinstance(one, DomainError)]
+        desk.cancel(made.id)
+
+
+@BOTH
+def test_first_grants_of_several_people_at_once_are_all_made(desk: Desk) -> None:
+    asked = [desk.ask("payments", who=who).id for who in (ANA, DAN, EVE)]
+    asked.append(desk.ask("payments", who=ANA, level="view").id)
+    outcomes = at_once(desk, *[approving(desk, request_id, BEN) for request_id in asked])
+    for request_id, outcome in zip(asked, outcomes, strict=True):
+        if isinstance(outcome, DomainError):  # the same new entry at the same moment
+            assert outcome.code == "try_again"
+            desk.approve(request_id)
+    assert {desk.state(request_id) for request_id in asked} == {RequestState.APPROVED}
+    assert desk.count("entries") == 3
