@@ -240,7 +240,10 @@ def forget_associations(tx: Connection, entry_id: int, policy_arns: Collection[s
 def read_back(tx: Connection, entry: Entry, seen: ObservedEntry) -> None:
     """Record what of the bot's EKS shows: from here on it is confirmed and no more in flight."""
     record = entry.record
-    groups_shown = record.kubernetes_groups <= seen.kubernetes_groups
+    groups_shown = (
+        record.kubernetes_groups <= seen.kubernetes_groups
+        and seen.kubernetes_groups.isdisjoint(record.earlier_groups)
+    )
     _change(tx, entry.id, arn=seen.arn, **({"written_at": None} if groups_shown else {}))
     _forget_groups(
         tx,

@@ -17,6 +17,7 @@ from typing import Protocol
 from bot.core.model import Access, AccessScope, Standing
 from bot.core.planner import (
     DEPLOYMENT_TAG,
+    GRANT_TAG,
     STANDARD,
     Action,
     Associate,
@@ -75,7 +76,7 @@ class Entry:
         return ObservedEntry(
             arn=self.arn,
             type=self.type,
-            tags={} if self.foreign else {DEPLOYMENT_TAG: DEPLOYMENT},
+            tags={} if self.foreign else {DEPLOYMENT_TAG: DEPLOYMENT, GRANT_TAG: "7K3-QMX"},
             policies={arn: one.scope for arn, one in self.policies.items()},
             kubernetes_groups=self.groups,
         )
@@ -241,7 +242,8 @@ class MemoryKeeper:
 
     def read_back(self, seen: ObservedEntry, now: datetime) -> None:
         self._arn = seen.arn
-        if self._groups <= seen.kubernetes_groups:
+        earlier_shown = seen.kubernetes_groups & self._earlier_groups.keys()
+        if self._groups <= seen.kubernetes_groups and not earlier_shown:
             self._written_at = None
         self._earlier_groups = {
             group: at

@@ -53,6 +53,17 @@ TOLD: dict[str, list[Step]] = {
         (World.end, 1),
         (round_with, [Fault.CRASH_BEFORE]),
     ],
+    "a group is given again while taking it away is not to be seen": [
+        (World.grant, A),
+        (World.grant, WITH_GROUP),
+        (round_with, []),
+        (wait, 31),
+        (round_with, []),
+        (World.end, 1),
+        (round_with, []),
+        (World.grant, WITH_GROUP),
+        (round_with, []),
+    ],
     "narrowing fails while the wider scope is not to be seen": [
         (World.grant, A),
         (round_with, []),
@@ -70,6 +81,12 @@ TOLD: dict[str, list[Step]] = {
         (round_with, []),
         (wait, 2),
         (round_with, []),
+    ],
+    "the database is restored and the grant has ended": [
+        (World.grant, A),
+        (round_with, []),
+        (World.end, 0),
+        (lose_the_record,),
     ],
 }
 
