@@ -11,7 +11,8 @@ from bot.core import lifecycle
 from bot.core.decide import evaluate
 from bot.core.errors import InvalidInput, Refused
 from bot.core.model import AccessRequest, Decision, Person, Review, Verdict
-from bot.core.principals import principal_for
+from bot.core.names import principal_key
+from bot.core.principals import possible_principals, principal_for
 from bot.core.review import asked_again, may_review, unmet
 from bot.store import audit, requests
 
@@ -118,10 +119,12 @@ def _still_allowed(tx: Connection, facts: Facts, request: AccessRequest) -> Deci
 
 
 def _principal_arn(facts: Facts, request: AccessRequest, person: Person) -> str | None:
-    try:
-        return principal_for(facts.policy, person, request.cluster).arn
-    except Refused:
-        return None  # somebody without a principal has none in common with the requester
+    """The request's principal, where it may be this person's too; else theirs, if they have one."""
+    possible = possible_principals(facts.policy, person, request.cluster)
+    asked_for = principal_key(request.principal.arn)
+    if any(principal_key(arn) == asked_for for arn in possible):
+        return request.principal.arn
+    return min(possible, default=None)
 
 
 def _changed(what: str) -> Refused:

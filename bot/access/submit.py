@@ -6,6 +6,7 @@ from sqlalchemy import Connection
 
 from bot.access.facts import Facts
 from bot.access.grant import give
+from bot.access.limits import ensure_not_too_many_pending
 from bot.core import lifecycle
 from bot.core.decide import evaluate
 from bot.core.errors import NotFound, Refused
@@ -49,6 +50,8 @@ def submit(tx: Connection, facts: Facts, requester_id: str, ask: Ask) -> AccessR
         created_at=facts.now,
         lapses_at=None if decision.automatic else facts.now + decision.lapse_after,
     )
+    if not decision.automatic:
+        ensure_not_too_many_pending(tx, requester_id)
     requests.add(tx, request)
     audit.record(tx, lifecycle.submitted(request))
     if decision.automatic:

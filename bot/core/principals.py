@@ -7,6 +7,7 @@ of the policy's, in plain letters.
 
 from __future__ import annotations
 
+import contextlib
 import re
 
 from bot.core.errors import InvalidInput, Refused
@@ -67,6 +68,25 @@ def mapped_with(policy: Policy, user: str, cluster: Cluster) -> frozenset[str]:
     if form is None:
         return frozenset({user})
     return people_on(policy, _filled(form, cluster), cluster) | {user}
+
+
+def possible_principals(policy: Policy, person: Person, cluster: Cluster) -> frozenset[str]:
+    """Every principal that may be this person's on the cluster, by the map or by any email address.
+
+    For telling whether two accounts are one person's, which is decided on suspicion: an address
+    that is not confirmed, foreign, an alias or in capitals gives no access, and tells enough.
+    """
+    found = set()
+    form = policy.principals.users.get(person.id)
+    if form is not None:
+        found.add(_filled(form, cluster))
+    if policy.principals.template is not None and person.email:
+        name = person.email.rpartition("@")[0].partition("+")[0].lower()
+        arn = _filled(policy.principals.template.replace("{email_name}", name), cluster)
+        with contextlib.suppress(InvalidInput):
+            parse_principal(arn)
+            found.add(arn)
+    return frozenset(found)
 
 
 def _arn_of(policy: Policy, person: Person, cluster: Cluster) -> str:

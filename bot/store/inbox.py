@@ -13,7 +13,8 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import Connection, insert, not_, select, update
+from sqlalchemy import Connection, func, insert, not_, select, update
+from sqlalchemy.exc import IntegrityError
 
 from bot.core.errors import Conflict
 from bot.store.tables import inbox
@@ -71,23 +72,36 @@ def add(
     document: Mapping[str, Any],
     response_url: str | None,
     now: datetime,
+    trigger_id: str | None = None,
 ) -> int:
-    """Store a new item, due at once. Returns its id."""
-    result = tx.execute(
-        insert(inbox)
-        .values(
-            received_at=now,
-            kind=kind.value,
-            actor=actor,
-            team_id=team_id,
-            document=dict(document),
-            response_url=response_url,
-            state=ItemState.NEW.value,
-            due_at=now,
-        )
-        .returning(inbox.c.id)
+    """Store a new item, due at once. Returns its id.
+
+    `trigger_id` is Slack's own for this one command or click: the same payload once more, sent
+    again or replayed by somebody, is stored once.
+    """
+    row = insert(inbox).values(
+        received_at=now,
+        kind=kind.value,
+        actor=actor,
+        team_id=team_id,
+        document=dict(document),
+        response_url=response_url,
+        trigger_id=trigger_id,
+        state=ItemState.NEW.value,
+        due_at=now,
     )
-    return int(result.scalar_one())
+    try:
+        with tx.begin_nested():
+            return int(tx.execute(row.returning(inbox.c.id)).scalar_one())
+    except IntegrityError:
+        known = select(inbox.c.id).where(inbox.c.trigger_id == trigger_id)
+        return int(tx.scalars(known).one())
+
+
+def count_since(tx: Connection, actor: str, since: datetime) -> int:
+    """How many items a person has put in since then."""
+    query = select(func.count()).where(inbox.c.actor == actor, inbox.c.received_at > since)
+    return int(tx.scalars(query).one())
 
 
 def due(tx: Connection, now: datetime, limit: int, *, giving_back: bool) -> list[int]:

@@ -142,6 +142,14 @@ def pending(tx: Connection, limit: int) -> list[AccessRequest]:
     return [_request(row) for row in tx.execute(query.order_by(requests.c.id).limit(limit))]
 
 
+def count_pending(tx: Connection, requester: str) -> int:
+    """How many of a person's requests wait for a decision."""
+    query = select(func.count()).where(
+        requests.c.requester == requester, requests.c.state == RequestState.PENDING.value
+    )
+    return int(tx.scalars(query).one())
+
+
 def others_on_principal(tx: Connection, principal_arn: str, requester: str) -> frozenset[str]:
     """Slack user ids of other people whose requests were for the same principal.
 

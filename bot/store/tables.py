@@ -213,11 +213,14 @@ inbox = Table(
     _column("team_id", String(32), nullable=True),
     _column("document", Document),
     _column("response_url", Text, nullable=True),
+    _column("trigger_id", String(255), nullable=True),
     _column("state", String(16)),
     _column("answer", Document, nullable=True),
     _column("attempts", Integer, server_default=text("0")),
     _column("due_at", UtcDateTime, nullable=True),
     Index("ix_inbox_due_at", "due_at"),
+    Index("ix_inbox_actor_received_at", "actor", "received_at"),
+    Index("uq_inbox_trigger_id", "trigger_id", unique=True),
 )
 
 audit_events = Table(

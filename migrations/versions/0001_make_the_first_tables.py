@@ -68,13 +68,16 @@ def upgrade() -> None:
         sa.Column("team_id", sa.String(length=32), nullable=True),
         sa.Column("document", _DOCUMENT, nullable=False),
         sa.Column("response_url", sa.Text(), nullable=True),
+        sa.Column("trigger_id", sa.String(length=255), nullable=True),
         sa.Column("state", sa.String(length=16), nullable=False),
         sa.Column("answer", _DOCUMENT, nullable=True),
         sa.Column("attempts", sa.Integer(), server_default=sa.text("0"), nullable=False),
         sa.Column("due_at", sa.DateTime(timezone=True), nullable=True),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_inbox")),
     )
+    op.create_index("ix_inbox_actor_received_at", "inbox", ["actor", "received_at"], unique=False)
     op.create_index("ix_inbox_due_at", "inbox", ["due_at"], unique=False)
+    op.create_index("uq_inbox_trigger_id", "inbox", ["trigger_id"], unique=True)
 
     op.create_table(
         "requests",
@@ -198,7 +201,9 @@ def downgrade() -> None:
     op.drop_index("ix_requests_messages_due_at", table_name="requests")
 
     op.drop_table("requests")
+    op.drop_index("uq_inbox_trigger_id", table_name="inbox")
     op.drop_index("ix_inbox_due_at", table_name="inbox")
+    op.drop_index("ix_inbox_actor_received_at", table_name="inbox")
 
     op.drop_table("inbox")
     op.drop_index("uq_entries_principal", table_name="entries")

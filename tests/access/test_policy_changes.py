@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ from desk import ANA, BEN, CLEO, DAN, ENGINEERS, EVE, HOUR, Desk, person, rule
 
 from bot.core.errors import Refused
 from bot.core.model import RequestState
+from bot.store import requests
 
 Change = Callable[[Desk], None]
 
@@ -201,18 +203,17 @@ def test_a_principal_that_came_to_be_somebody_elses_is_not_given_access(desk: De
 
 
 def test_two_people_who_came_to_wait_for_one_principal_both_wait_in_vain(desk: Desk) -> None:
-    """Each was alone on it when asking; at the click neither is."""
-    shared = desk.document["principals"]["users"][ANA]
-    desk.document["principals"]["shared"] = [shared]
-    desk.document["principals"]["users"][EVE] = shared
-    hers = desk.ask("payments", who=ANA)
-    other = desk.ask("payments", who=EVE)
-    del desk.document["principals"]["shared"]
-    del desk.document["principals"]["users"][EVE]
-    with desk.refuses(Refused, "policy_changed"):  # her card said that it was shared
-        desk.approve(hers.id)
-    with desk.refuses(Refused, "policy_changed"):
-        desk.approve(other.id)
+    """As two who ask at the same moment can, each before the other is to be seen."""
+    hers = desk.ask("payments", who=DAN)
+    second = "U10DANTOO"
+    desk.people[second] = person(second, email="dan@example.org")
+    desk.membership[ENGINEERS] |= {second}
+    with desk.database.transaction() as tx:
+        new_id = requests.new_id(tx, desk.clock())
+        requests.add(tx, replace(hers, id=new_id, requester=second))
+    for request_id in (hers.id, new_id):
+        with desk.refuses(Refused, "principal_of_another"):
+            desk.approve(request_id)
 
 
 def test_the_approval_of_a_grant_is_for_what_was_shown(desk: Desk) -> None:

@@ -300,6 +300,18 @@ def test_an_approval_by_somebody_who_is_no_owner_any_more_counts_no_more(desk: D
     assert desk.approve(request.id, EVE).state is RequestState.APPROVED
 
 
+def test_an_approval_by_somebody_with_the_requesters_principal_counts_no_more(desk: Desk) -> None:
+    """The approver's address came to be that of the requester, on the other domain."""
+    second = "U10DANTOO"
+    desk.people[second] = person(second, email="danny@example.com")
+    desk.membership[LEADS] |= {second}
+    request = desk.ask("vault", who=DAN)
+    desk.approve(request.id, second)
+    desk.become(second, email="dan@example.org")
+    assert desk.approve(request.id, BEN).state is RequestState.PENDING
+    assert desk.approve(request.id, EVE).state is RequestState.APPROVED
+
+
 def test_a_principal_that_came_to_be_shared_is_not_what_the_card_showed(
     desk: Desk,
 ) -> None:
