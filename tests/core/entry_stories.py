@@ -160,6 +160,76 @@ stories = st.lists(steps, max_size=14)
 lags = st.sampled_from([0, 3, 20]).map(lambda seconds: timedelta(seconds=seconds))
 
 
+A, AB = Access(VIEW, AccessScope.of(["a"])), Access(VIEW, AccessScope.of(["a", "b"]))
+WITH_GROUP = Access(None, AccessScope.cluster(), frozenset({"g"}))
+
+# Stories that take chance too long to find.
+TOLD: dict[str, list[Step]] = {
+    "a grant ends while the entry it made is not to be seen": [
+        (World.grant, A),
+        (World.grant, WITH_GROUP),
+        (round_with, []),
+        (World.end, 1),
+    ],
+    "a policy is given up while its association is not to be seen": [
+        (World.grant, A),
+        (World.grant, Access(EDIT, AccessScope.cluster())),
+        (round_with, []),
+        (World.end, 1),
+    ],
+    "a scope is narrowed while the wider one is not to be seen": [
+        (World.grant, A),
+        (World.grant, AB),
+        (round_with, []),
+        (World.end, 1),
+    ],
+    "taking a group away fails": [
+        (World.grant, A),
+        (World.grant, WITH_GROUP),
+        (round_with, []),
+        (wait, 31),
+        (round_with, []),
+        (World.end, 1),
+        (round_with, [Fault.CRASH_BEFORE]),
+    ],
+    "a group is given again while taking it away is not to be seen": [
+        (World.grant, A),
+        (World.grant, WITH_GROUP),
+        (round_with, []),
+        (wait, 31),
+        (round_with, []),
+        (World.end, 1),
+        (round_with, []),
+        (World.grant, WITH_GROUP),
+        (round_with, []),
+    ],
+    "narrowing fails while the wider scope is not to be seen": [
+        (World.grant, A),
+        (round_with, []),
+        (wait, 31),
+        (round_with, []),
+        (World.grant, AB),
+        (round_with, []),
+        (World.end, 1),
+        (round_with, [Fault.REFUSED]),
+    ],
+    "the database is restored to before the grant": [
+        (World.grant, A),
+        (round_with, []),
+        (lose_the_record,),
+        (round_with, []),
+        (wait, 2),
+        (round_with, []),
+    ],
+    "the database is restored and the grant has ended": [
+        (World.grant, A),
+        (round_with, []),
+        (World.end, 0),
+        (lose_the_record,),
+    ],
+}
+
+
 def tell(world: World, story: list[Step]) -> None:
     """Play the story, then let the loop run undisturbed, and check what comes of it."""
     for function, *arguments in story:

@@ -9,7 +9,7 @@ from itertools import count
 
 import pytest
 from entry_model import DEPLOYMENT, MemoryKeeper, World
-from entry_stories import Step, lags, stories, tell
+from entry_stories import TOLD, Step, lags, stories, tell
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from race import race
@@ -221,3 +221,9 @@ def test_the_store_remembers_all_that_the_planner_needs(
     database: Database, standing: Standing, lag: timedelta, story: list[Step]
 ) -> None:
     tell(World(BothKeepers(database, next(principals)), standing=standing, lag=lag), story)
+
+
+@pytest.mark.parametrize("name", TOLD)
+def test_the_store_remembers_where(database: Database, name: str) -> None:
+    keepers = BothKeepers(database, ROLE)
+    tell(World(keepers, standing=Standing.REFUSE, lag=timedelta(seconds=3)), TOLD[name])
