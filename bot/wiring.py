@@ -7,7 +7,6 @@ from datetime import UTC, datetime, timedelta
 
 import structlog
 from slack_sdk import WebClient
-from slack_sdk.http_retry.builtin_handlers import RateLimitErrorRetryHandler
 
 from bot.access import end
 from bot.aws.clients import EksClients
@@ -90,7 +89,7 @@ class Bot:
             client,
             claims,
             self._projection(directory),
-            shown=lambda request: self._listeners.publish_home(request.requester),
+            shown=lambda request: self._listeners.show_change(request.requester),
             clock=clock,
         )
         self._inbox_loop = Loop("inbox", inbox.due, inbox.work, workers=_OTHER_WORKERS)
@@ -236,7 +235,5 @@ class Bot:
 
 
 def _slack_client(settings: Settings) -> WebClient:
-    client = WebClient(settings.bot_token(), base_url=settings.slack_api_url, timeout=10)
-    # The default client does not try again after a 429.
-    client.retry_handlers.append(RateLimitErrorRetryHandler(max_retry_count=1))
-    return client
+    # No handler that sleeps after a 429: the loops wait as long as Slack asks, and work meanwhile.
+    return WebClient(settings.bot_token(), base_url=settings.slack_api_url, timeout=10)

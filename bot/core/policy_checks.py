@@ -6,7 +6,6 @@ can have no effect or cannot be meant; the policy works without it.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -65,7 +64,6 @@ def warnings(policy: Policy) -> tuple[Problem, ...]:
         *_unreachable_rules(policy, reach),
         *_globs_for_system_namespaces(policy),
         *_never_approved(policy),
-        *_slow_tickets(policy),
         *_partitions(policy),
         *_unused_shared(policy),
         *_several_domains(policy),
@@ -316,17 +314,6 @@ def _never_approved(policy: Policy) -> Iterator[Problem]:
                 f"Nobody could approve what {listed(stuck, 'and')} may ask for here: nobody "
                 "approves their own request.",
                 "Name more owners.",
-            )
-
-
-def _slow_tickets(policy: Policy) -> Iterator[Problem]:
-    for index, rule in enumerate(policy.rules):
-        if rule.ticket is not None and re.search(r"[+*}]\)+[+*{]", rule.ticket):
-            yield _warning(
-                ("rules", index, "ticket"),
-                "This repeats what is itself repeated, and a crafted ticket can make the match "
-                "take for ever.",
-                "Write it without a repetition inside a repeated group.",
             )
 
 

@@ -40,6 +40,12 @@ ANY_ACCOUNT = "000000000000"
 _DOMAIN = re.compile(r"[a-z0-9-]+(\.[a-z0-9-]+)+")
 
 
+MOST_REPEATS = 3
+"""How often `*`, `+` or `{` may stand in the form of a ticket."""
+
+_ESCAPE_OR_SET = re.compile(r"\\.|\[\^?\]?[^\]]*\]")
+
+
 class PolicyFault(ValueError):
     """One entry of the policy file is not of a valid form: what is so, then what to do."""
 
@@ -149,7 +155,26 @@ def _ticket_form(text: str) -> str:
             f"{names.quoted(text)} is no regular expression: {error}.",
             "Write for example `^[A-Z]+-[0-9]+$`.",
         ) from error
+    _ensure_quick(text)
     return text
+
+
+def _ensure_quick(pattern: str) -> None:
+    """Raise PolicyFault for a pattern that a crafted ticket could make slow.
+
+    Python matches by trying, and while it does, nothing else runs: no removal of access either. A
+    ticket has at most a hundred letters, so a few repeats of single letters or sets are quick.
+    """
+    flat = _ESCAPE_OR_SET.sub("x", pattern)
+    if re.search(r"\)[*+{]", flat):
+        problem = "It repeats a group, and a crafted ticket could make the match take for ever."
+    elif re.search(r"\(\?(?!:)", flat) or re.search(r"\\[1-9]", pattern):
+        problem = "It looks around or back, and a crafted ticket could make the match slow."
+    elif len(re.findall(r"[*+{]", flat)) > MOST_REPEATS:
+        problem = f"It repeats more than {MOST_REPEATS} times: a crafted ticket could make it slow."
+    else:
+        return
+    raise PolicyFault(problem, "Write it more simply: `^[A-Z]+-[0-9]+$`.")
 
 
 def _principal_form(text: str) -> str:

@@ -12,11 +12,29 @@ from datetime import datetime
 
 from bot.core.decide import decide_for
 from bot.core.errors import InvalidInput
-from bot.core.model import AccessRequest, Ask, Cluster, Person, Reason, Requirement, ReviewDecision
+from bot.core.model import (
+    AccessRequest,
+    Ask,
+    Cluster,
+    Owners,
+    Person,
+    Reason,
+    Requirement,
+    ReviewDecision,
+)
 from bot.core.names import listed, principal_key
 from bot.core.people import Membership, belongs, not_full_member
-from bot.core.policy import Policy
+from bot.core.policy import Approval, Policy
 from bot.core.principals import people_on
+
+
+def every_owner(policy: Policy) -> Owners:
+    """Everybody whom some rule names as an owner."""
+    named = [rule.approval.owners for rule in policy.rules if isinstance(rule.approval, Approval)]
+    return Owners(
+        users=frozenset(user for one in named for user in one.users),
+        groups=frozenset(group for one in named for group in one.groups),
+    )
 
 
 def may_review(  # noqa: PLR0917 - each is one fact of the click, in the order it is learned

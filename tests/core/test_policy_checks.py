@@ -189,7 +189,6 @@ def test_entries_that_do_not_fit_each_other_are_errors(made, at, says):
             ("rules", 0, "approval", "owners"),
             "Nobody could approve what U02BOB may ask for",
         ),
-        (policy(rule(ticket="(a+)+")), ("rules", 0, "ticket"), "repeats what is itself repeated"),
         (
             policy(principals={"users": {"U01ALICE": ROLE.replace("aws", "aws-cn", 1)}}),
             ("principals", "users", "U01ALICE"),
