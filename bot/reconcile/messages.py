@@ -36,6 +36,7 @@ _REFUSED = frozenset(
         "cannot_dm_bot",
         "channel_not_found",
         "is_archived",
+        "is_inactive",  # what is said of a change in a channel that was archived
         "messages_tab_disabled",
         "not_in_channel",
         "restricted_action",
@@ -217,7 +218,7 @@ class MessageReconciler:
             self._put(request.id, said)
             posted[at] = said
             return True
-        new = self._post(request, wanted, known, thread.ts if thread else None)
+        new = self._post(request, wanted, known, thread)
         posted[at] = new
         fresh.add(at)
         return new.ts is not None
@@ -245,19 +246,23 @@ class MessageReconciler:
         return True
 
     def _post(
-        self, request: AccessRequest, wanted: Wanted, known: Posted | None, thread_ts: str | None
+        self, request: AccessRequest, wanted: Wanted, known: Posted | None, thread: Posted | None
     ) -> Posted:
         try:
             answer = self._client.chat_postMessage(
                 channel=wanted.recipient,
                 text=wanted.text,
                 blocks=wanted.blocks,
-                thread_ts=thread_ts,
+                thread_ts=thread.ts if thread else None,
                 unfurl_links=False,
                 unfurl_media=False,
             )
         except SlackApiError as error:
             code = _code(error)
+            if code == "thread_not_found" and thread is not None:
+                # What it replies to is gone: that is posted anew, and then this beneath it.
+                with self._database.transaction() as tx:
+                    messages.forget(tx, request.id, thread)
             if code not in _REFUSED:
                 raise _delayed(error) from error
             return self._refused(request, wanted, known, code)
