@@ -8,13 +8,17 @@ from pathlib import Path
 
 import pytest
 
+sys.path.insert(0, str(Path(__file__).parent.parent / "access"))
 sys.path.insert(0, str(Path(__file__).parent))
 
+from desk import Desk
 from entry_world import ACCOUNT, LAB, OLD, OPEN, POLICY, World
+from message_world import MessageWorld, furnish
 
 from bot.aws.clients import EksClients
 from bot.core.policy import Policy
 from bot.sandbox.eks import EksStandIn
+from bot.sandbox.slack_server import SlackWorkspace
 from bot.store.database import Database
 
 
@@ -67,3 +71,13 @@ def make_world(
     database: Database, eks: EksStandIn, clients: EksClients
 ) -> Callable[[Policy], World]:
     return lambda policy: World(database, eks, clients, policy)
+
+
+@pytest.fixture
+def messages(database: Database) -> Iterator[MessageWorld]:
+    """The message loop between a store and a local Slack workspace."""
+    desk = Desk(database)
+    with SlackWorkspace(clock=desk.clock) as slack:
+        furnish(slack)
+        yield MessageWorld(desk, slack)
+        assert slack.rejections == [], "Slack would reject what was sent"

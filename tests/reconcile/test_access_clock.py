@@ -1,0 +1,40 @@
+"""The clock is wrong for a while, and then set right: access still ends on time."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from entry_world import HOUR, World
+
+from bot.core.model import GrantState
+
+DAY = timedelta(days=1)
+
+
+def test_access_confirmed_while_the_clock_was_ahead_ends_after_its_length_of_time(
+    world: World,
+) -> None:
+    world.clock.advance(DAY)
+    grant_id = world.active("view", "default")
+    world.clock.advance(-DAY)
+    world.round()
+    grant = world.grant(grant_id)
+    assert grant.ends_at - world.clock() <= HOUR
+    assert "grant.shortened" in world.actions(grant_id)
+    world.clock.advance(HOUR)
+    world.settle()
+    assert world.state(grant_id) is GrantState.ENDED
+    assert world.entry() is None
+
+
+def test_a_removal_put_off_while_the_clock_was_ahead_is_tried_again_at_once(world: World) -> None:
+    grant_id = world.active("view", "default")
+    world.clock.advance(DAY)
+    world.eks.faults.throttle("DeleteAccessEntry", times=20)
+    world.round()
+    assert world.state(grant_id) is GrantState.REVOKING
+    world.eks.faults.clear()
+    world.clock.advance(2 * HOUR - DAY)
+    world.settle()
+    assert world.state(grant_id) is GrantState.ENDED
+    assert world.entry() is None
