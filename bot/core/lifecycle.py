@@ -28,6 +28,9 @@ OPERATOR = "operator"
 PROVISION_WITHIN = timedelta(minutes=15)
 """How long EKS may take to show the access before the grant is given up."""
 
+CLOCK_TOLERANCE = timedelta(minutes=1)
+"""How far the clocks of replicas may differ. Beyond that a time ahead of now is a wrong one."""
+
 LATE_AFTER = timedelta(minutes=2)
 """How long a removal may take before the bot calls itself late."""
 
@@ -250,6 +253,19 @@ def end(grant: Grant, now: datetime) -> tuple[Grant, tuple[AuditEvent, ...]]:
         "lag_seconds": round(lag, 3),
     }
     return ended, (_grant_event(ended, now, BOT, "grant.ended", details),)
+
+
+def after_clock_jump(grant: Grant, now: datetime) -> tuple[Grant, tuple[AuditEvent, ...]] | None:
+    """A grant confirmed while the clock was ahead, with its end counted from `now`; else None."""
+    confirmed_at = grant.confirmed_at
+    if grant.state is not GrantState.ACTIVE or confirmed_at is None:
+        return None
+    if confirmed_at <= now + CLOCK_TOLERANCE:
+        return None
+    ends_at = min(grant.ends_at, now + grant.duration)
+    shortened = replace(grant, confirmed_at=now, ends_at=ends_at)
+    details = {"ends_at": ends_at.isoformat(), "was": grant.ends_at.isoformat()}
+    return shortened, (_grant_event(shortened, now, BOT, "grant.shortened", details),)
 
 
 def overdue(grant: Grant, now: datetime) -> EndReason | None:

@@ -125,6 +125,10 @@ class AccessReconciler:
         now = self._clock()
         with self._database.transaction() as tx:
             for grant in grants.live_of_entry(tx, entry_id):
+                shortened = lifecycle.after_clock_jump(grant, now)
+                if shortened is not None:
+                    _store(tx, grant, *shortened, now)
+                    continue
                 reason = lifecycle.overdue(grant, now)
                 if reason is not None:
                     problem = grant.problem

@@ -50,6 +50,7 @@ _EVENTS = {
     "grant.confirmed": "read at EKS that the access is there",
     "grant.revoking": "began the removal",
     "grant.ended": "read at EKS that the access is gone",
+    "grant.shortened": "set the end right after the clock had been ahead",
 }
 
 

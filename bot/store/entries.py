@@ -11,7 +11,8 @@ from pydantic import TypeAdapter
 from sqlalchemy import ColumnElement, Connection, delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
-from bot.core.model import AccessScope, Cluster
+from bot.core.lifecycle import CLOCK_TOLERANCE
+from bot.core.model import AccessScope, Cluster, GrantState
 from bot.core.planner import (
     Action,
     Associate,
@@ -21,13 +22,16 @@ from bot.core.planner import (
     ObservedEntry,
     SetGroups,
 )
-from bot.store.tables import associations, entries
+from bot.store.tables import associations, entries, grants
 
 PROPAGATION = timedelta(seconds=30)
 """How long a write that was not read back may still take effect. EKS says "several seconds"."""
 
 LONGEST_CALL = timedelta(seconds=60)
 """How long a call can go on with its tries: see the configuration in bot.aws.clients."""
+
+LONGEST_PAUSE = timedelta(minutes=2)
+"""More than any pause between two tries; what is put off for longer was so by a wrong clock."""
 
 _cluster = TypeAdapter(Cluster)
 
@@ -91,9 +95,20 @@ def wake(tx: Connection, entry_id: int, now: datetime) -> None:
 
 
 def due(tx: Connection, now: datetime, limit: int) -> list[int]:
-    """Ids of entries to be looked at, the longest due first."""
-    query = select(entries.c.id).where(entries.c.due_at <= now).order_by(entries.c.due_at)
-    return list(tx.scalars(query.limit(limit)))
+    """Ids of entries to be looked at, the longest due first.
+
+    Also those that were put off or given access while the clock was ahead: a try is never put off
+    for longer than LONGEST_PAUSE, and nothing is confirmed in the future.
+    """
+    put_off = (entries.c.attempts > 0) & (entries.c.due_at > now + LONGEST_PAUSE)
+    ahead = entries.c.id.in_(
+        select(grants.c.entry_id).where(
+            grants.c.state == GrantState.ACTIVE.value,
+            grants.c.confirmed_at > now + CLOCK_TOLERANCE,
+        )
+    )
+    query = select(entries.c.id).where((entries.c.due_at <= now) | put_off | ahead)
+    return list(tx.scalars(query.order_by(entries.c.due_at).limit(limit)))
 
 
 def get(tx: Connection, entry_id: int, now: datetime) -> Entry:
