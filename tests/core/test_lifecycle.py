@@ -382,7 +382,7 @@ def test_the_clock_of_a_grant_starts_at_its_confirmation() -> None:
     assert event.details["lag_seconds"] == 180
 
 
-@settings(max_examples=60)
+@settings(max_examples=30)
 @given(
     st.integers(1, 30 * 86_400).map(lambda seconds: timedelta(seconds=seconds)),
     st.integers(0, 899).map(lambda seconds: timedelta(seconds=seconds)),

@@ -214,7 +214,7 @@ principals = map(f"{ROLE}-{{}}".format, count())
 
 
 @settings(
-    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(standing=st.sampled_from(Standing), lag=lags, story=stories)
 def test_the_store_remembers_all_that_the_planner_needs(

@@ -30,7 +30,7 @@ ID = grant().id
 
 
 @settings(
-    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(whole=access_grants)
 def test_a_grant_reads_back_as_it_was_stored(database: Database, whole: Grant) -> None:
@@ -45,7 +45,7 @@ def test_a_grant_reads_back_as_it_was_stored(database: Database, whole: Grant) -
 
 
 @settings(
-    max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(changed=access_grants)
 def test_a_changed_grant_keeps_what_was_approved(database: Database, changed: Grant) -> None:

@@ -54,7 +54,7 @@ def stored(database: Database, request_id: str = ID) -> AccessRequest:
 
 
 @settings(
-    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(whole=access_requests)
 def test_a_request_reads_back_as_it_was_stored(database: Database, whole: AccessRequest) -> None:
