@@ -135,18 +135,19 @@ def commands(block_id: str, *lines: Sequence[str]) -> Block:
 def button(
     action: str,
     label: str,
-    value: str,
+    value: str | None,
     *,
     style: Literal["primary", "danger"] | None = None,
     confirm: Block | None = None,
 ) -> Block:
-    """A button whose `value` is a request id and nothing else."""
+    """A button whose `value` is a request id and nothing else, or that is about no request."""
     element: Block = {
         "type": "button",
         "action_id": action,
         "text": plain_text(label, 75),
-        "value": value,
     }
+    if value is not None:
+        element["value"] = value
     if style:
         element["style"] = style
     if confirm:

@@ -16,14 +16,14 @@ from bot.aws import access_entries
 from bot.aws.clients import EksClients
 from bot.core.errors import AwsProblem, DomainError, NotFound, Refused
 from bot.core.lifecycle import ensure_extensible, ensure_open
-from bot.core.model import AccessRequest, Ask, Cluster, Grant, Person, RequestState
+from bot.core.model import AccessRequest, Ask, Cluster, Grant, Person
 from bot.core.offers import clusters_for, levels_on, requester_groups
 from bot.core.people import belongs, not_full_member
 from bot.core.planner import ObservedEntry
 from bot.policy_file import LoadedPolicy
 from bot.slack import commands
 from bot.slack.blocks import Message
-from bot.slack.home import home_view
+from bot.slack.home_desk import HomeDesk
 from bot.slack.modals import Choices, deny_modal, extend_modal, request_modal
 from bot.slack.people import Directory
 from bot.slack.questions import question_modal
@@ -38,7 +38,6 @@ from bot.store import audit, entries, grants, requests
 from bot.store.database import Database
 
 _FOREIGN_SHOWN = 50
-_PENDING_LOOKED_AT = 200
 _SHORTEST_EXTENSION = timedelta(minutes=1)
 
 
@@ -59,6 +58,7 @@ class Desk:
         self._clients = clients
         self._policy = policy
         self._clock = clock
+        self.home = HomeDesk(database, directory, policy, clock=clock)
 
     def answer(self, command: commands.Command, user_id: str) -> Message:
         """The answer to a command that asks a question."""
@@ -134,16 +134,6 @@ class Desk:
                 "new access when it has ended.",
             )
         return extend_modal(request, grant, left)
-
-    def home(self, user_id: str) -> dict[str, Any]:
-        """A person's App Home."""
-        with self._database.reading() as tx:
-            live = _with_requests(tx, grants.live(tx, requester=user_id))
-            own = requests.of_requester(tx, user_id, state=RequestState.PENDING)
-            pending = requests.pending(tx, _PENDING_LOOKED_AT)
-        waiting = self._waiting_for(user_id, pending)
-        names = self._directory.names({one.requester for one in waiting})
-        return home_view(live, own, waiting, names=names)
 
     def _member(self, user_id: str) -> Person:
         person = self._directory.person(user_id)

@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime, timedelta
 from typing import TypeVar
 
 from bot.core.durations import format_duration
-from bot.core.model import AccessRequest, Grant
+from bot.core.model import AccessRequest, Grant, GrantState
 from bot.slack import blocks, phrases
 from bot.slack.blocks import Block, View
 from bot.slack.cards import decide_buttons, shared_warning
-from bot.slack.text import date
+from bot.slack.text import count, date
+from bot.store.health import Health
 
-# With headings and small print, these stay under the 100 blocks a view may have.
+# A waiting request is three blocks, live access two. With everything around them that makes 95 of
+# the 100 blocks a view may have.
 _WAITING_SHOWN = 12
-_OWN_SHOWN = 20
+_LIVE_SHOWN = 12
+_PENDING_SHOWN = 10
+HISTORY_SHOWN = 10
 
 _T = TypeVar("_T")
 
@@ -23,18 +28,34 @@ def home_view(
     live: Sequence[tuple[AccessRequest, Grant]],
     pending: Sequence[AccessRequest],
     waiting: Sequence[AccessRequest],
+    history: Sequence[tuple[AccessRequest, Grant | None]] = (),
     *,
+    complete: bool = True,
     names: Mapping[str, str],
+    now: datetime,
+    health: Health | None = None,
 ) -> View:
-    """Home for the person whose live grants and pending requests these are.
+    """Home for the person whose live grants, pending and past requests these are, as of `now`.
 
-    `waiting` are the requests of others that wait for this person's decision. What does not fit is
-    counted, never left out in silence.
+    `waiting` are the requests of others that wait for this person's decision; not `complete` where
+    Slack did not say who is in some group. `health` is for operators. What does not fit is counted,
+    never left out in silence; of `history` there are the newest alone.
     """
-    shown = [blocks.header("title", "EKS access")]
-    shown.append(
-        blocks.section("how", "`/eks-access` asks for access. `/eks-access help` has more.")
-    )
+    shown = [
+        blocks.header("title", "EKS access"),
+        blocks.actions("begin", blocks.button("request", "Ask for access", None, style="primary")),
+        blocks.context("how", "`/eks-access help` has what can be typed."),
+    ]
+    if health is not None:
+        shown.append(blocks.context("health", _health(health)))
+    if not complete:
+        shown.append(
+            blocks.context(
+                "incomplete",
+                "Slack did not say who is in every user group, so more may wait for your decision. "
+                "Open Home again in a minute; the cards in the channels work.",
+            )
+        )
     shown += _part(
         "waiting",
         "Waiting for your decision",
@@ -47,16 +68,18 @@ def home_view(
         "live",
         "Your access",
         live,
-        lambda pair: _live(*pair),
-        most=_OWN_SHOWN,
+        lambda pair: _live(*pair, now),
+        most=_LIVE_SHOWN,
         rest="`/eks-access mine` lists more.",
     )
+    if live:
+        shown.append(blocks.context("as-of", f"Time left as of {date(now, 'time')}."))
     shown += _part(
         "pending",
         "Your open requests",
         pending,
         _pending,
-        most=_OWN_SHOWN,
+        most=_PENDING_SHOWN,
         rest="`/eks-access mine` lists more.",
     )
     if not (live or pending or waiting):
@@ -66,6 +89,9 @@ def home_view(
                 "You have no access, no open request, and nothing waits for your decision.",
             )
         )
+    if history:
+        shown.append(blocks.header("history", "Recently over"))
+        shown += [_past(*pair) for pair in history[:HISTORY_SHOWN]]
     return {"type": "home", "callback_id": "home", "blocks": shown}
 
 
@@ -104,12 +130,54 @@ def _waiting(request: AccessRequest, names: Mapping[str, str]) -> list[Block]:
     ]
 
 
-def _live(request: AccessRequest, grant: Grant) -> list[Block]:
-    line = f"{phrases.subject(request)} · {phrases.standing(request, grant)} · req {request.id}"
+def _live(request: AccessRequest, grant: Grant, now: datetime) -> list[Block]:
+    left = ""
+    running = grant.state is GrantState.ACTIVE and now < grant.ends_at
+    if running:
+        left = f" · *{_left(grant.ends_at - now)} left*"
+    elif grant.state is GrantState.ACTIVE:
+        left = " · being removed"
+    standing = phrases.standing(request, grant)
+    line = f"{phrases.subject(request)} · {standing}{left} · req {request.id}"
     section = blocks.section(f"live:{request.id}", line)
-    if grant.gives_access:
-        section["accessory"] = blocks.button("return", "Return", request.id)
+    give_back = blocks.button("return", "Return", request.id)
+    if running:
+        extend = blocks.button("extend", "Extend…", request.id)
+        return [section, blocks.actions(f"use:{request.id}", extend, give_back)]
+    if grant.gives_access and grant.state is not GrantState.ACTIVE:
+        section["accessory"] = give_back
     return [section]
+
+
+def _left(length: timedelta) -> str:
+    minutes = length // timedelta(minutes=1)
+    return format_duration(timedelta(minutes=minutes)) if minutes else "less than a minute"
+
+
+def _past(request: AccessRequest, grant: Grant | None) -> Block:
+    line = f"{phrases.subject(request)} · {phrases.standing(request, grant)} · req {request.id}"
+    section = blocks.section(f"past:{request.id}", line)
+    if phrases.can_be_asked_again(request, grant):
+        section["accessory"] = blocks.ask_again(request.id)
+    return section
+
+
+def _health(health: Health) -> str:
+    numbers = [count(health.pending, "pending request"), count(health.live, "live grant")]
+    troubles = {
+        "late removal": health.late,
+        "access entry with trouble at EKS": health.eks_problems,
+        "request with messages that Slack does not take": health.slack_problems,
+    }
+    several = {
+        "access entry with trouble at EKS": "access entries with trouble at EKS",
+        "request with messages that Slack does not take": (
+            "requests with messages that Slack does not take"
+        ),
+    }
+    found = [count(number, one, several.get(one)) for one, number in troubles.items() if number]
+    trouble = f":warning: {', '.join(found)}" if found else "no late removal, no trouble"
+    return f"The bot: {' · '.join([*numbers, trouble])}"
 
 
 def _pending(request: AccessRequest) -> list[Block]:

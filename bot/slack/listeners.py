@@ -26,6 +26,7 @@ from bot.policy_file import LoadedPolicy
 from bot.slack import commands
 from bot.slack.blocks import Message
 from bot.slack.desk import Desk
+from bot.slack.homes import Homes
 from bot.slack.inbox import ask_adapter
 from bot.slack.modals import (
     DENY_CALLBACK,
@@ -75,6 +76,7 @@ class Listeners:
         self._clock = clock
         self._desk = desk
         self._listening = ThreadPoolExecutor(LISTENER_THREADS, "slack-listener")
+        self._homes = Homes(client, desk.home, clock=clock)
         self._afterwards = ThreadPoolExecutor(8, "slack-afterwards")
         self.app = App(
             # A client with a token would draw a warning, because there is an `authorize`.
@@ -92,10 +94,11 @@ class Listeners:
         """Let what runs finish, then end the threads."""
         self._listening.shutdown(wait=True)
         self._afterwards.shutdown(wait=True)
+        self._homes.close()
 
-    def publish_home(self, user_id: str) -> None:
-        """Bring a person's App Home up to date, later and in the background."""
-        self._later(lambda: self._publish_home(user_id))
+    def show_change(self, requester: str) -> None:
+        """Bring App Homes up to date after a change to this person's request, in the background."""
+        self._homes.changed(requester)
 
     def _register(self) -> None:
         app = self.app
@@ -269,13 +272,10 @@ class Listeners:
 
     def _home_opened(self, event: Body) -> None:
         if event.get("tab", "home") == "home":
-            self.publish_home(event["user"])
+            self._homes.opened(event["user"])
 
     def _person_changed(self, event: Body) -> None:
         self._directory.forget(event["user"]["id"])
-
-    def _publish_home(self, user_id: str) -> None:
-        self._client.views_publish(user_id=user_id, view=self._desk.home(user_id))
 
     # What they have in common
 

@@ -1,7 +1,7 @@
 """Who people are and which groups they are in, asked of Slack anew for each decision.
 
 Everything that keeps Slack from answering ends in DirectoryUnavailable: granting fails closed.
-Names alone, which decide nothing, are kept for some minutes.
+Names, and members for forms to show, are kept for some minutes: neither decides anything.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from bot.core.model import Person
 log = structlog.get_logger(__name__)
 
 _NAMES_KEPT_SECONDS = 600.0
+_MEMBERS_KEPT_SECONDS = 120.0
 _NOBODY = frozenset({"user_not_found", "user_not_visible", "users_not_found"})
 
 
@@ -31,6 +32,7 @@ class Directory:
         self._client = client
         self._lock = threading.Lock()
         self._names: dict[str, tuple[float, str]] = {}
+        self._members: dict[str, tuple[float, frozenset[str]]] = {}
         self._team_id: str | None = None
 
     def team_id(self) -> str:
@@ -53,10 +55,34 @@ class Directory:
 
     def membership(self, group_ids: Collection[str]) -> dict[str, frozenset[str]]:
         """The members of the user groups, each asked for now. Raises DirectoryUnavailable."""
-        return {
-            group: frozenset(self._call("usergroups_users_list", usergroup=group)["users"])
-            for group in sorted(group_ids)
-        }
+        return {group: self._group(group) for group in sorted(group_ids)}
+
+    def remembered(self, group_ids: Collection[str]) -> dict[str, frozenset[str]]:
+        """The members as Slack last told them, at most two minutes ago; asks nobody.
+
+        A group of which that is not known is left out.
+        """
+        since = time.monotonic() - _MEMBERS_KEPT_SECONDS
+        with self._lock:
+            known = {group: self._members.get(group) for group in group_ids}
+        return {group: kept[1] for group, kept in known.items() if kept and kept[0] > since}
+
+    def membership_to_show(self, group_ids: Collection[str]) -> dict[str, frozenset[str]]:
+        """As `remembered`, with Slack asked for the rest; what it does not tell is left out.
+
+        For what is shown, never for a decision.
+        """
+        known = self.remembered(group_ids)
+        try:
+            return known | self.membership(set(group_ids) - known.keys())
+        except DirectoryUnavailable:
+            return known | self.remembered(group_ids)
+
+    def _group(self, group_id: str) -> frozenset[str]:
+        members = frozenset(self._call("usergroups_users_list", usergroup=group_id)["users"])
+        with self._lock:
+            self._members[group_id] = (time.monotonic(), members)
+        return members
 
     def names(self, user_ids: Collection[str]) -> Mapping[str, str]:
         """Names to show, as far as Slack tells them; at most some minutes old."""
@@ -87,6 +113,13 @@ class Directory:
             if code in _NOBODY:
                 raise DirectoryUnavailable(
                     "unknown_person", "Slack does not know this person, so nothing was changed."
+                ) from error
+            if code == "ratelimited":
+                # The inbox tries again; a handler that sleeps would hold up everybody else.
+                raise DirectoryUnavailable(
+                    "try_again",
+                    "Slack limits how often the bot may ask who is who, and without that nothing "
+                    "is granted. Nothing was changed; in a minute it works again.",
                 ) from error
             raise _unavailable(code) from error
         except (SlackClientError, OSError) as error:

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from pydantic import TypeAdapter
-from sqlalchemy import Connection, Row, func, insert, select, update
+from sqlalchemy import Connection, Row, and_, func, insert, or_, select, update
 from sqlalchemy.exc import IntegrityError
 
 from bot.core.errors import Conflict, NotFound
@@ -15,13 +15,15 @@ from bot.core.model import (
     Access,
     AccessRequest,
     Cluster,
+    EndReason,
+    GrantState,
     Principal,
     RequestState,
     Requirement,
     Review,
     Verdict,
 )
-from bot.store.tables import requests, reviews
+from bot.store.tables import grants, requests, reviews
 
 _cluster = TypeAdapter(Cluster)
 _access = TypeAdapter(Access)
@@ -134,6 +136,30 @@ def of_requester(
     if state is not None:
         query = query.where(requests.c.state == state.value)
     return [_request(row) for row in tx.execute(query.order_by(requests.c.id.desc()).limit(limit))]
+
+
+def finished(tx: Connection, requester: str, limit: int) -> list[AccessRequest]:
+    """A person's requests that are over, newest first.
+
+    Over is what was denied, cancelled or lapsed, and access that ended; not access that another
+    grant took over.
+    """
+    said_no = {RequestState.DENIED, RequestState.CANCELLED, RequestState.LAPSED}
+    ended = and_(
+        grants.c.state == GrantState.ENDED.value,
+        grants.c.end_reason != EndReason.SUPERSEDED.value,
+    )
+    query = (
+        select(requests)
+        .outerjoin(grants, grants.c.id == requests.c.id)
+        .where(
+            requests.c.requester == requester,
+            or_(requests.c.state.in_([state.value for state in said_no]), ended),
+        )
+        .order_by(requests.c.id.desc())
+        .limit(limit)
+    )
+    return [_request(row) for row in tx.execute(query)]
 
 
 def pending(tx: Connection, limit: int) -> list[AccessRequest]:

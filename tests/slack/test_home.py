@@ -3,47 +3,57 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import timedelta
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from view_examples import (
     ANA,
     BEN,
+    END,
+    HOUR,
     NAMES,
+    NOW,
+    SECOND,
     approved,
-    buttons,
     check_view,
+    decided,
+    grant,
     grants,
     hostile,
     live,
     nodes,
+    over,
     read,
     request,
     requests,
     revoking,
 )
 
-from bot.core.model import Principal, RequestState
+from bot.core.model import EndReason, Principal, RequestState
 from bot.slack.home import home_view
+from bot.store.health import Health
 
 WHAT = "*edit* on *prod-eu* / `payments`"
 
 
-def shown(live_=(), pending=(), waiting=()) -> list[str]:
-    return read(check_view(home_view(live_, pending, waiting, names=NAMES))["blocks"])
+def shown(live_=(), pending=(), waiting=(), history=(), **more) -> list[str]:
+    view = home_view(live_, pending, waiting, history, **{"names": NAMES, "now": NOW, **more})
+    return read(check_view(view)["blocks"])
 
 
 def test_an_empty_home_says_how_to_begin() -> None:
     assert shown() == [
         "EKS access",
-        "`/eks-access` asks for access. `/eks-access help` has more.",
+        "[Ask for access]",
+        "`/eks-access help` has what can be typed.",
         "You have no access, no open request, and nothing waits for your decision.",
     ]
 
 
 def test_home_has_what_waits_what_lives_and_what_is_open() -> None:
     other = request(id="7K3-QMZ")
-    assert shown([(approved(), live())], [other], [request()])[2:] == [
+    assert shown([(approved(), live())], [other], [request()], now=NOW + HOUR)[3:] == [
         "Waiting for your decision (1)",
         f"Ana Ruiz asks for {WHAT}",
         "for 2 h, lapses 2026-01-05 15:40 UTC · req 7K3-QMX",
@@ -52,14 +62,50 @@ def test_home_has_what_waits_what_lives_and_what_is_open() -> None:
         "> Clearing a stuck settlement job",
         "[Approve] [Deny…] [Ask…]",
         "Your access (1)",
-        f"{WHAT} · active until 2026-01-05 16:42 UTC · req 7K3-QMX [Return]",
+        f"{WHAT} · active until 2026-01-05 16:42 UTC · *1 h 2 min left* · req 7K3-QMX",
+        "[Extend…] [Return]",
+        "Time left as of 15:40 UTC.",
         "Your open requests (1)",
         f"{WHAT} · pending, lapses 2026-01-05 15:40 UTC · req 7K3-QMZ [Cancel]",
     ]
 
 
 def test_access_that_is_being_removed_cannot_be_returned() -> None:
-    assert shown([(approved(), revoking())])[-1] == f"{WHAT} · removing · req 7K3-QMX"
+    assert shown([(approved(), revoking())])[-2] == f"{WHAT} · removing · req 7K3-QMX"
+
+
+def test_past_its_end_access_is_no_longer_called_left() -> None:
+    line = shown([(approved(), live())], now=END)[-2]
+    assert "being removed" in line
+    assert "left" not in line
+    assert not line.endswith("]")
+
+
+def test_the_last_minute_is_called_less_than_one() -> None:
+    assert "*less than a minute left*" in shown([(approved(), live())], now=END - SECOND)[-3]
+
+
+def test_access_that_is_being_set_up_can_be_returned() -> None:
+    assert shown([(approved(), grant())])[-2] == f"{WHAT} · granting · req 7K3-QMX [Return]"
+
+
+def test_what_is_over_can_be_asked_for_again() -> None:
+    history = [
+        (approved(), over()),
+        (decided(RequestState.DENIED, BEN, "No"), None),
+        (decided(RequestState.LAPSED, "bot"), None),
+        (decided(RequestState.CANCELLED, ANA), None),
+        (approved(), over(EndReason.FAILED)),
+    ]
+    history = [(replace(one, id=f"7K3-00{i}"), given_) for i, (one, given_) in enumerate(history)]
+    lines = shown(history=history)
+    assert lines[lines.index("Recently over") + 1 :] == [
+        f"{WHAT} · ended 2026-01-05 16:42 UTC · req 7K3-000 [Ask again…]",
+        f"{WHAT} · denied 2026-01-05 14:41 UTC · req 7K3-001 [Ask again…]",
+        f"{WHAT} · lapsed 2026-01-05 14:41 UTC · req 7K3-002 [Ask again…]",
+        f"{WHAT} · cancelled 2026-01-05 14:41 UTC · req 7K3-003 [Ask again…]",
+        f"{WHAT} · failed 2026-01-05 16:42 UTC · req 7K3-004 [Ask again…]",
+    ]
 
 
 def test_whoever_decides_at_home_sees_the_same_warning() -> None:
@@ -69,24 +115,55 @@ def test_whoever_decides_at_home_sees_the_same_warning() -> None:
     )
 
 
+def test_home_says_that_it_may_not_know_all_that_waits() -> None:
+    assert any("more may wait for your decision" in line for line in shown(complete=False))
+
+
+def test_operators_have_a_line_of_health() -> None:
+    well = Health(pending=1, live=2, late=0, eks_problems=0, slack_problems=0)
+    assert shown(health=well)[3] == (
+        "The bot: 1 pending request · 2 live grants · no late removal, no trouble"
+    )
+    ill = Health(pending=0, live=1, late=1, eks_problems=2, slack_problems=3)
+    assert shown(health=ill)[3] == (
+        "The bot: 0 pending requests · 1 live grant · :warning: 1 late removal, 2 access entries "
+        "with trouble at EKS, 3 requests with messages that Slack does not take"
+    )
+
+
+def full(number: int, asked=None, given_=None, **more) -> dict:
+    """A Home with so many of everything."""
+    many = [replace(asked or request(), id=f"7K3-{index:03}") for index in range(number)]
+    pairs = [(one, replace(given_ or live(), id=one.id)) for one in many]
+    ill = Health(pending=number, live=number, late=1, eks_problems=2, slack_problems=3)
+    options = {"complete": False, "health": ill, "names": NAMES, "now": NOW, **more}
+    return home_view(pairs, many, many, pairs, **options)
+
+
 def test_a_full_home_has_at_most_a_hundred_blocks_and_counts_the_rest() -> None:
-    ids = [f"7K3-{number:03}" for number in range(300)]
-    many = [request(id=one) for one in ids]
-    lines = shown([(one, live(id=one.id)) for one in many], many, many)
-    blocks = home_view([(one, live(id=one.id)) for one in many], many, many, names=NAMES)["blocks"]
-    assert len(blocks) <= 100
+    view = check_view(full(300))
+    assert len(view["blocks"]) <= 100
+    lines = read(view["blocks"])
     assert "… and 288 more. They are in their owners' channels." in lines
-    assert lines.count("… and 280 more. `/eks-access mine` lists more.") == 2
+    assert "… and 288 more. `/eks-access mine` lists more." in lines
+    assert "… and 290 more. `/eks-access mine` lists more." in lines
 
 
-@given(st.data(), st.integers(0, 40), st.dictionaries(st.sampled_from([ANA, BEN]), hostile))
-@settings(max_examples=40, deadline=None)
-def test_slack_takes_every_home(data: st.DataObject, number: int, names: dict[str, str]) -> None:
-    asked = data.draw(requests(RequestState.PENDING))
-    given_ = data.draw(grants(asked))
-    many = [replace(asked, id=f"7K3-{index:03}") for index in range(number)]
-    pairs = [(one, replace(given_, id=one.id)) for one in many]
-    view = check_view(home_view(pairs, many, many, names=names))
-    ids = {one.id for one in many}
-    assert {node["value"] for node in nodes(view) if node.get("type") == "button"} <= ids
-    assert set(buttons(view["blocks"])) <= {"approve", "deny", "ask", "return", "cancel"}
+@given(
+    st.data(),
+    st.sampled_from([0, 1, 9, 13, 40, 200]),
+    st.dictionaries(st.sampled_from([ANA, BEN]), hostile),
+    st.timedeltas(timedelta(), 5 * HOUR),
+)
+@settings(max_examples=60, deadline=None)
+def test_slack_takes_every_home(
+    data: st.DataObject, number: int, names: dict[str, str], after: timedelta
+) -> None:
+    asked = data.draw(requests())
+    view = check_view(full(number, asked, data.draw(grants(asked)), names=names, now=NOW + after))
+    assert len(view["blocks"]) <= 100
+    found = [node for node in nodes(view) if node.get("type") == "button"]
+    ids = {f"7K3-{index:03}" for index in range(number)}
+    assert {node["value"] for node in found if "value" in node} <= ids
+    per_request = {"approve", "deny", "ask", "return", "extend", "cancel", "again"}
+    assert {node["action_id"] for node in found} <= {"request", *per_request}

@@ -1,0 +1,102 @@
+"""What one person's App Home shows: reads the store, the policy and Slack, and changes nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import datetime
+
+from sqlalchemy import Connection
+
+from bot.core.errors import PolicyUnavailable
+from bot.core.model import AccessRequest, RequestState
+from bot.core.people import Membership, surely_belongs
+from bot.core.review import every_owner
+from bot.policy_file import LoadedPolicy
+from bot.slack.blocks import View
+from bot.slack.cards import past_deciding
+from bot.slack.home import HISTORY_SHOWN, home_view
+from bot.slack.people import Directory
+from bot.store import grants, requests
+from bot.store.database import Database
+from bot.store.health import Health, health
+
+_LOOKED_AT = 200
+
+
+class HomeDesk:
+    """Gives a person's Home as it is now. What Slack does not tell is left out, and said."""
+
+    def __init__(
+        self,
+        database: Database,
+        directory: Directory,
+        policy: Callable[[], LoadedPolicy],
+        *,
+        clock: Callable[[], datetime],
+    ) -> None:
+        self._database = database
+        self._directory = directory
+        self._policy = policy
+        self._clock = clock
+
+    def __call__(self, user_id: str) -> View:
+        """The view for this person. Raises StoreUnavailable."""
+        now = self._clock()
+        with self._database.reading() as tx:
+            live = grants.live(tx, requester=user_id)
+            mine = [(requests.get(tx, one.id), one) for one in live]
+            own = requests.of_requester(tx, user_id, state=RequestState.PENDING, limit=_LOOKED_AT)
+            over = requests.finished(tx, user_id, HISTORY_SHOWN)
+            history = [(one, grants.find(tx, one.id)) for one in over]
+            others = [
+                one
+                for one in requests.pending(tx, _LOOKED_AT)
+                if one.requester != user_id and not past_deciding(one, now)
+            ]
+        groups = {
+            group for one in others for each in one.requirements for group in each.owners.groups
+        }
+        membership = self._directory.membership_to_show(groups)
+        with self._database.reading() as tx:
+            waiting = _to_decide(tx, user_id, others, membership)
+        return home_view(
+            sorted(mine, key=lambda pair: pair[1].ends_at),
+            own,
+            waiting,
+            history,
+            complete=groups <= membership.keys(),
+            names=self._directory.names({one.requester for one in waiting}),
+            health=self._health_for(user_id, now),
+            now=now,
+        )
+
+    def _health_for(self, user_id: str, now: datetime) -> Health | None:
+        """How the bot is, for those whom some rule names as an owner."""
+        try:
+            owners = every_owner(self._policy().policy)
+        except PolicyUnavailable:
+            return None
+        named = user_id in owners.users
+        if not named:
+            membership = self._directory.membership_to_show(owners.groups)
+            named = surely_belongs(user_id, owners, membership)
+        if not named:
+            return None
+        with self._database.reading() as tx:
+            return health(tx, now)
+
+
+def _to_decide(
+    tx: Connection, user_id: str, others: Sequence[AccessRequest], membership: Membership
+) -> list[AccessRequest]:
+    """The requests that this person owns and has not reviewed yet."""
+    owned = [
+        one
+        for one in others
+        if any(surely_belongs(user_id, each.owners, membership) for each in one.requirements)
+    ]
+    return [
+        one
+        for one in owned
+        if all(review.reviewer != user_id for review in requests.reviews_of(tx, one.id))
+    ]

@@ -1,0 +1,43 @@
+"""How the bot is, in numbers that an operator understands at a glance."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import Connection, func, select
+
+from bot.core.lifecycle import late
+from bot.core.model import RequestState
+from bot.store import grants
+from bot.store.tables import entries, requests
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """Requests and grants, and what is not as it should be.
+
+    `eks_problems` counts access entries with which EKS has trouble; `slack_problems` counts
+    requests of which Slack does not take a message.
+    """
+
+    pending: int
+    live: int
+    late: int
+    eks_problems: int
+    slack_problems: int
+
+
+def health(tx: Connection, now: datetime) -> Health:
+    """The numbers at `now`."""
+    live = grants.live(tx)
+    pending = select(func.count()).where(requests.c.state == RequestState.PENDING.value)
+    eks = select(func.count()).where(entries.c.problem.is_not(None))
+    slack = select(func.count()).where(requests.c.messages_attempts > 0)
+    return Health(
+        pending=int(tx.scalar(pending) or 0),
+        live=len(live),
+        late=sum(late(one, now) for one in live),
+        eks_problems=int(tx.scalar(eks) or 0),
+        slack_problems=int(tx.scalar(slack) or 0),
+    )
