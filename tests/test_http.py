@@ -120,9 +120,7 @@ def test_a_captured_request_that_is_sent_again_makes_no_second_one(server):
     slack.wait(lambda: slack.human("U02BEN").sees("C02PAYMENTS"), 30)
     before = server.count(tables.requests), server.count(tables.inbox)
     assert slack.http.post(sent, timeout=5).status == 200
-    slack.wait(lambda: any("already" in one.all_text for one in slack.human("U01ANA").dm), 30)
-    assert server.count(tables.inbox) == before[1] + 1
-    assert server.count(tables.requests) == before[0]
+    assert (server.count(tables.requests), server.count(tables.inbox)) == before
 
 
 @pytest.mark.parametrize("timestamp", ["soon", "", "1e9", "-5", "0", "99999999999999999999"])
@@ -200,7 +198,15 @@ def test_the_bot_is_alive_and_ready(server):
     status, text = server.get("/readyz")
     assert status == 200
     assert json.loads(text) == dict.fromkeys(
-        ["store", "policy", "loop inbox", "loop access", "loop messages", "loop lapses"],
+        [
+                "store",
+                "policy",
+                "loop inbox",
+                "loop giving back",
+                "loop access",
+                "loop messages",
+                "loop lapses",
+            ],
         True,
     )
 

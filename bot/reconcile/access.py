@@ -104,8 +104,9 @@ class AccessReconciler:
 
     def _round(self, entry_id: int, still_held: StillHeld) -> None:
         entry = self._start(entry_id)
+        more = False
         try:
-            troubles = self._act(entry, still_held)
+            troubles, more = self._act(entry, still_held)
         except AwsProblem as error:
             troubles = [_Trouble(error)]
         except (DomainError, ClaimLost):
@@ -118,7 +119,7 @@ class AccessReconciler:
             )
             problem.__cause__ = error
             troubles = [_Trouble(problem)]
-        self._finish(entry_id, entry.generation, troubles)
+        self._finish(entry_id, entry.generation, troubles, more=more)
 
     def _start(self, entry_id: int) -> Entry:
         """Let time pass for the entry's grants, then read the entry."""
@@ -138,8 +139,11 @@ class AccessReconciler:
                     _store(tx, grant, *by_bot, now)
             return entries.get(tx, entry_id, now)
 
-    def _act(self, entry: Entry, still_held: StillHeld) -> list[_Trouble]:
-        """Do what is to be done. Returns what could not be; raises AwsProblem where EKS is mute."""
+    def _act(self, entry: Entry, still_held: StillHeld) -> tuple[list[_Trouble], bool]:
+        """Do what is to be done. Returns what could not be, and whether there is more to do.
+
+        Raises AwsProblem where EKS is mute.
+        """
         client = self._clients.for_cluster(entry.cluster)
         observed = access_entries.observe(client, entry.cluster, entry.principal_arn)
         live, plan = self._plan(entry, observed)
@@ -159,8 +163,7 @@ class AccessReconciler:
                     break
         if plan.actions:
             observed = access_entries.observe(client, entry.cluster, entry.principal_arn)
-        self._settle(entry, observed)
-        return troubles
+        return troubles, self._settle(entry, observed)
 
     def _apply(
         self, client: EKSClient, entry: Entry, action: planner.Action, grant_id: str
@@ -246,8 +249,11 @@ class AccessReconciler:
                 case planner.DeleteEntry():
                     entries.intend_deletion(tx, entry.id)
 
-    def _settle(self, entry: Entry, observed: planner.ObservedEntry | None) -> None:
-        """Draw the conclusions from what EKS shows after the actions."""
+    def _settle(self, entry: Entry, observed: planner.ObservedEntry | None) -> bool:
+        """Draw the conclusions from what EKS shows after the actions.
+
+        Returns whether there is more to do, such as to make anew what was just deleted.
+        """
         now = self._clock()
         live, plan = self._plan(entry, observed)
         if observed is not None and not plan.reset_record:
@@ -274,8 +280,11 @@ class AccessReconciler:
                     if grant.end_reason is not EndReason.FAILED:
                         grant = replace(grant, problem=None)  # noqa: PLW2901 - it is overcome
                     _store(tx, grant, *lifecycle.end(grant, now), now)
+        return bool(plan.actions)
 
-    def _finish(self, entry_id: int, generation: int, troubles: list[_Trouble]) -> None:
+    def _finish(
+        self, entry_id: int, generation: int, troubles: list[_Trouble], *, more: bool
+    ) -> None:
         """Say when to look again; fail what AWS refuses for good; tell people of trouble."""
         now = self._clock()
         with self._database.transaction() as tx:
@@ -283,7 +292,7 @@ class AccessReconciler:
                 _troubled(tx, grant, troubles, now) for grant in grants.live_of_entry(tx, entry_id)
             )
             entry = replace(entries.get(tx, entry_id, now), generation=generation)
-            unsettled = any(
+            unsettled = more or any(
                 grant.state in (GrantState.PROVISIONING, GrantState.REVOKING) for grant in live
             )
             attempts = entry.attempts + 1 if unsettled or troubles else 0

@@ -10,6 +10,7 @@ from entry_world import (
     EDIT,
     HOUR,
     LAB,
+    MINUTE,
     ROOT,
     TERRAFORM,
     VIEW,
@@ -19,6 +20,7 @@ from entry_world import (
 
 from bot.core.model import EndReason, GrantState
 from bot.core.planner import DEPLOYMENT_TAG, GRANT_TAG
+from bot.store import entries, grants
 
 KEY = {"clusterName": LAB, "principalArn": role("ana")}
 VIEW_ARN = f"arn:aws:eks::aws:cluster-access-policy/{VIEW}"
@@ -215,3 +217,20 @@ def test_an_entry_made_anew_by_others_is_told_to_whoever_had_access_and_whoever_
     assert first_now.end_reason is EndReason.FAILED
     assert first_now.problem is not None
     assert "somebody else manages" in first_now.problem
+
+
+def test_an_orphan_where_live_access_should_be_is_deleted_and_the_access_made_anew(
+    world: World,
+) -> None:
+    """As after a database was restored: tagged as ours, and unknown to the store."""
+    grant_id = world.active("view", "default")
+    with world.database.transaction() as tx:
+        entry_id = grants.entry_of(tx, grant_id)
+        assert entry_id is not None
+        entries.reset(tx, entry_id)
+    world.look_again(grant_id)
+    for _ in range(3):
+        world.round()
+        world.clock.advance(MINUTE)
+    assert world.given() == {VIEW: ("default",)}
+    assert world.state(grant_id) is GrantState.ACTIVE
