@@ -141,8 +141,13 @@ def test_after_a_crash_anywhere_the_union_of_live_grants_is_there_and_no_more(
     world.settle()
     for crash in crashes:
         world.assert_union(crash.who)
-    # What is removed later goes too: no crash left the store without the knowledge of it.
+
+
+@pytest.mark.parametrize("scene", [first_grant, orphan], ids=lambda scene: scene.__name__)
+def test_after_a_crash_anywhere_nothing_outlives_its_end(world: World, scene: Scene) -> None:
+    crash_everywhere(world, scene)
     world.clock.advance(LONG)
+    restart(world)
     world.settle()
     assert world.eks.entries(LAB) == ()
 

@@ -82,8 +82,16 @@ def named(scene: Callable[[World], None]) -> str:
     return scene.__name__ if callable(scene) else str(scene)
 
 
-@pytest.mark.parametrize("fault", FAULTS)
-@pytest.mark.parametrize(("scene", "operation"), CALLS, ids=named)
+@pytest.mark.parametrize(
+    ("scene", "operation", "fault"),
+    [
+        (scene, operation, fault)
+        for scene, operation in CALLS
+        for fault in FAULTS
+        if scene in (give, take_all) or fault != "is throttled"  # which is as any error, and later
+    ],
+    ids=named,
+)
 def test_a_call_that_fails_delays_and_does_no_more(
     world: World, scene: Callable[[World], None], operation: str, fault: str
 ) -> None:
@@ -95,7 +103,7 @@ def test_a_call_that_fails_delays_and_does_no_more(
     world.assert_union()
 
 
-@pytest.mark.parametrize("reads", [1, 2, 5])
+@pytest.mark.parametrize("reads", [1, 4])
 @pytest.mark.parametrize(
     ("scene", "operation"),
     [*PROPAGATING, (take_one_policy, "DisassociateAccessPolicy")],
