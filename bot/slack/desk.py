@@ -14,12 +14,20 @@ from sqlalchemy import Connection
 
 from bot.aws import access_entries
 from bot.aws.clients import EksClients
-from bot.core.errors import AwsProblem, DomainError, NotFound, Refused
+from bot.core.errors import (
+    AwsProblem,
+    DirectoryUnavailable,
+    DomainError,
+    NotFound,
+    PolicyUnavailable,
+    Refused,
+)
 from bot.core.lifecycle import ensure_extensible, ensure_open
 from bot.core.model import AccessRequest, Ask, Cluster, Grant, Person
 from bot.core.offers import clusters_for, levels_on, requester_groups
-from bot.core.people import belongs, not_full_member
+from bot.core.people import belongs, not_full_member, surely_belongs
 from bot.core.planner import ObservedEntry
+from bot.core.review import every_owner
 from bot.policy_file import LoadedPolicy
 from bot.slack import commands
 from bot.slack.blocks import Message
@@ -28,8 +36,10 @@ from bot.slack.modals import Choices, deny_modal, extend_modal, request_modal
 from bot.slack.people import Directory
 from bot.slack.questions import question_modal
 from bot.slack.replies import (
+    OFFERS_SHOWN,
     clusters_reply,
     error_reply,
+    help_reply,
     mine_reply,
     status_reply,
     who_reply,
@@ -63,6 +73,8 @@ class Desk:
     def answer(self, command: commands.Command, user_id: str) -> Message:
         """The answer to a command that asks a question."""
         try:
+            if isinstance(command, commands.Help):
+                return self._help(user_id)
             person = self._member(user_id)
             match command:
                 case commands.Mine():
@@ -141,6 +153,28 @@ class Desk:
         if problem is not None:
             raise Refused(problem.code, problem.sentence)
         return person
+
+    def _help(self, user_id: str) -> Message:
+        """What this person may do. Where that cannot be told now, everything there is."""
+        try:
+            person = self._member(user_id)
+            policy = self._policy().policy
+        except (DirectoryUnavailable, PolicyUnavailable):
+            return help_reply()
+        owners = every_owner(policy)
+        groups = requester_groups(policy) | owners.groups
+        membership = self._directory.membership_to_show(groups)
+        clusters = clusters_for(policy, person, membership)
+        offers = [
+            (one.name, levels_on(policy, one.name, person, membership))
+            for one in clusters[:OFFERS_SHOWN]
+        ]
+        return help_reply(
+            decides=surely_belongs(user_id, owners, membership)
+            or not owners.groups <= membership.keys(),
+            offers=offers,
+            more=len(clusters) - len(offers),
+        )
 
     def _mine(self, user_id: str) -> Message:
         with self._database.reading() as tx:

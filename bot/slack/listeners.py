@@ -137,7 +137,7 @@ class Listeners:
 
     def _dispatch(self, ack: Ack, body: Body, command: commands.Command) -> None:
         match command:
-            case commands.Help(topic):
+            case commands.Help(str(topic)):
                 _say(ack, help_reply(topic))
             case commands.OpenForm():
                 user_id = body["user_id"]

@@ -15,6 +15,9 @@ from bot.slack.cards import granted, problem
 from bot.slack.commands import FORMS
 from bot.slack.text import code, count, date, listed, safe
 
+OFFERS_SHOWN = 5
+"""On how many clusters help says what the person can ask for."""
+
 _OWN_SHOWN = 15
 _EVENTS_SHOWN = 18
 _PLAIN_HELP = {
@@ -72,16 +75,41 @@ def fault_reply(reference: str) -> Message:
     )
 
 
-def help_reply(topic: str | None = None) -> Message:
-    """All commands, or one of them with an example."""
+def help_reply(
+    topic: str | None = None,
+    *,
+    decides: bool = True,
+    offers: Sequence[tuple[str, Sequence[str]]] | None = None,
+    more: int = 0,
+) -> Message:
+    """The commands there are, or one of them with an example.
+
+    `decides` says whether the person may be an owner of some rule, `offers` on which clusters they
+    can ask for which levels, with `more` clusters that are not named; None: that is not known.
+    """
     if topic in FORMS:
         lines = [f"{code(f'/eks-access {FORMS[topic]}')} {_PLAIN_HELP[topic]}."]
         if topic in _EXAMPLES:
             lines.append(f"For example: {code(f'/eks-access {_EXAMPLES[topic]}')}")
         return Message(f"Help on {topic}", [blocks.section("help", *lines)])
     lines = ["`/eks-access` opens the request form."]
-    lines += [f"{code(f'/eks-access {form}')} {_PLAIN_HELP[name]}." for name, form in FORMS.items()]
-    return Message("What /eks-access can do", [blocks.section("help", *lines)])
+    names = [name for name in FORMS if decides or name not in {"approve", "deny"}]
+    lines += [f"{code(f'/eks-access {FORMS[name]}')} {_PLAIN_HELP[name]}." for name in names]
+    shown = [blocks.section("help", *lines)]
+    if offers is not None:
+        shown.append(blocks.section("offers", _offers(offers, more)))
+    return Message("What /eks-access can do", shown)
+
+
+def _offers(offers: Sequence[tuple[str, Sequence[str]]], more: int) -> str:
+    if not offers:
+        return "No rule lets you ask for access. Ask whoever keeps the policy file to add one."
+    said = [
+        f"{listed([code(level, 60) for level in levels], 5)} on {code(cluster, 110)}"
+        for cluster, levels in offers
+    ]
+    rest = f"; {count(more, 'more cluster')}: `/eks-access clusters`" if more else ""
+    return f"You can ask for {'; '.join(said)}{rest}."
 
 
 def mine_reply(items: Sequence[tuple[AccessRequest, Grant | None]]) -> Message:

@@ -81,10 +81,36 @@ def test_questions_are_answered_for_the_person_alone(stage: Stage) -> None:
     assert "update-kubeconfig" in words(told)
 
 
-def test_help_is_answered_in_the_acknowledgement(stage: Stage) -> None:
-    answer = stage.slack.human("U01ANA").command("/eks-access help", GENERAL)
+def test_help_on_a_command_is_answered_in_the_acknowledgement(stage: Stage) -> None:
+    answer = stage.slack.human("U01ANA").command("/eks-access help request", GENERAL)
     assert answer.acknowledged
     assert "/eks-access request" in f"{answer.text} {answer.blocks}"
+
+
+def test_help_fits_what_the_person_may_do_and_is_one_answer(stage: Stage) -> None:
+    ana, ben = stage.slack.human("U01ANA"), stage.slack.human("U02BEN")
+    answer = ana.command("/eks-access help", GENERAL)
+    assert answer.acknowledged
+    assert not answer.text
+    told = words(wait_told(stage, ana, "/eks-access request", GENERAL))
+    assert "/eks-access deny" not in told
+    assert "You can ask for" in told
+    assert "on `prod-eu`" in told
+    ben.command("/eks-access help", GENERAL)
+    assert "/eks-access deny" in words(wait_told(stage, ben, "/eks-access request", GENERAL))
+
+
+def test_a_guest_who_asks_for_help_is_told_what_a_guest_can_do(stage: Stage) -> None:
+    gia = stage.slack.human("U05GIA")
+    gia.command("/eks-access help", PAYMENTS)
+    wait_told(stage, gia, "You are a guest", PAYMENTS)
+
+
+def test_help_without_a_directory_lists_everything(stage: Stage) -> None:
+    stage.slack.faults.add(method="users.info", times=20, error="internal_error")
+    ana = stage.slack.human("U01ANA")
+    ana.command("/eks-access help", GENERAL)
+    assert "/eks-access deny" in words(wait_told(stage, ana, "/eks-access request", GENERAL))
 
 
 def test_home_shows_live_access_and_returns_it(stage: Stage) -> None:

@@ -40,6 +40,7 @@ from bot.core.planner import ObservedEntry
 from bot.slack.blocks import Message
 from bot.slack.commands import FORMS, Help, parse
 from bot.slack.replies import (
+    OFFERS_SHOWN,
     clusters_reply,
     error_reply,
     fault_reply,
@@ -65,6 +66,24 @@ def test_help_lists_every_command() -> None:
         "asks for access. Without namespaces: the whole cluster."
     )
     assert len(lines) == 1 + len(FORMS)
+
+
+def test_help_fits_what_the_person_may_do() -> None:
+    offers = [("prod-eu", ("view", "edit")), ("lab", ("view",))]
+    lines = shown(help_reply(decides=False, offers=offers, more=12))
+    assert len(lines) == 1 + len(FORMS) - 2 + 1
+    assert not any("approve ID" in line or "deny ID" in line for line in lines)
+    assert lines[-1] == (
+        "You can ask for `view` and `edit` on `prod-eu`; `view` on `lab`; 12 more clusters: "
+        "`/eks-access clusters`."
+    )
+    assert shown(help_reply(offers=()))[-1].startswith("No rule lets you ask for access.")
+
+
+def test_help_for_very_long_names_stays_within_the_limits() -> None:
+    levels = tuple(f"{number}{'l' * 99}" for number in range(20))
+    offers = [(f"{number}{'c' * 99}", levels) for number in range(OFFERS_SHOWN)]
+    assert "9,995 more clusters" in shown(help_reply(offers=offers, more=9995))[-1]
 
 
 @pytest.mark.parametrize("topic", FORMS)
