@@ -6,6 +6,7 @@ User Guide, "Review access policy permissions".
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from datetime import timedelta
 
@@ -57,13 +58,19 @@ _ALLOWS = {
 }
 
 
+_RESERVED = re.compile(r"\b(?:bot|operator|eks-access|security|approved)\b", re.IGNORECASE)
+
+
 def person(user_id: str | None, names: Mapping[str, str]) -> str:
     """Who did something: the name, or a mention where the name is not known."""
     if user_id is None or user_id == BOT:
         return "the bot"
     if user_id == OPERATOR:
         return "an operator"
-    return safe(names.get(user_id, ""), NAME_LIMIT) or mention(user_id)
+    name = safe(names.get(user_id, ""), NAME_LIMIT)
+    if not name or _RESERVED.search(name):
+        return mention(user_id)  # nobody is called what the bot calls itself or an operator
+    return name
 
 
 def people(user_ids: Iterable[str], names: Mapping[str, str], most: int = 10) -> str:
@@ -129,17 +136,21 @@ def where(scope: AccessScope) -> str:
     return f"in these {len(scope.namespaces):,} namespaces"
 
 
-def allows(access: Access) -> list[str]:
-    """What the access lets somebody do, in plain words: by what EKS gives, never by its label."""
+def allows(access: Access, place: str | None = None) -> list[str]:
+    """What the access lets somebody do, in plain words: by what EKS gives, never by its label.
+
+    `place` says where, in place of the scope: "in the namespaces you name".
+    """
     lines = []
+    place = place or where(access.scope)
     if access.policy_arn is not None:
         policy = access.policy_arn.rpartition("/")[2]
         words = _ALLOWS.get(policy)
         if words is None:
             shown = code(policy, _POLICY_LIMIT)
-            lines.append(f"{shown} applies {where(access.scope)}. Look up what it allows.")
+            lines.append(f"{shown} applies {place}. Look up what it allows.")
         else:
-            lines.append(words.format(where=where(access.scope)))
+            lines.append(words.format(where=place))
     if access.kubernetes_groups:
         groups = listed([code(group, 70) for group in sorted(access.kubernetes_groups)])
         lines.append(f"It joins the Kubernetes groups {groups}: what the cluster's RBAC binds.")

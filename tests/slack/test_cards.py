@@ -47,6 +47,7 @@ from bot.core.model import (
     Review,
     Verdict,
 )
+from bot.slack import phrases
 from bot.slack.blocks import Message
 from bot.slack.cards import request_card
 
@@ -390,3 +391,9 @@ def test_a_card_is_a_value_of_its_state_alone() -> None:
     )
     assert isinstance(first, Message)
     assert first == second
+
+
+@pytest.mark.parametrize("name", ["the bot", "An operator", "Ben Ito (security)", "Approved"])
+def test_a_name_that_passes_for_the_bots_own_words_is_shown_as_a_mention(name: str) -> None:
+    assert phrases.person("U02BEN", {"U02BEN": name}) == "<@U02BEN>"
+    assert phrases.person("U02BEN", {"U02BEN": "Ben Abbott"}) == "Ben Abbott"
