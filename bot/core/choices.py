@@ -18,6 +18,7 @@ from bot.core.offers import rules_admitting
 from bot.core.people import Membership
 from bot.core.policy import Level, Policy, Rule
 
+_SHORTEST = timedelta(seconds=1)
 _PRODUCTION_LABELS = ("env", "stage", "tier")
 _PRODUCTION = frozenset({"prod", "production"})
 
@@ -28,11 +29,11 @@ class Choices:
 
     `entered` is what was entered, without what may not be had; "" and () stand for nothing.
     `rules` are those that decide about it where they are `settled`; otherwise they are those that
-    may, and it hangs on the namespaces. `max_duration` is the shortest of theirs where they are
-    settled, and the longest otherwise.
+    may. `max_duration` is the shortest of theirs where they are settled, and the longest otherwise.
+    `hangs_on_namespaces`: other namespaces may be decided by other rules.
     """
 
-    clusters: tuple[str, ...]
+    clusters: tuple[Cluster, ...]
     entered: Ask
     cluster: Cluster | None = None
     levels: tuple[str, ...] = ()
@@ -42,6 +43,7 @@ class Choices:
     whole_cluster: bool = False
     rules: tuple[Rule, ...] = ()
     settled: bool = False
+    hangs_on_namespaces: bool = False
     max_duration: timedelta = timedelta()
 
     @property
@@ -52,11 +54,11 @@ class Choices:
 
 
 def choices_for(
-    policy: Policy, clusters: tuple[str, ...], user: str, membership: Membership, entered: Ask
+    policy: Policy, clusters: tuple[Cluster, ...], user: str, membership: Membership, entered: Ask
 ) -> Choices:
     """The choices of the Slack user id `user`, who may ask for something on `clusters`."""
-    name = entered.cluster if entered.cluster in clusters else _only(clusters)
-    cluster = policy.clusters_by_name.get(name)
+    named = [one for one in clusters if one.name == entered.cluster]
+    cluster = next(iter(named or (clusters if len(clusters) == 1 else ())), None)
     if cluster is None:
         return Choices(clusters, replace(entered, cluster="", level="", namespaces=()))
     there = rules_admitting(policy, cluster.name, user, membership)
@@ -75,7 +77,7 @@ def choices_for(
     matched, settled = _matched(names, rules, whole=whole)
     lengths = [rule.max_duration for rule in matched]
     most = min(lengths) if settled else max(lengths)
-    fits = entered.duration is not None and timedelta() < entered.duration <= most
+    fits = entered.duration is not None and _SHORTEST <= entered.duration <= most
     return Choices(
         clusters,
         replace(
@@ -93,6 +95,7 @@ def choices_for(
         whole,
         matched,
         settled,
+        len(rules) > 1 and not level.only_cluster,
         most,
     )
 

@@ -122,9 +122,13 @@ class _Story:
         self._command(self._ana, "")
         form = self._stage.slack.wait(lambda: self._form(self._ana), PATIENCE_SECONDS)
         self.hold("the form opens", form)
+        self._choose("cluster", "prod-eu", lambda text: ":warning:" in text)
+        self._choose("level", "view", lambda text: "View can read" in text)
+        self.hold(
+            "the form marks production and says who decides: one of @pay-leads and Ben",
+            "<!subteam^S02PAYLEADS>" in str(self._shown_form()),
+        )
         result = self._ana.submit(
-            cluster="prod-eu",
-            level="view",
             namespaces="payments",
             ticket="PAY-1425",
             reason="Reading the logs",
@@ -204,6 +208,14 @@ class _Story:
             for button in block.get("elements", [])
             if isinstance(button, dict) and button.get("action_id") == "return"
         )
+
+    def _choose(self, name: str, value: str, drawn: Callable[[str], bool]) -> None:
+        """Choose in the form, and wait until it is drawn again."""
+        self._ana.choose(name, value)
+        self._stage.slack.wait(lambda: drawn(str(self._shown_form())), PATIENCE_SECONDS)
+
+    def _shown_form(self) -> object:
+        return self._ana.modal.source if self._ana.modal else None
 
     def _form(self, person: Human) -> bool:
         modal = person.modal

@@ -23,7 +23,7 @@ from bot.core.errors import (
     Refused,
 )
 from bot.core.lifecycle import ensure_extensible, ensure_open
-from bot.core.model import AccessRequest, Ask, Cluster, Grant, Person
+from bot.core.model import AccessRequest, Cluster, Grant, Person
 from bot.core.offers import clusters_for, levels_on, requester_groups
 from bot.core.people import belongs, not_full_member, surely_belongs
 from bot.core.planner import ObservedEntry
@@ -31,8 +31,9 @@ from bot.core.review import every_owner
 from bot.policy_file import LoadedPolicy
 from bot.slack import commands
 from bot.slack.blocks import Message
+from bot.slack.form import RequestForm
 from bot.slack.home_desk import HomeDesk
-from bot.slack.modals import Choices, deny_modal, extend_modal, request_modal
+from bot.slack.modals import deny_modal, extend_modal
 from bot.slack.people import Directory
 from bot.slack.questions import question_modal
 from bot.slack.replies import (
@@ -68,6 +69,7 @@ class Desk:
         self._clients = clients
         self._policy = policy
         self._clock = clock
+        self.form = RequestForm(database, directory, policy, clock=clock)
         self.home = HomeDesk(database, directory, policy, clock=clock)
 
     def answer(self, command: commands.Command, user_id: str) -> Message:
@@ -90,20 +92,6 @@ class Desk:
         except DomainError as error:
             return error_reply(error)
 
-    def form(self, user_id: str, ask: Ask | None = None) -> dict[str, Any]:
-        """The request form for a person, filled in with `ask`."""
-        self._member(user_id)
-        policy = self._policy().policy
-        longest = max((rule.max_duration for rule in policy.rules), default=timedelta(hours=1))
-        return request_modal(
-            Choices(
-                clusters=tuple(policy.clusters_by_name),
-                levels=tuple(policy.levels),
-                max_duration=longest,
-            ),
-            state=ask,
-        )
-
     def again(self, user_id: str, request_id: str) -> dict[str, Any]:
         """The request form filled in with what the person asked for before. Raises Refused."""
         with self._database.reading() as tx:
@@ -113,7 +101,8 @@ class Desk:
                 "not_yours",
                 f"{request_id} is somebody else's request. `/eks-access` opens a form of your own.",
             )
-        return self.form(user_id, replace(request.ask, duration=request.duration, start_at=None))
+        ask = replace(request.ask, duration=request.duration, start_at=None)
+        return self.form.opened(user_id, ask)
 
     def denial(self, request_id: str) -> dict[str, Any]:
         """The form in which an owner says why not. Raises Conflict where it is decided."""

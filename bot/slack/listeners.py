@@ -17,29 +17,29 @@ import structlog
 from slack_bolt import Ack, App
 from slack_bolt.authorization import AuthorizeResult
 from slack_sdk import WebClient
+from slack_sdk.errors import SlackApiError
 from slack_sdk.webhook import WebhookClient
 
 from bot.core.errors import DomainError, InvalidInput
 from bot.core.ids import parse_id
-from bot.core.names import check_namespace
 from bot.policy_file import LoadedPolicy
 from bot.slack import commands
 from bot.slack.blocks import Message
 from bot.slack.desk import Desk
+from bot.slack.form import FormErrors
 from bot.slack.homes import Homes
 from bot.slack.inbox import ask_adapter
 from bot.slack.modals import (
     DENY_CALLBACK,
     EXTEND_CALLBACK,
-    REQUEST_CALLBACK,
-    cluster_options,
     loading_modal,
     notice_modal,
 )
 from bot.slack.people import Directory
 from bot.slack.questions import QUESTION_CALLBACK
 from bot.slack.replies import error_reply, fault_reply, help_reply
-from bot.slack.submissions import read_denial, read_extension, read_question, read_submission
+from bot.slack.request_form import REQUEST_CALLBACK
+from bot.slack.submissions import read_denial, read_extension, read_question
 from bot.store import inbox
 from bot.store.database import Database
 from bot.store.inbox import Kind
@@ -116,6 +116,8 @@ class Listeners:
         app.view(EXTEND_CALLBACK)(self._extension_submitted)
         app.view(QUESTION_CALLBACK)(self._question_submitted)
         app.options("cluster")(self._suggest_clusters)
+        for choice in ("cluster", "level", "namespaces"):
+            app.action(choice)(self._form_changed)
         app.event("app_home_opened")(self._home_opened)
         app.event("user_change")(self._person_changed)
         # What has no meaning for the bot is acknowledged, so that Slack does not send it again.
@@ -141,7 +143,7 @@ class Listeners:
                 _say(ack, help_reply(topic))
             case commands.OpenForm():
                 user_id = body["user_id"]
-                self._later(lambda: self._open_form(body, lambda: self._desk.form(user_id)))
+                self._later(lambda: self._open_form(body, lambda: self._desk.form.opened(user_id)))
                 ack()
             case commands.Request(ask):
                 document = ask_adapter.dump_python(ask, mode="json")
@@ -199,7 +201,7 @@ class Listeners:
 
     def _request_clicked(self, ack: Ack, body: Body) -> None:
         user_id = body["user"]["id"]
-        self._later(lambda: self._open_form(body, lambda: self._desk.form(user_id)))
+        self._later(lambda: self._open_form(body, lambda: self._desk.form.opened(user_id)))
         ack()
 
     def _again_clicked(self, ack: Ack, body: Body) -> None:
@@ -219,11 +221,29 @@ class Listeners:
             view = notice_modal(error.sentence)
         self._client.views_update(view_id=opened["view"]["id"], view=view)
 
+    def _form_changed(self, ack: Ack, body: Body) -> None:
+        is_latest = self._desk.form.chosen_in(str(body["view"]["id"]))
+        self._later(lambda: self._draw_form_again(body, is_latest))
+        ack()
+
+    def _draw_form_again(self, body: Body, is_latest: Callable[[], bool]) -> None:
+        shown = body["view"]
+        view = self._desk.form.redrawn(body["user"]["id"], shown)
+        try:
+            self._client.views_update(view_id=shown["id"], hash=shown["hash"], view=view)
+        except SlackApiError as error:
+            match error.response.get("error"):
+                case "hash_conflict" if is_latest():
+                    # An earlier choice was drawn meanwhile, and knows nothing of this one.
+                    self._client.views_update(view_id=shown["id"], view=view)
+                case "hash_conflict" | "not_found":
+                    pass  # a later choice is drawn, or the form is closed
+                case _:
+                    raise
+
     def _form_submitted(self, ack: Ack, body: Body) -> None:
         def read(view: Body) -> Body:
-            ask = read_submission(view.get("state"))
-            for namespace in ask.namespaces:
-                check_namespace(namespace)  # here, so that the error stands at its field
+            ask = self._desk.form.read(body["user"]["id"], view)
             document: Body = ask_adapter.dump_python(ask, mode="json")
             return document
 
@@ -249,6 +269,8 @@ class Listeners:
     def _submitted(self, ack: Ack, body: Body, kind: Kind, read: Callable[[Body], Body]) -> None:
         try:
             self._accept(ack, body, kind, read(body["view"]))
+        except FormErrors as found:
+            ack(response_action="errors", errors=found.by_block)
         except InvalidInput as error:
             if error.field is None:
                 ack(response_action="update", view=notice_modal(error.sentence))
@@ -262,8 +284,8 @@ class Listeners:
 
     def _suggest_clusters(self, ack: Ack, body: Body) -> None:
         try:
-            names = tuple(self._policy().policy.clusters_by_name)
-            options = cluster_options(str(body.get("value", "")), names)
+            user_id, query = body["user"]["id"], str(body.get("value", ""))
+            options = self._desk.form.suggested(user_id, query)
         except DomainError:
             options = []
         ack(options=options)

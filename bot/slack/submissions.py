@@ -13,16 +13,17 @@ from bot.core.durations import parse_duration
 from bot.core.errors import InvalidInput
 from bot.core.ids import parse_id
 from bot.core.model import Ask
-from bot.slack.modals import NAMESPACES_LIMIT, REASON_LIMIT, TICKET_LIMIT
+from bot.slack.inputs import REASON_LIMIT, TICKET_LIMIT
+from bot.slack.request_form import NAMESPACES_LIMIT
 from bot.slack.text import clean, clean_lines
 
 _NAME_LIMIT = 150
 
 
 def read_submission(state: object) -> Ask:
-    """The Ask in a request modal's `view["state"]`, which is `{"values": {block: {action: …}}}`.
+    """The Ask in a request modal's state by field: `{"values": {field: {field: answer}}}`.
 
-    Raises InvalidInput with the block id as its field.
+    Raises InvalidInput with the field.
     """
     return Ask(
         cluster=_name(state, "cluster", "Choose a cluster."),

@@ -52,11 +52,12 @@ POLICY = Policy.model_validate(
         ],
     }
 )
+LAB = (POLICY.clusters_by_name["lab"],)
 NAMES = ["secret", "a", "b", "dev-1", "kube-system", "Bad Name", "", "*"]
 
 
 def choices(entered=Ask("", ""), user="U01ALICE", membership=()):  # noqa: B008 - an immutable value
-    return choices_for(POLICY, ("lab",), user, dict(membership), entered)
+    return choices_for(POLICY, LAB, user, dict(membership), entered)
 
 
 def test_only_levels_that_can_be_had_are_offered():

@@ -6,7 +6,6 @@ import pytest
 from reading import GENERAL, given, lab_entry, production_entry, wait_told, words
 
 from bot.sandbox.humans import Human
-from bot.sandbox.slack_shown import View
 from bot.sandbox.stage import Stage
 
 
@@ -79,59 +78,6 @@ def test_somebody_without_a_principal_is_told_whom_to_ask(stage: Stage) -> None:
     eve.command(f"/eks-access {LAB} --for 1h Looking")
     told = wait_told(stage, eve, "principal")
     assert "policy file" in words(told)
-    assert stage.eks.writes() == []
-
-
-def form(stage: Stage, person: Human) -> View:
-    """Open the request form and wait until it is filled with choices."""
-    person.command("/eks-access", GENERAL)
-    stage.slack.wait(lambda: person.modal is not None and person.modal.callback_id == "request")
-    assert person.modal is not None
-    return person.modal
-
-
-def test_the_form_asks_as_the_command_does(stage: Stage, ana: Human) -> None:
-    form(stage, ana)
-    result = ana.submit(
-        cluster="modern-access-lab", level="view", namespaces="default", reason="Looking"
-    )
-    assert result.errors == {}
-    wait_told(stage, ana, "is active until")
-    assert given(lab_entry(stage)) == {"AmazonEKSViewPolicy": ("default",)}
-
-
-def test_the_form_says_at_the_field_what_is_wrong(stage: Stage, ana: Human) -> None:
-    form(stage, ana)
-    result = ana.submit(
-        cluster="modern-access-lab", level="view", namespaces="Not A Namespace", reason="Looking"
-    )
-    assert set(result.errors) == {"namespaces"}
-    assert ana.modal is not None
-
-
-@pytest.mark.parametrize(
-    ("field", "value", "said"),
-    [
-        ("cluster", "somebody-elses", "somebody-elses"),
-        ("level", "cluster-admin", "cluster-admin"),
-        ("duration", "9999h", "9999"),
-        ("namespaces", "kube-system", "kube-system"),
-    ],
-)
-def test_values_that_the_form_did_not_offer_are_refused(
-    stage: Stage, ana: Human, field: str, value: str, said: str
-) -> None:
-    form(stage, ana)
-    values = {
-        "cluster": "modern-access-lab",
-        "level": "view",
-        "namespaces": "default",
-        "duration": "1h",
-        "reason": "Looking",
-    }
-    result = ana.submit({**values, field: value}, forge=True)
-    if not result.errors:
-        wait_told(stage, ana, said)
     assert stage.eks.writes() == []
 
 

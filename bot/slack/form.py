@@ -1,0 +1,299 @@
+"""The request form at work: opened, drawn again after each choice, and checked when it comes back.
+
+It reads the policy, the store and who is in which group; it decides nothing. Group membership here
+may be some minutes old, because drawing must not wait for Slack and Slack limits how often it is
+asked: what the form accepts is decided anew, by the worker, from what Slack says then.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping
+from datetime import datetime, timedelta
+from typing import Any
+
+from bot.core.choices import choices_for
+from bot.core.decide import decide_for, groups_needed
+from bot.core.durations import format_duration, parse_duration
+from bot.core.errors import DirectoryUnavailable, InvalidInput, Refused
+from bot.core.model import Ask, Cluster, Reason
+from bot.core.names import quoted
+from bot.core.offers import clusters_under, requester_groups, rules_open_to
+from bot.core.people import Membership, not_full_member
+from bot.core.policy import Policy
+from bot.policy_file import LoadedPolicy
+from bot.slack.blocks import Block, View
+from bot.slack.inputs import field_of
+from bot.slack.modals import notice_modal
+from bot.slack.people import Directory
+from bot.slack.request_form import cluster_options, request_modal
+from bot.slack.submissions import read_submission
+from bot.slack.text import clean
+from bot.store import requests
+from bot.store.database import Database
+
+_NO_CHOICE = Ask("", "")
+_LOOKED_BACK = 10
+_CLUSTER_LISTS_KEPT = 50
+_VIEWS_NOTED = 1000
+# Enough people for any rule: the policy's own limit on `required` is far below.
+_PLENTY = frozenset(f"U{number:09}" for number in range(1000))
+_FIELDS = {
+    "unknown_cluster": "cluster",
+    "unknown_level": "level",
+    "nobody_to_approve": "level",
+    "only_cluster": "namespaces",
+    "too_many_namespaces": "namespaces",
+    "bad_namespace": "namespaces",
+    "needs_namespaces": "namespaces",
+    "no_rule": "namespaces",
+    "bad_duration": "duration",
+    "too_long": "duration",
+    "ticket_missing": "ticket",
+    "bad_ticket": "ticket",
+    "reason_missing": "reason",
+    "reason_too_long": "reason",
+}
+
+
+class FormErrors(Exception):
+    """What is wrong with a form that came back: block id → sentence."""
+
+    def __init__(self, by_block: Mapping[str, str]) -> None:
+        super().__init__(", ".join(by_block))
+        self.by_block = dict(by_block)
+
+
+class RequestForm:
+    """The request form. Safe to use from several threads."""
+
+    def __init__(
+        self,
+        database: Database,
+        directory: Directory,
+        policy: Callable[[], LoadedPolicy],
+        *,
+        clock: Callable[[], datetime],
+    ) -> None:
+        self._database = database
+        self._directory = directory
+        self._policy = policy
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._latest: dict[str, object] = {}
+        self._clusters_kept: dict[tuple[str, tuple[str, ...]], tuple[Cluster, ...]] = {}
+
+    def opened(self, user_id: str, ask: Ask | None = None) -> View:
+        """The form as it opens, filled in with `ask`, or else with the person's last choice.
+
+        What may not be had any more is left empty. Asks Slack. Raises DomainError.
+        """
+        person = self._directory.person(user_id)
+        problem = not_full_member(person, self._directory.team_id())
+        if problem is not None:
+            raise Refused(problem.code, problem.sentence)
+        loaded = self._policy()
+        groups = requester_groups(loaded.policy)
+        membership = self._directory.membership_to_show(groups)
+        clusters = self._clusters(loaded, user_id, membership)
+        if not clusters and groups - membership.keys():
+            raise DirectoryUnavailable(
+                "group_unknown",
+                "Slack did not say just now which user groups you are in, so there is nothing to "
+                "offer. `/eks-access request …` asks without this form.",
+            )
+        if not clusters:
+            return notice_modal(
+                "No rule lets you ask for access to a cluster. Ask whoever keeps the policy file "
+                "to add one."
+            )
+        entered = self._last(user_id) if ask is None else ask
+        choices = choices_for(loaded.policy, clusters, user_id, membership, entered)
+        return request_modal(choices, user_id)
+
+    def chosen_in(self, view_id: str) -> Callable[[], bool]:
+        """Note a choice made in a view. Returns whether it is still the latest noted there."""
+        mark = object()
+        with self._lock:
+            self._latest.pop(view_id, None)
+            if len(self._latest) >= _VIEWS_NOTED:
+                self._latest.pop(next(iter(self._latest)))
+            self._latest[view_id] = mark
+        return lambda: self._latest.get(view_id) is mark
+
+    def redrawn(self, user_id: str, view: Mapping[str, Any]) -> View:
+        """The form after a choice in `view`, with all that was entered and still may be had."""
+        loaded = self._policy()
+        entered = read_entered(view.get("state"))
+        groups = requester_groups(loaded.policy)
+        membership = self._directory.membership_to_show(groups)
+        # Who owns what is looked up now, so that nothing is looked up when the form comes back.
+        self._directory.membership_to_show(groups_needed(loaded.policy, entered))
+        clusters = self._clusters(loaded, user_id, membership)
+        choices = choices_for(loaded.policy, clusters, user_id, membership, entered)
+        return request_modal(choices, user_id)
+
+    def suggested(self, user_id: str, query: str) -> list[Block]:
+        """The clusters to suggest for what was typed. Asks nobody."""
+        loaded = self._policy()
+        membership = self._directory.remembered(requester_groups(loaded.policy))
+        return cluster_options(query, self._clusters(loaded, user_id, membership))
+
+    def read(self, user_id: str, view: Mapping[str, Any]) -> Ask:
+        """What a submitted form asks for. Asks nobody. Raises FormErrors and DomainError."""
+        try:
+            ask = read_submission(by_field(view.get("state")))
+        except InvalidInput as error:
+            problems = {error.field or "cluster": error.sentence}
+        else:
+            problems = self.problems(user_id, ask)
+            if not problems:
+                return ask
+        raise FormErrors(
+            {block_of(field, view): sentence[:2000] for field, sentence in problems.items()}
+        )
+
+    def problems(self, user_id: str, ask: Ask) -> dict[str, str]:
+        """What is wrong with what was entered: field → sentence; {} where nothing surely is.
+
+        Asks nobody: what hangs on a membership that is not known is left to be decided later.
+        """
+        policy = self._policy().policy
+        if ask.cluster not in policy.clusters_by_name:
+            # Not left to the policy: among ten thousand names the nearest takes long to find.
+            unknown = f"{quoted(ask.cluster)} is no cluster here. Choose one from the list."
+            return {"cluster": unknown}
+        needed = groups_needed(policy, ask)
+        only_owners = needed - requester_groups(policy, ask.cluster)
+        membership = {
+            **dict.fromkeys(only_owners, _PLENTY),
+            **self._directory.remembered(needed),
+        }
+        try:
+            decision = decide_for(policy, ask, user_id, membership, self._clock())
+        except DirectoryUnavailable:
+            return {}
+        if decision.allowed:
+            return {}
+        found: dict[str, str] = {}
+        for reason in decision.reasons:
+            found.setdefault(_field(policy, ask, reason), _at_field(policy, ask, reason))
+        return found
+
+    def _clusters(
+        self, loaded: LoadedPolicy, user_id: str, membership: Membership
+    ) -> tuple[Cluster, ...]:
+        """The clusters the person may ask for, kept for as long as the same rules give them."""
+        rules = rules_open_to(loaded.policy, user_id, membership)
+        key = (loaded.digest, tuple(rule.name for rule in rules))
+        with self._lock:
+            kept = self._clusters_kept.get(key)
+        if kept is None:
+            kept = clusters_under(loaded.policy, rules)
+            with self._lock:
+                if len(self._clusters_kept) >= _CLUSTER_LISTS_KEPT:
+                    self._clusters_kept.pop(next(iter(self._clusters_kept)))
+                self._clusters_kept[key] = kept
+        return kept
+
+    def _last(self, user_id: str) -> Ask:
+        """What the person chose last, without the words that belonged to that one request."""
+        with self._database.reading() as tx:
+            own = requests.of_requester(tx, user_id, limit=_LOOKED_BACK)
+        last = next((one for one in own if one.extends is None), None)
+        if last is None:
+            return _NO_CHOICE
+        return Ask(last.cluster.name, last.level, last.namespaces, last.duration)
+
+
+def by_field(state: object) -> dict[str, Any]:
+    """A view's state with each block under its field's name, whatever its id's mark."""
+    values = state.get("values") if isinstance(state, dict) else None
+    if not isinstance(values, dict):
+        return {"values": values}
+    return {"values": {field_of(str(block_id)): held for block_id, held in values.items()}}
+
+
+def block_of(field: str, view: Mapping[str, Any]) -> str:
+    """The id of the input block to which an error of `field` belongs, in the view as it came back.
+
+    Where the field is not shown, the error stands at the cluster, from which the others follow.
+    """
+    shown = view.get("blocks")
+    ids = [
+        str(block.get("block_id"))
+        for block in (shown if isinstance(shown, list) else [])
+        if isinstance(block, dict) and block.get("type") == "input"
+    ]
+    return next((block_id for block_id in ids if field_of(block_id) == field), "cluster")
+
+
+def read_entered(state: object) -> Ask:
+    """What has been entered so far, to be shown again; what has not its form counts as empty."""
+    return Ask(
+        cluster=_option(_held(state, "cluster")),
+        level=_option(_held(state, "level")),
+        namespaces=_names(_held(state, "namespaces")),
+        duration=_length(_option(_held(state, "duration"))),
+        ticket=_words(_held(state, "ticket")) or None,
+        reason=_words(_held(state, "reason")),
+    )
+
+
+def _held(state: object, field: str) -> Mapping[str, Any]:
+    values = by_field(state)["values"]
+    block = values.get(field) if isinstance(values, dict) else None
+    held = block.get(field) if isinstance(block, dict) else None
+    return held if isinstance(held, dict) else {}
+
+
+def _option(held: Mapping[str, Any]) -> str:
+    chosen = held.get("selected_option")
+    value = chosen.get("value") if isinstance(chosen, dict) else None
+    return value if isinstance(value, str) else ""
+
+
+def _names(held: Mapping[str, Any]) -> tuple[str, ...]:
+    chosen = held.get("selected_options")
+    if isinstance(chosen, list):
+        return tuple(filter(None, (_option({"selected_option": one}) for one in chosen)))
+    return tuple(clean(_words(held)).replace(",", " ").split())
+
+
+def _words(held: Mapping[str, Any]) -> str:
+    value = held.get("value")
+    return value if isinstance(value, str) else ""
+
+
+def _length(text: str) -> timedelta | None:
+    try:
+        return parse_duration(text)
+    except InvalidInput:
+        return None
+
+
+def _field(policy: Policy, ask: Ask, reason: Reason) -> str:
+    if reason.code == "no_rule" and not ask.namespaces:
+        return "level"
+    level = policy.levels.get(ask.level)
+    if level is not None and level.only_cluster and _FIELDS.get(reason.code) == "namespaces":
+        return "level"
+    return _FIELDS.get(reason.code, "cluster")
+
+
+def _at_field(policy: Policy, ask: Ask, reason: Reason) -> str:
+    """The reason as a form says it, where the policy's own sentence speaks of commands."""
+    rule = next((one for one in policy.rules if one.name == reason.rule), None)
+    if reason.code == "too_long" and rule is not None and ask.duration is not None:
+        return (
+            f"{format_duration(ask.duration)} is too long: rule {rule.name} gives at most "
+            f"{format_duration(rule.max_duration)}."
+        )
+    if reason.code in {"ticket_missing", "bad_ticket"} and rule is not None:
+        form = quoted(rule.ticket or "", 80)
+        if reason.code == "ticket_missing":
+            return f"Rule {rule.name} needs a ticket that matches {form}."
+        return f"{quoted(ask.ticket or '')} does not match {form}, as rule {rule.name} wants."
+    if reason.code == "reason_missing":
+        return "Say why you need it. The people who decide read it."
+    return reason.sentence

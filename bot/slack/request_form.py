@@ -1,0 +1,225 @@
+"""The request form as a Slack view: what this person may choose, what it allows, who decides.
+
+What the form offers is a help and no rule: `bot.slack.submissions` reads what comes back as
+something anybody could have made up, and the policy decides.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from bot.core.choices import Choices, is_production
+from bot.core.decide import MOST_NAMESPACES
+from bot.core.durations import format_duration
+from bot.core.model import Cluster
+from bot.core.policy import Approval, Rule
+from bot.slack import blocks, inputs, phrases
+from bot.slack.blocks import OPTIONS, Block, View
+from bot.slack.text import code, count, listed, mention_channel, plain, safe
+
+REQUEST_CALLBACK = "request"
+NAMESPACES_LIMIT = 3000
+MOST_LISTED_NAMESPACES = 500
+"""How many are offered as a list. A view holds 250,000 bytes, and this many long names half."""
+
+_RULES_SHOWN = 10
+_PATTERNS_SHOWN = 8
+
+
+def request_modal(choices: Choices, requester: str) -> View:
+    """The request form for the Slack user id `requester`, filled in with what was entered.
+
+    Up to 100 clusters are a list; more are searched for, which asks `block_suggestion` with the
+    action id `cluster`. What dispatches is `cluster`, `level` and, where the rules differ by
+    namespace, `namespaces`.
+    """
+    shown = [_cluster(choices)]
+    if choices.cluster is None:
+        shown.append(
+            blocks.context("next", "Levels, namespaces and durations follow from the cluster.")
+        )
+    else:
+        if is_production(choices.cluster):
+            name = safe(choices.cluster.name, 110)
+            shown.append(
+                blocks.section("production", f":warning: *Production:* *{name}* is in production.")
+            )
+        shown += _level(choices)
+    if choices.level is not None:
+        shown += [
+            blocks.context("allows", *_allows(choices)),
+            *_namespaces(choices),
+            _duration(choices),
+            blocks.section("decides", *_who_decides(choices, requester)),
+        ]
+    shown += [_reason(choices), _ticket(choices)]
+    return blocks.modal(REQUEST_CALLBACK, "Ask for access", shown, submit="Ask")
+
+
+def cluster_options(query: str, clusters: Iterable[Cluster], limit: int = OPTIONS) -> list[Block]:
+    """The clusters to suggest for `query`: names that begin with it, then those that hold it.
+
+    Slack takes at most 100.
+    """
+    wanted = plain(query, 100).lower()
+    found = [one for one in clusters if wanted in one.name.lower()]
+    found.sort(key=lambda one: (not one.name.lower().startswith(wanted), one.name))
+    return [_cluster_option(one) for one in found[: min(limit, OPTIONS)]]
+
+
+def _cluster_option(cluster: Cluster) -> Block:
+    words = f"{plain(cluster.name, 60)} · production" if is_production(cluster) else cluster.name
+    return blocks.option(words, cluster.name)
+
+
+def _cluster(choices: Choices) -> Block:
+    chosen = choices.cluster
+    if len(choices.clusters) <= OPTIONS:
+        options = [_cluster_option(one) for one in choices.clusters]
+        element = inputs.select("cluster", options, chosen.name if chosen else "")
+    else:
+        element = {
+            "type": "external_select",
+            "action_id": "cluster",
+            "placeholder": blocks.plain_text("Type a part of its name", 150),
+            "min_query_length": 0,
+        }
+        if chosen is not None:
+            element["initial_option"] = _cluster_option(chosen)
+    return inputs.field("cluster", "Cluster", element, tells=True)
+
+
+def _level(choices: Choices) -> list[Block]:
+    levels = inputs.choosable(choices.levels)
+    if not levels:
+        return [blocks.context("none", "No rule lets you ask for anything there.")]
+    options = [blocks.option(name, name) for name in levels]
+    element = inputs.select("level", options, choices.entered.level)
+    block_id = inputs.marked("level", choices.entered.cluster, *levels)
+    shown = [inputs.field(block_id, "Level", element, tells=True)]
+    if len(levels) > OPTIONS:
+        shown.append(
+            blocks.context("more", "Not every level fits here: `/eks-access request` takes all.")
+        )
+    return shown
+
+
+def _allows(choices: Choices) -> list[str]:
+    level, cluster, names = choices.level, choices.cluster, choices.entered.namespaces
+    if level is None or cluster is None:
+        return []
+    place = None
+    if not names and not level.only_cluster:
+        place = "in the namespaces you name"
+        if choices.whole_cluster:
+            place = "in the whole cluster, or in the namespaces you name"
+    what = f"*{safe(choices.entered.level, 60)}* on *{safe(cluster.name, 110)}*:"
+    return [what, *phrases.allows(level.access(cluster, names), place)]
+
+
+def _namespaces(choices: Choices) -> list[Block]:
+    level, names = choices.level, choices.entered.namespaces
+    if level is None or level.only_cluster:
+        return []
+    listable = not choices.globs and not choices.whole_cluster
+    tells = choices.hangs_on_namespaces
+    block_id = inputs.marked(
+        "namespaces",
+        choices.entered.cluster,
+        *choices.namespaces,
+        "*",
+        *choices.globs,
+        "whole" if choices.whole_cluster else "part",
+    )
+    if listable and len(choices.namespaces) <= MOST_LISTED_NAMESPACES:
+        element = inputs.many("namespaces", choices.namespaces, names, most=MOST_NAMESPACES)
+        return [inputs.field(block_id, "Namespaces", element, tells=tells)]
+    element = inputs.text("namespaces", ", ".join(names), NAMESPACES_LIMIT)
+    hints = ["With commas between."]
+    if choices.whole_cluster:
+        hints.append("Any namespace may be named. Left empty, it is the whole cluster.")
+    else:
+        hints.append(f"Allowed: {_patterns((*choices.namespaces, *choices.globs))}.")
+    if tells:
+        hints.append("Enter shows who decides about them.")
+    return [
+        inputs.field(
+            block_id,
+            "Namespaces",
+            element,
+            hint=" ".join(hints),
+            optional=choices.whole_cluster,
+            tells=tells,
+        )
+    ]
+
+
+def _duration(choices: Choices) -> Block:
+    element = inputs.durations(choices.max_duration, choices.entered.duration)
+    offered = [option["value"] for option in element["options"]]
+    return inputs.field(inputs.marked("duration", *offered), "For how long", element)
+
+
+def _who_decides(choices: Choices, requester: str) -> list[str]:
+    rules = choices.rules
+    if choices.settled and not any(isinstance(rule.approval, Approval) for rule in rules):
+        names = listed([f"*{safe(rule.name, 60)}*" for rule in rules], 3)
+        return [
+            f"*Automatic:* nobody has to approve. {names} gives it at once, for at most "
+            f"{format_duration(choices.max_duration)}."
+        ]
+    if choices.settled:
+        most = f"At most {format_duration(choices.max_duration)}."
+        first = "*Who decides:*" if len(rules) == 1 else "*Who decides:* every one of these."
+        lines = [_decider(rule, requester) for rule in rules]
+        return [f"{first} {lines[0]}", most] if len(rules) == 1 else [first, *lines, most]
+    lines = [
+        f"{_places(rule)}: {_decider(rule, requester)} At most "
+        f"{format_duration(rule.max_duration)}."
+        for rule in rules[:_RULES_SHOWN]
+    ]
+    more = len(rules) - len(lines)
+    return [
+        "*Who decides* hangs on the namespaces:",
+        *lines,
+        f"… and {count(more, 'more rule')}." if more else "",
+    ]
+
+
+def _decider(rule: Rule, requester: str) -> str:
+    approval = rule.approval
+    if not isinstance(approval, Approval):
+        return f"nobody has to approve (rule *{safe(rule.name, 60)}*, automatic)."
+    who = phrases.owners(approval.owners.owners, requester)
+    number = "one" if approval.required == 1 else str(approval.required)
+    verb = "approves" if approval.required == 1 else "approve"
+    return (
+        f"{number} of {who} {verb}, asked in {mention_channel(approval.channel)} "
+        f"(rule *{safe(rule.name, 60)}*)."
+    )
+
+
+def _places(rule: Rule) -> str:
+    if rule.namespaces is None:
+        return "The whole cluster"
+    return listed([code(name, 70) for name in rule.namespaces], 3)
+
+
+def _patterns(names: Sequence[str]) -> str:
+    return listed([plain(name, 70) for name in names], _PATTERNS_SHOWN)
+
+
+def _reason(choices: Choices) -> Block:
+    element = inputs.text("reason", choices.entered.reason, inputs.REASON_LIMIT, multiline=True)
+    return inputs.field(
+        "reason", "Reason", element, hint="Whoever decides about it, or audits it, reads this."
+    )
+
+
+def _ticket(choices: Choices) -> Block:
+    element = inputs.text("ticket", choices.entered.ticket or "", inputs.TICKET_LIMIT)
+    needing = [rule for rule in choices.rules if rule.ticket is not None]
+    forms = listed([plain(rule.ticket or "", 80) for rule in needing], 3)
+    who = listed([plain(rule.name, 60) for rule in needing], 3)
+    hint = f"Needed by {who}. It has to match {forms}." if needing else ""
+    return inputs.field("ticket", "Ticket", element, hint=hint, optional=not choices.tickets)
