@@ -199,14 +199,14 @@ def test_the_bot_is_alive_and_ready(server):
     assert status == 200
     assert json.loads(text) == dict.fromkeys(
         [
-                "store",
-                "policy",
-                "loop inbox",
-                "loop giving back",
-                "loop access",
-                "loop messages",
-                "loop lapses",
-            ],
+            "store",
+            "policy",
+            "loop inbox",
+            "loop giving back",
+            "loop access",
+            "loop messages",
+            "loop lapses",
+        ],
         True,
     )
 

@@ -69,8 +69,8 @@ class Desk:
         self._clients = clients
         self._policy = policy
         self._clock = clock
-        self.form = RequestForm(database, directory, policy, clock=clock)
         self.home = HomeDesk(database, directory, policy, clock=clock)
+        self.form = RequestForm(database, directory, policy, clock=clock)
 
     def answer(self, command: commands.Command, user_id: str) -> Message:
         """The answer to a command that asks a question."""
@@ -104,26 +104,34 @@ class Desk:
         ask = replace(request.ask, duration=request.duration, start_at=None)
         return self.form.opened(user_id, ask)
 
-    def denial(self, request_id: str) -> dict[str, Any]:
+    def denial(self, request_id: str, user_id: str) -> dict[str, Any]:
         """The form in which an owner says why not. Raises Conflict where it is decided."""
+        self._member(user_id)
         with self._database.reading() as tx:
             request = requests.get(tx, request_id)
         ensure_open(request, self._clock())
+        if request.requester == user_id or not self._waiting_for(user_id, [request]):
+            raise Refused(
+                "not_an_owner",
+                f"Only an owner can deny {request_id}, and you are none of the owners it asks. "
+                "Nothing was changed.",
+            )
         return deny_modal(request, self._directory.names([request.requester]))
 
-    def question(self, request_id: str) -> dict[str, Any]:
+    def question(self, request_id: str, user_id: str) -> dict[str, Any]:
         """The form for a question to the requester. Raises Conflict where it is decided."""
+        self._member(user_id)
         with self._database.reading() as tx:
             request = requests.get(tx, request_id)
         ensure_open(request, self._clock())
         return question_modal(request, self._directory.names([request.requester]))
 
-    def extension(self, request_id: str) -> dict[str, Any]:
+    def extension(self, request_id: str, user_id: str) -> dict[str, Any]:
         """The form in which the holder asks for more time. Raises Conflict where it has ended."""
         with self._database.reading() as tx:
             request = requests.get(tx, request_id)
             grant = grants.get(tx, request_id)
-        ensure_extensible(grant, grant.requester, self._clock())
+        ensure_extensible(grant, user_id, self._clock())
         policy = self._policy().policy
         limits = [rule.max_duration for rule in policy.rules if rule.name in request.rules]
         began = grant.began_at or grant.confirmed_at or grant.created_at

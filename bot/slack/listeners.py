@@ -20,6 +20,7 @@ from slack_sdk import WebClient
 from slack_sdk.errors import SlackApiError
 from slack_sdk.webhook import WebhookClient
 
+from bot.access.limits import ensure_not_too_many
 from bot.core.errors import DomainError, InvalidInput
 from bot.core.ids import parse_id
 from bot.policy_file import LoadedPolicy
@@ -37,7 +38,7 @@ from bot.slack.modals import (
 )
 from bot.slack.people import Directory
 from bot.slack.questions import QUESTION_CALLBACK
-from bot.slack.replies import error_reply, fault_reply, help_reply
+from bot.slack.replies import error_reply, fault_reply, help_reply, note
 from bot.slack.request_form import REQUEST_CALLBACK
 from bot.slack.submissions import read_denial, read_extension, read_question
 from bot.store import inbox
@@ -50,6 +51,11 @@ log = structlog.get_logger(__name__)
 LISTENER_THREADS = 32
 
 Body = dict[str, Any]
+
+_TOO_SLOW = (
+    "Slack took too long to open the form, so nothing was changed. Click again, or type it: "
+    "`/eks-access help` has the forms."
+)
 
 
 class Listeners:
@@ -180,16 +186,19 @@ class Listeners:
 
         return clicked
 
-    def _opens(self, form: Callable[[str], Body]) -> Callable[..., None]:
-        """A click that opens the form for the request its button names."""
+    def _opens(self, form: Callable[[str, str], Body]) -> Callable[..., None]:
+        """A click that opens the form for the request its button names, and this person."""
 
         def open_form(body: Body) -> None:
             try:
-                view = form(parse_id(str(body["actions"][0].get("value", ""))))
+                request_id = parse_id(str(body["actions"][0].get("value", "")))
+                view = form(request_id, body["user"]["id"])
+                self._client.views_open(trigger_id=body["trigger_id"], view=view)
             except DomainError as error:
                 self._tell(body, error_reply(error))
-                return
-            self._client.views_open(trigger_id=body["trigger_id"], view=view)
+            except SlackApiError as error:
+                log.warning("Slack opened no form", error=error.response.get("error"))
+                self._tell(body, note(_TOO_SLOW))
 
         def clicked(ack: Ack, body: Body) -> None:
             self._later(lambda: open_form(body))
@@ -306,7 +315,10 @@ class Listeners:
         # A click's own `user.team_id` is the person's; the payload's `team` may be ours even where
         # the person is an outsider over Slack Connect. A command tells only the latter.
         user = body.get("user") or {"id": body["user_id"], "team_id": body.get("team_id")}
+        now = self._clock()
         with self._database.transaction() as tx:
+            if kind not in inbox.GIVING_BACK:
+                ensure_not_too_many(tx, user["id"], now)
             inbox.add(
                 tx,
                 kind,
@@ -314,7 +326,8 @@ class Listeners:
                 team_id=user.get("team_id"),
                 document=document,
                 response_url=body.get("response_url"),
-                now=self._clock(),
+                trigger_id=body.get("trigger_id"),
+                now=now,
             )
         self._wake()
         ack()
