@@ -2,7 +2,8 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-PYTEST_WORKERS ?= 2
+# Half of the time a test waits for a server, so two workers a core keep the cores busy.
+PYTEST_WORKERS ?= $(shell expr 2 \* $$(nproc))
 
 .PHONY: sandbox test lint bench browser screenshots constraints clean
 
