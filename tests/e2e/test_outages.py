@@ -126,6 +126,9 @@ def test_the_database_away_at_the_click_is_said_and_nothing_is_half_done(
     ana, ben = stage.slack.human("U01ANA"), stage.slack.human("U02BEN")
     ask_payments(ana)
     card = wait_card(stage, ben, PAYMENTS)
+    # The direct message comes after the store knows where the card is; without that the card would
+    # be posted once more, which is allowed.
+    wait_told(stage, ana, "Nothing is granted yet")
 
     shared_database.take_away()
     assert ben.click(card, "approve").acknowledged
