@@ -11,7 +11,7 @@ sandbox: $(VENV)/sandbox.ok
 	$(BIN)/eks-access sandbox
 
 test: $(VENV)/dev.ok
-	$(BIN)/python -m pytest tests/core
+	$(BIN)/python -m pytest tests/core --confcutdir=tests/core
 	$(BIN)/python -m pytest tests --ignore=tests/core -m "not browser" -n $(PYTEST_WORKERS) --dist worksteal
 
 lint: $(VENV)/dev.ok

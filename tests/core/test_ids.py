@@ -41,7 +41,7 @@ def test_a_clock_before_2025_still_gives_ids() -> None:
     assert next_id(datetime(1999, 1, 1, tzinfo=UTC), None) == "000-000"
 
 
-@settings(max_examples=30)
+@settings(max_examples=20)
 @given(st.lists(moments, min_size=2, max_size=6))
 def test_ids_always_grow_whatever_the_clock_does(times: list[datetime]) -> None:
     latest = None
@@ -59,14 +59,14 @@ def test_requests_of_one_second_get_ids_of_their_own() -> None:
     assert first < second < third
 
 
-@settings(max_examples=30)
+@settings(max_examples=20)
 @given(moments, moments)
 def test_ids_sort_by_time(one: datetime, other: datetime) -> None:
     earlier, later = sorted([one.replace(microsecond=0), other.replace(microsecond=0)])
     assert next_id(earlier, None) <= next_id(later, None)
 
 
-@settings(max_examples=30)
+@settings(max_examples=20)
 @given(ids)
 def test_an_id_reads_back_as_itself_however_it_is_typed(written: str) -> None:
     compact = written.replace("-", "")
@@ -74,7 +74,7 @@ def test_an_id_reads_back_as_itself_however_it_is_typed(written: str) -> None:
         assert parse_id(typed) == written
 
 
-@settings(max_examples=30)
+@settings(max_examples=20)
 @given(ids)
 def test_letters_that_people_confuse_are_read_as_what_was_meant(written: str) -> None:
     for meant, typed in (("1", "I"), ("1", "l"), ("1", "L"), ("0", "O"), ("0", "o")):
@@ -107,7 +107,7 @@ def test_what_is_no_id_is_refused_with_an_example(typed: str) -> None:
     assert len(refused.value.sentence) < 200
 
 
-@settings(max_examples=80)
+@settings(max_examples=50)
 @given(st.text(max_size=12))
 def test_garbage_is_refused_or_read_as_a_canonical_id(typed: str) -> None:
     try:

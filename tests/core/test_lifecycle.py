@@ -269,7 +269,7 @@ def test_an_extension_goes_on_from_where_the_access_would_have_ended() -> None:
     assert again.ends_at == active.ends_at + 2 * HOUR
 
 
-@settings(max_examples=30)
+@settings(max_examples=20)
 @given(
     st.integers(1, 86_400).map(lambda seconds: timedelta(seconds=seconds)),
     st.integers(0, 7_000).map(lambda seconds: timedelta(seconds=seconds)),
@@ -382,7 +382,7 @@ def test_the_clock_of_a_grant_starts_at_its_confirmation() -> None:
     assert event.details["lag_seconds"] == 180
 
 
-@settings(max_examples=30)
+@settings(max_examples=20)
 @given(
     st.integers(1, 30 * 86_400).map(lambda seconds: timedelta(seconds=seconds)),
     st.integers(0, 899).map(lambda seconds: timedelta(seconds=seconds)),
