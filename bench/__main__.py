@@ -9,6 +9,7 @@ import statistics
 import sys
 import time
 from collections.abc import Callable, Sequence
+from datetime import timedelta
 
 from bot.core.model import Grant
 from bot.logs import configure_logs
@@ -18,6 +19,7 @@ from bot.sandbox.stage import LAB_ACCOUNT, Stage, furnish
 from bot.store import grants
 
 ROUNDS = 20
+MINUTE = timedelta(minutes=1)
 ANA = f"arn:aws:iam::{LAB_ACCOUNT}:role/eks-jit/ana"
 CLUSTER = "modern-access-lab"
 VIEW = "arn:aws:eks::aws:cluster-access-policy/AmazonEKSViewPolicy"
@@ -55,6 +57,7 @@ def _life(stage: Stage, ana: Human) -> tuple[float, float, float]:
 
     The grant lives a second of real time and ends by the clock alone: nothing wakes the bot.
     """
+    stage.advance(MINUTE)  # one person may do only so much in a minute
     asked = time.perf_counter()
     answer = ana.command(ASK)
     grant_id = _wait_live(stage, lambda live: live[0].id if live else None)
@@ -72,6 +75,7 @@ def _life(stage: Stage, ana: Human) -> tuple[float, float, float]:
 
 def _decision(stage: Stage, ana: Human, ben: Human) -> float:
     """Seconds from a click on Approve to its acknowledgement; the grant is returned afterwards."""
+    stage.advance(MINUTE)  # one person may do only so much in a minute
     before = len(ben.sees("C02PAYMENTS"))
     ana.command(ASK_OWNERS)
 
