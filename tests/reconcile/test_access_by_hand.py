@@ -234,3 +234,22 @@ def test_an_orphan_where_live_access_should_be_is_deleted_and_the_access_made_an
         world.clock.advance(MINUTE)
     assert world.given() == {VIEW: ("default",)}
     assert world.state(grant_id) is GrantState.ACTIVE
+
+
+def test_an_entry_that_others_make_just_before_we_make_ours_again_is_theirs(world: World) -> None:
+    """What the store knew of the old entry says nothing of theirs, not even the same policy."""
+    grant_id = world.active("view", "a")
+    hand(world).delete_access_entry(**KEY)
+
+    def faster(call: Any) -> None:
+        if call.operation == "DescribeAccessEntry" and world.entry() is None:
+            world.eks.put_entry(LAB, role("ana"), tags=TERRAFORM, policies={VIEW: ()})
+
+    stop = world.eks.subscribe(faster)
+    world.look_again(grant_id)
+    stop()
+    with world.untouched():
+        world.clock.advance(HOUR)
+        world.settle()
+    assert world.given() == {VIEW: ()}
+    assert world.state(grant_id) is GrantState.ENDED
