@@ -236,3 +236,22 @@ audit_events = Table(
     Index("ix_audit_events_request_id", "request_id"),
     Index("ix_audit_events_at", "at"),
 )
+
+# The chain over the events; see bot.core.audit_chain. Positions count from 1 without a gap.
+audit_seals = Table(
+    "audit_seals",
+    metadata,
+    _column("position", _Counter, primary_key=True, autoincrement=False),
+    _column("event_id", _Counter, ForeignKey("audit_events.id")),
+    _column("sealed_at", UtcDateTime),
+    _column("hash", String(64)),
+    Index("uq_audit_seals_event_id", "event_id", unique=True),
+)
+
+# Which events have no seal yet: a trigger on `audit_events` adds them, sealing takes them out.
+# Ids do not tell, because on PostgreSQL an event with a lower id may be committed later.
+audit_unsealed = Table(
+    "audit_unsealed",
+    metadata,
+    _column("event_id", _Counter, primary_key=True, autoincrement=False),
+)
