@@ -21,8 +21,9 @@ _TABLES = ("audit_events", "audit_seals")
 # REPLACE deletes the row in its way without firing a trigger on DELETE, so it is refused on INSERT.
 # SQLite, "CREATE TABLE": "delete triggers fire if and only if recursive triggers are enabled".
 _SAME_ROW = {
-    "audit_events": "id = NEW.id",
-    "audit_seals": "position = NEW.position OR event_id = NEW.event_id",
+    "audit_events": "SELECT 1 FROM audit_events WHERE id = NEW.id",
+    "audit_seals": "SELECT 1 FROM audit_seals WHERE position = NEW.position "
+    "UNION ALL SELECT 1 FROM audit_seals WHERE event_id = NEW.event_id",
 }
 
 
@@ -73,8 +74,8 @@ def _guard_sqlite() -> None:
         op.execute(f"CREATE TRIGGER {table}_no_update BEFORE UPDATE ON {table} {refuse}")
         op.execute(f"CREATE TRIGGER {table}_no_delete BEFORE DELETE ON {table} {refuse}")
         op.execute(
-            f"CREATE TRIGGER {table}_no_replace BEFORE INSERT ON {table} WHEN EXISTS "
-            f"(SELECT 1 FROM {table} WHERE {_SAME_ROW[table]}) {refuse}"
+            f"CREATE TRIGGER {table}_no_replace BEFORE INSERT ON {table} "
+            f"WHEN EXISTS ({_SAME_ROW[table]}) {refuse}"
         )
     op.execute(
         "CREATE TRIGGER audit_events_to_seal AFTER INSERT ON audit_events "
