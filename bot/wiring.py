@@ -13,6 +13,7 @@ from bot.aws.clients import EksClients
 from bot.core.errors import Conflict, PolicyUnavailable, StoreUnavailable
 from bot.core.lifecycle import BOT
 from bot.core.model import AccessRequest, AuditEvent, Grant, Review
+from bot.core.policy import Policy
 from bot.http import HttpServer, Readiness, build_http
 from bot.jobs import Jobs, Loop
 from bot.metrics import build_registry
@@ -183,6 +184,7 @@ class Bot:
             questions: Sequence[AuditEvent],
             now: datetime,
         ) -> Projection:
+            policy = self._policy()
             people = {request.requester, *(one.reviewer for one in reviews)}
             people |= {request.decided_by or "", (grant.ended_by if grant else None) or ""}
             people |= {*request.principal.shared_with, *(one.actor for one in questions)}
@@ -193,7 +195,8 @@ class Bot:
                 reviews,
                 grant,
                 names=directory.names({one for one in people if one.startswith(("U", "W"))}),
-                audit_channel=self._audit_channel(),
+                audit_channel=policy.audit_channel if policy else None,
+                tickets=policy.tickets if policy else None,
                 unreachable=unreachable,
                 questions=questions,
                 now=now,
@@ -201,9 +204,10 @@ class Bot:
 
         return projection
 
-    def _audit_channel(self) -> str | None:
+    def _policy(self) -> Policy | None:
+        """The policy in force, where there is one."""
         try:
-            return self.policy.current().policy.audit_channel
+            return self.policy.current().policy
         except PolicyUnavailable:
             return None
 

@@ -11,6 +11,7 @@ import re
 from datetime import timedelta
 from functools import cached_property
 from typing import Annotated, Literal, Self
+from urllib.parse import quote
 
 from pydantic import (
     BaseModel,
@@ -27,6 +28,7 @@ from bot.core.model import Access, AccessScope, Cluster, Owners, Standing
 from bot.core.patterns import Patterns
 from bot.core.policy_fields import (
     ANY_ACCOUNT,
+    TICKET,
     AccessPolicyName,
     ChannelId,
     Deployment,
@@ -40,6 +42,7 @@ from bot.core.policy_fields import (
     PrincipalTemplate,
     RuleName,
     TicketForm,
+    TicketUrl,
     UserId,
     checked,
 )
@@ -321,12 +324,23 @@ class BreakGlass(ClusterChoice):
     review: LaterReview
 
 
+class Tickets(Entry):
+    """Where tickets are kept. `url` is an https address with `{ticket}` in it."""
+
+    url: TicketUrl
+
+    def link(self, ticket: str) -> str:
+        """The address of one ticket, whatever stands in it: nothing in it can leave its place."""
+        return self.url.replace(TICKET, quote(ticket, safe="", errors="replace"))
+
+
 class Policy(Entry):
     """The whole file. `deployment` goes into the ownership tag of every access entry."""
 
     deployment: Deployment
     audit_channel: ChannelId | None = None
     security_channel: ChannelId | None = None
+    tickets: Tickets | None = None
     clusters: tuple[ClusterEntry, ...] = Field(min_length=1)
     levels: dict[LevelName, Level] = Field(min_length=1)
     principals: Principals

@@ -43,6 +43,16 @@ _DOMAIN = re.compile(r"[a-z0-9-]+(\.[a-z0-9-]+)+")
 MOST_REPEATS = 3
 """How often `*`, `+` or `{` may stand in the form of a ticket."""
 
+TICKET = "{ticket}"
+"""Stands for the ticket in the address of tickets."""
+
+_TICKET_URL_EXAMPLE = "https://acme.atlassian.net/browse/{ticket}"
+_MOST_URL = 500
+# A host, perhaps a port, no user name; then what a path and a query may have (RFC 3986).
+_TICKET_URL_HEAD = re.compile(
+    r"https://[a-z0-9-]+(\.[a-z0-9-]+)*(:[0-9]{1,5})?[/?][\w.~:/?#@!$&'()*+,;=%-]*", re.ASCII
+)
+_URL_REST = re.compile(r"[\w.~:/?#@!$&'()*+,;=%-]*", re.ASCII)
 _ESCAPE_OR_SET = re.compile(r"\\.|\[\^?\]?[^\]]*\]")
 
 
@@ -212,6 +222,23 @@ def _principal_template(text: str) -> str:
     return text
 
 
+def _ticket_url(text: str) -> str:
+    """Where tickets are: https, with `{ticket}` once behind the host, where nobody can aim it."""
+    head, _, tail = text.partition(TICKET)
+    if TICKET in head + tail or TICKET not in text or set("{}") & set(head + tail):
+        raise PolicyFault(
+            f"{names.quoted(text, 160)} does not have `{TICKET}` once, and no other braces.",
+            f"Write it where the ticket belongs: `{_TICKET_URL_EXAMPLE}`.",
+        )
+    if _TICKET_URL_HEAD.fullmatch(head) and _URL_REST.fullmatch(tail) and len(text) <= _MOST_URL:
+        return text
+    raise PolicyFault(
+        f"{names.quoted(text, 160)} is no address that a ticket can be linked to.",
+        f"Write an https address of at most {_MOST_URL} letters with `{TICKET}` behind its host: "
+        f"`{_TICKET_URL_EXAMPLE}`.",
+    )
+
+
 UserId = Annotated[str, checked(names.check_user_id)]
 GroupId = Annotated[str, checked(names.check_group_id)]
 ChannelId = Annotated[str, checked(names.check_channel_id)]
@@ -223,5 +250,6 @@ AccessPolicyName = Annotated[str, AfterValidator(_access_policy)]
 KubernetesGroup = Annotated[str, AfterValidator(_kubernetes_group)]
 EmailDomain = Annotated[str, AfterValidator(_email_domain)]
 TicketForm = Annotated[str, AfterValidator(_ticket_form)]
+TicketUrl = Annotated[str, AfterValidator(_ticket_url)]
 PrincipalForm = Annotated[str, AfterValidator(_principal_form)]
 PrincipalTemplate = Annotated[str, AfterValidator(_principal_template)]

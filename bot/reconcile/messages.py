@@ -54,6 +54,7 @@ class Wanted:
     others. `thread` is the key of the message under which it is a reply; `once` says that it is
     news: posted when it is new, left as it is afterwards, and not needed where the message it
     replies to has just been posted and says the same. `unsaid` is news that it does not say.
+    `never_new` is brought up to date where it stands, and not posted where it does not.
     """
 
     key: str
@@ -63,6 +64,7 @@ class Wanted:
     thread: str | None = None
     once: bool = False
     unsaid: bool = False
+    never_new: bool = False
 
     @property
     def digest(self) -> str:
@@ -208,7 +210,7 @@ class MessageReconciler:
                 posted[at] = replace(known, digest=wanted.digest)
                 return True
             known = None
-        if known is not None and wanted.once:
+        if wanted.never_new or (known is not None and wanted.once):
             return True
         if wanted.thread and (thread is None or thread.ts is None):
             return True  # what it would reply to is not there, and is retried by itself

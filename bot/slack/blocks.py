@@ -81,18 +81,23 @@ def divider(block_id: str) -> Block:
     return {"type": "divider", "block_id": block_id}
 
 
-def quote(block_id: str, *words: str, limit: int = QUOTE_LIMIT) -> Block:
-    """What a person typed, each of `words` beginning a line, set apart from the bot's own words.
+def quote(
+    block_id: str, words: str, *, limit: int = QUOTE_LIMIT, after: Sequence[Block] = ()
+) -> Block:
+    """What a person typed, set apart from the bot's own words.
+
+    `after` are rich text elements for a line behind it, which is never cut.
 
     A rich text quote, because its text elements are literal: Slack parses no formatting, mention,
     link or entity in them, whatever they hold. The note on what was cut is in italics, which
     nothing typed can be.
     """
-    typed = "\n".join(filter(None, map(clean_lines, words)))
-    kept, note = cut(typed, limit)
+    kept, note = cut(clean_lines(words), limit)
     elements: list[Block] = [{"type": "text", "text": kept or "-"}]
     if note:
         elements.append({"type": "text", "text": f" {note}", "style": {"italic": True}})
+    if after:
+        elements += [{"type": "text", "text": "\n"}, *after]
     return _rich_text(block_id, {"type": "rich_text_quote", "elements": elements})
 
 

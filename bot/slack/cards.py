@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 
+from bot.core.decide import MOST_TICKET_LETTERS
 from bot.core.durations import format_duration
 from bot.core.lifecycle import LATE_AFTER, late
 from bot.core.model import (
@@ -23,9 +24,10 @@ from bot.core.model import (
     Review,
     Verdict,
 )
+from bot.core.policy import Tickets
 from bot.slack import blocks, phrases
 from bot.slack.blocks import Block, Message
-from bot.slack.text import count, date, mention, safe
+from bot.slack.text import count, date, mention, plain, safe
 
 Counted = Mapping[str, Collection[str]]
 """Per rule, the reviewers whose approval counts for it."""
@@ -40,17 +42,19 @@ def request_card(
     now: datetime,
     counted: Counted | None = None,
     console_url: str | None = None,
+    tickets: Tickets | None = None,
 ) -> Message:
     """The card as it is true at `now`; `names` maps Slack user ids to names.
 
     `now` matters only where something is overdue, so the card changes with the state and not with
     the clock. `counted` says for which rules each approval counts; without it the number is shown
     where the reviews alone can tell it. `console_url` is linked if it is https.
+    `tickets` says where tickets are; without it the ticket is only text.
     """
     shown: list[Block] = [
         blocks.section("request", *_headline(request)),
         *_state(request, reviews, grant, names, now),
-        blocks.quote("reason", request.reason, _ticket(request)),
+        reason(request, tickets),
     ]
     namespaces = phrases.namespaces_rest(request.access.scope)
     if namespaces:
@@ -84,8 +88,20 @@ def _headline(request: AccessRequest) -> list[str]:
     ]
 
 
-def _ticket(request: AccessRequest) -> str:
-    return f"Ticket: {request.ticket}" if request.ticket else ""
+def reason(request: AccessRequest, tickets: Tickets | None, block_id: str = "reason") -> Block:
+    """The requester's words, and the ticket as a link where it is known where tickets are.
+
+    The ticket stands in the quote too, because the requester typed it.
+    """
+    ticket = plain(request.ticket or "", MOST_TICKET_LETTERS)
+    if not ticket:
+        return blocks.quote(block_id, request.reason)
+    shown: Block = {"type": "text", "text": ticket}
+    if tickets is not None and request.ticket and len(request.ticket) <= MOST_TICKET_LETTERS:
+        shown = {"type": "link", "url": tickets.link(request.ticket), "text": ticket}
+    return blocks.quote(
+        block_id, request.reason, after=[{"type": "text", "text": "Ticket: "}, shown]
+    )
 
 
 def _facts(request: AccessRequest, grant: Grant | None, names: Mapping[str, str]) -> list[str]:
@@ -124,8 +140,8 @@ def _state(
             return [blocks.section("state", *_pending(request, now), by)]
         case RequestState.DENIED:
             said = f"*DENIED* by {phrases.person(request.decided_by, names)}{_when(request)}"
-            reason = [blocks.quote("decision", request.decision_reason or "")]
-            return [blocks.section("state", said), *(reason if request.decision_reason else [])]
+            why = [blocks.quote("decision", request.decision_reason or "")]
+            return [blocks.section("state", said), *(why if request.decision_reason else [])]
         case RequestState.CANCELLED:
             return [blocks.section("state", f"*CANCELLED* by the requester{_when(request)}")]
         case RequestState.LAPSED:

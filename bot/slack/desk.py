@@ -186,7 +186,15 @@ class Desk:
             events = audit.of_request(tx, request_id)
         people = {request.requester, *(event.actor for event in events)}
         names = self._directory.names({one for one in people if one.startswith(("U", "W"))})
-        return status_reply(request, reviews, grant, events, names=names, now=self._clock())
+        return status_reply(
+            request,
+            reviews,
+            grant,
+            events,
+            names=names,
+            now=self._clock(),
+            tickets=self.home.tickets(),
+        )
 
     def _who(self, name: str) -> Message:
         cluster = self._policy().policy.clusters_by_name.get(name)

@@ -20,9 +20,10 @@ from bot.core.model import (
     RequestState,
     Review,
 )
+from bot.core.policy import Tickets
 from bot.slack import blocks, phrases
 from bot.slack.blocks import Block, Message
-from bot.slack.cards import past_deciding, problem
+from bot.slack.cards import past_deciding, problem, reason
 from bot.slack.commands import written
 from bot.slack.text import clean, code, date, listed, mention_channel, size
 
@@ -39,11 +40,12 @@ def direct_message(
     *,
     names: Mapping[str, str],
     now: datetime,
+    tickets: Tickets | None = None,
 ) -> Message:
-    """The message to the requester that is true at `now`."""
+    """The message to the requester that is true at `now`; `tickets` says where tickets are."""
     match request.state:
         case RequestState.PENDING:
-            return submitted(request, now)
+            return submitted(request, now, tickets)
         case RequestState.DENIED:
             return denied(request, names)
         case RequestState.CANCELLED:
@@ -54,7 +56,7 @@ def direct_message(
             return _granted(request, reviews, grant, names, now)
 
 
-def submitted(request: AccessRequest, now: datetime) -> Message:
+def submitted(request: AccessRequest, now: datetime, tickets: Tickets | None = None) -> Message:
     """The request waits for its owners. It can be taken back."""
     length = format_duration(request.duration)
     first = f"You asked for {phrases.subject(request)} for {length}. Nothing is granted yet."
@@ -66,7 +68,7 @@ def submitted(request: AccessRequest, now: datetime) -> Message:
         request,
         first,
         f"{phrases.all_owners(request)} can approve it{_in_channels(request)}.{lapses}",
-        extra=[blocks.quote("reason", request.reason), blocks.actions("cancel", cancel)],
+        extra=[reason(request, tickets), blocks.actions("cancel", cancel)],
     )
 
 
@@ -108,23 +110,26 @@ def active(request: AccessRequest, grant: Grant) -> Message:
     return _message(
         request,
         f"{phrases.subject(request)} is active until {date(grant.ends_at)}.",
-        extra=[
-            blocks.commands("use", kubeconfig(grant), can_i(grant)),
-            blocks.actions(
-                "use-or-end",
-                blocks.button("extend", "Extend…", request.id),
-                blocks.button("return", "Return the access", request.id),
-            ),
-        ],
+        extra=[blocks.commands("use", kubeconfig(grant), can_i(grant)), _extend_or_return(request)],
     )
 
 
-def ends_soon(request: AccessRequest, grant: Grant) -> Message:
-    """Some minutes before the end: what can be done. The buttons are in the message above."""
+def ends_soon(
+    request: AccessRequest, grant: Grant, *, names: Mapping[str, str], now: datetime
+) -> Message:
+    """Some minutes before the end: what can be done. Afterwards what became of it, alone."""
+    what = phrases.subject(request)
+    if grant.end_reason is EndReason.SUPERSEDED:
+        return _message(request, f"{what} was extended before it ended.")
+    if grant.state is GrantState.ENDED:
+        return _message(request, f"{what} has ended: {phrases.why_ending(grant, names)}.")
+    if grant.state is GrantState.REVOKING or now >= grant.ends_at:
+        return _message(request, f"{what} is being removed: {phrases.why_ending(grant, names)}.")
     return _message(
         request,
-        f"{phrases.subject(request)} ends {date(grant.ends_at)}.",
-        f"Extend or return it in the message above, or: `/eks-access extend {request.id} 1h`.",
+        f"{what} ends {date(grant.ends_at)}.",
+        f"If you need it longer: {code(f'/eks-access extend {request.id} 1h')}",
+        extra=[_extend_or_return(request)],
     )
 
 
@@ -213,6 +218,14 @@ def _granted(
         f"{phrases.subject(request)} is being removed: {why}.",
         late_line if late(grant, now) else "",
         extra=problem(grant),
+    )
+
+
+def _extend_or_return(request: AccessRequest) -> Block:
+    return blocks.actions(
+        "use-or-end",
+        blocks.button("extend", "Extend…", request.id),
+        blocks.button("return", "Return the access", request.id),
     )
 
 

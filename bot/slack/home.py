@@ -8,9 +8,10 @@ from typing import TypeVar
 
 from bot.core.durations import format_duration
 from bot.core.model import AccessRequest, Grant, GrantState
+from bot.core.policy import Tickets
 from bot.slack import blocks, phrases
 from bot.slack.blocks import Block, View
-from bot.slack.cards import decide_buttons, shared_warning
+from bot.slack.cards import decide_buttons, reason, shared_warning
 from bot.slack.text import count, date
 from bot.store.health import Health
 
@@ -34,12 +35,14 @@ def home_view(
     names: Mapping[str, str],
     now: datetime,
     health: Health | None = None,
+    tickets: Tickets | None = None,
 ) -> View:
     """Home for the person whose live grants, pending and past requests these are, as of `now`.
 
     `waiting` are the requests of others that wait for this person's decision; not `complete` where
-    Slack did not say who is in some group. `health` is for operators. What does not fit is counted,
-    never left out in silence; of `history` there are the newest alone.
+    Slack did not say who is in some group. `health` is for operators, and `tickets` says where
+    tickets are. What does not fit is counted, never left out in silence; of `history` there are the
+    newest alone.
     """
     shown = [
         blocks.header("title", "EKS access"),
@@ -60,7 +63,7 @@ def home_view(
         "waiting",
         "Waiting for your decision",
         waiting,
-        lambda request: _waiting(request, names),
+        lambda request: _waiting(request, names, tickets),
         most=_WAITING_SHOWN,
         rest="They are in their owners' channels.",
     )
@@ -115,7 +118,9 @@ def _part(
     return shown
 
 
-def _waiting(request: AccessRequest, names: Mapping[str, str]) -> list[Block]:
+def _waiting(
+    request: AccessRequest, names: Mapping[str, str], tickets: Tickets | None
+) -> list[Block]:
     lapses = f", lapses {date(request.lapses_at)}" if request.lapses_at else ""
     lines = [
         f"{phrases.person(request.requester, names)} asks for {phrases.subject(request)}",
@@ -125,7 +130,7 @@ def _waiting(request: AccessRequest, names: Mapping[str, str]) -> list[Block]:
     ]
     return [
         blocks.section(f"waiting:{request.id}", *lines),
-        blocks.quote(f"reason:{request.id}", request.reason),
+        reason(request, tickets, f"reason:{request.id}"),
         blocks.actions(f"decide:{request.id}", *decide_buttons(request, names)),
     ]
 

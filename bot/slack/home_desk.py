@@ -10,6 +10,7 @@ from sqlalchemy import Connection
 from bot.core.errors import PolicyUnavailable
 from bot.core.model import AccessRequest, RequestState
 from bot.core.people import Membership, surely_belongs
+from bot.core.policy import Tickets
 from bot.core.review import every_owner
 from bot.policy_file import LoadedPolicy
 from bot.slack.blocks import View
@@ -68,7 +69,15 @@ class HomeDesk:
             names=self._directory.names({one.requester for one in waiting}),
             health=self._health_for(user_id, now),
             now=now,
+            tickets=self.tickets(),
         )
+
+    def tickets(self) -> Tickets | None:
+        """Where tickets are, where the policy in force says it."""
+        try:
+            return self._policy().policy.tickets
+        except PolicyUnavailable:
+            return None
 
     def _health_for(self, user_id: str, now: datetime) -> Health | None:
         """How the bot is, for those whom some rule names as an owner."""

@@ -19,6 +19,7 @@ from bot.core.model import (
     RequestState,
     Review,
 )
+from bot.core.policy import Tickets
 from bot.reconcile.messages import Projection, Wanted
 from bot.slack import blocks
 from bot.slack.blocks import Message
@@ -45,6 +46,7 @@ def project(
     *,
     names: Mapping[str, str],
     audit_channel: str | None,
+    tickets: Tickets | None = None,
     unreachable: Mapping[str, str],
     questions: Sequence[AuditEvent] = (),
     now: datetime,
@@ -52,8 +54,8 @@ def project(
     """The messages that are right at `now`, and when time alone will change them.
 
     An automatic request has no owners to ask; its card goes to the audit channel, where there is
-    one. `unreachable` maps channels that Slack refuses to the reason it gives. `questions` are the
-    events of what was asked about the request, oldest first.
+    one. `tickets` says where tickets are. `unreachable` maps channels that Slack refuses to the
+    reason it gives. `questions` are the events of what was asked about the request, oldest first.
     """
     channels = tuple(dict.fromkeys(one.channel for one in request.requirements))
     if not channels and audit_channel is not None:
@@ -61,7 +63,9 @@ def project(
     counted = {
         rule: [one.reviewer for one in reviews if rule in one.rules] for rule in request.rules
     }
-    card = request_card(request, reviews, grant, names=names, now=now, counted=counted)
+    card = request_card(
+        request, reviews, grant, names=names, now=now, counted=counted, tickets=tickets
+    )
     wanted = [Wanted(CARD, channel, card.text, card.blocks) for channel in channels]
     for stage, notice in _notices(request, reviews, grant, names, now):
         wanted += [
@@ -70,7 +74,7 @@ def project(
         ]
     for number, question in enumerate(questions, 1):
         wanted += _question(number, request, question, channels, names)
-    direct = direct_message(request, reviews, grant, names=names, now=now)
+    direct = direct_message(request, reviews, grant, names=names, now=now, tickets=tickets)
     wanted.append(Wanted(DIRECT, request.requester, direct.text, direct.blocks))
     news_stage = _news_stage(request, grant, now)
     if news_stage is not None:
@@ -85,18 +89,7 @@ def project(
                 once=True,
             )
         )
-    if grant is not None and _ends_soon(grant, now):
-        soon = ends_soon(request, grant)
-        wanted.append(
-            Wanted(
-                "news:ends-soon",
-                request.requester,
-                soon.text,
-                soon.blocks,
-                thread=DIRECT,
-                once=True,
-            )
-        )
+    wanted += _warning(request, grant, names, now)
     if request.state is RequestState.PENDING:
         for channel, problem in sorted(unreachable.items()):
             told = _unreachable(request, channel, problem)
@@ -131,6 +124,30 @@ def _notices(
         if later is not None:
             notices.append((stage, later))
     return notices
+
+
+def _warning(
+    request: AccessRequest, grant: Grant | None, names: Mapping[str, str], now: datetime
+) -> list[Wanted]:
+    """The message before the end, while it is time for it; then it must not keep its buttons."""
+    if grant is None or grant.confirmed_at is None:
+        return []
+    running = grant.state is GrantState.ACTIVE and now < grant.ends_at
+    warn_at = _warn_at(grant)
+    if running and (warn_at is None or now < warn_at):
+        return []
+    soon = ends_soon(request, grant, names=names, now=now)
+    return [
+        Wanted(
+            "news:ends-soon",
+            request.requester,
+            soon.text,
+            soon.blocks,
+            thread=DIRECT,
+            once=running,
+            never_new=not running,
+        )
+    ]
 
 
 def _question(
@@ -171,11 +188,6 @@ def _warn_at(grant: Grant) -> datetime | None:
         return None
     warn_at = grant.ends_at - WARN_BEFORE
     return warn_at if warn_at - grant.confirmed_at >= WARN_NOT_WITHIN else None
-
-
-def _ends_soon(grant: Grant, now: datetime) -> bool:
-    warn_at = _warn_at(grant)
-    return warn_at is not None and now >= warn_at
 
 
 def _changes_at(grant: Grant | None, now: datetime) -> datetime | None:

@@ -9,9 +9,10 @@ from bot.core.durations import format_duration
 from bot.core.errors import DomainError
 from bot.core.model import AccessRequest, AuditEvent, Cluster, Grant, Review
 from bot.core.planner import ObservedEntry
+from bot.core.policy import Tickets
 from bot.slack import blocks, phrases
 from bot.slack.blocks import Block, Message
-from bot.slack.cards import granted, problem
+from bot.slack.cards import granted, problem, reason
 from bot.slack.commands import FORMS
 from bot.slack.text import code, count, date, listed, safe
 
@@ -159,6 +160,7 @@ def status_reply(
     *,
     names: Mapping[str, str],
     now: datetime,
+    tickets: Tickets | None = None,
 ) -> Message:
     """One request: what was asked, where it stands, and its history from the audit trail."""
     length = format_duration(request.duration)
@@ -170,7 +172,7 @@ def status_reply(
     lines.append(f"Principal {phrases.principal(request.principal.arn)}")
     shown: list[Block] = [
         blocks.section("request", *lines),
-        blocks.quote("reason", request.reason),
+        reason(request, tickets),
         *(problem(grant) if grant else []),
     ]
     if request.decision_reason:

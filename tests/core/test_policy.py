@@ -157,6 +157,52 @@ def test_a_rule_of_another_form_is_refused(changes):
         policy(rules=[rule(**changes)])
 
 
+TICKET_URL = "https://acme.atlassian.net/browse/{ticket}"
+
+
+@pytest.mark.parametrize(
+    ("url", "ticket", "link"),
+    [
+        (TICKET_URL, "PAY-1423", "https://acme.atlassian.net/browse/PAY-1423"),
+        (TICKET_URL, "../a?b#c d", "https://acme.atlassian.net/browse/..%2Fa%3Fb%23c%20d"),
+        (TICKET_URL, "{ticket}", "https://acme.atlassian.net/browse/%7Bticket%7D"),
+        (TICKET_URL, "\ud800", "https://acme.atlassian.net/browse/%3F"),
+        ("https://a:8443/?q={ticket}&x=1", "\u00fc&y", "https://a:8443/?q=%C3%BC%26y&x=1"),
+    ],
+)
+def test_a_ticket_is_linked_and_stays_in_its_place(url, ticket, link):
+    assert policy(tickets={"url": url}).tickets.link(ticket) == link
+
+
+def test_without_an_address_there_are_no_tickets_to_link_to():
+    assert policy().tickets is None
+
+
+@pytest.mark.parametrize(
+    "tickets",
+    [
+        {},
+        {"url": None},
+        {"url": ""},
+        {"url": "http://acme.atlassian.net/browse/{ticket}"},
+        {"url": "https://acme.atlassian.net/browse/"},
+        {"url": "https://acme.atlassian.net/{ticket}/{ticket}"},
+        {"url": "https://{ticket}.evil.example/"},
+        {"url": "https://acme.example{ticket}/"},
+        {"url": "https://acme.example:{ticket}/"},
+        {"url": "https://user:pass@acme.example/{ticket}"},
+        {"url": "https://acme.example/{account}/{ticket}"},
+        {"url": "https://acme.example/{ticket}|Approve>"},
+        {"url": "https://acme.example/a b/{ticket}"},
+        {"url": f"https://acme.example/{'a' * 500}/{{ticket}}"},
+        {"url": TICKET_URL, "surprise": 1},
+    ],
+)
+def test_an_address_of_tickets_that_is_none_is_refused(tickets):
+    with pytest.raises(ValidationError):
+        policy(tickets=tickets)
+
+
 @pytest.mark.parametrize(
     "principals",
     [

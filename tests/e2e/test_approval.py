@@ -54,6 +54,7 @@ def test_an_owner_approves_and_the_card_follows_until_eks_confirms(
     stage: Stage, ana: Human, ben: Human, card: Message
 ) -> None:
     assert "pending" in card.text
+    assert "https://acme.example/browse/PAY-1" in words(card)
     ben.click(card, "approve")
     wait_card_says(stage, card, "active until")
     assert given(production_entry(stage)) == EDIT_PAYMENTS

@@ -151,6 +151,21 @@ def test_ten_minutes_before_the_end_the_holder_is_told_once(stage: Stage, ana: H
     stage.advance(timedelta(minutes=1))
     told = wait_told(stage, ana, f"/eks-access extend {grant} 1h")
     assert told.thread_ts is not None
-    ana.command(f"/eks-access extend {grant} 30m More", GENERAL)
+    assert told.has("return")
+    ana.click(told, "extend")
+    ana.wait_modal()
+    assert ana.submit(duration="30m", reason="Still looking").errors == {}
     stage.slack.wait(lambda: ends(stage) == [timedelta(minutes=40)], 20)
-    assert sum("/eks-access extend" in words(one) for one in ana.dm) == 1
+    stage.slack.wait(lambda: "was extended before it ended" in words(told), 20)
+    assert not told.buttons
+    assert not any("/eks-access extend" in words(one) for one in ana.dm)
+
+
+def test_what_ends_soon_is_returned_where_it_is_said(stage: Stage, ana: Human) -> None:
+    lab_grant(stage, ana)
+    stage.advance(timedelta(minutes=50))
+    told = wait_told(stage, ana, "If you need it longer")
+    ana.click(told, "return")
+    stage.slack.wait(lambda: "has ended: returned by Ana Ruiz" in words(told), 20)
+    assert not told.buttons
+    assert lab_entry(stage) is None

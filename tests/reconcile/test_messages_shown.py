@@ -15,6 +15,8 @@ from sqlalchemy import event
 
 from bot.core.lifecycle import LATE_AFTER
 from bot.core.model import EndReason
+from bot.sandbox.slack_shown import Message
+from bot.slack.projection import WARN_BEFORE
 from bot.store.database import Database
 
 BOTH = pytest.mark.parametrize("database_kind", ["sqlite", "postgresql"])
@@ -174,6 +176,80 @@ def test_a_removal_that_takes_too_long_is_called_late_when_it_is(messages: Messa
     messages.end(request.id)
     messages.settle()
     assert "ENDED" in messages.card().plain
+
+
+# The warning before the end
+
+
+def warned(messages: MessageWorld) -> tuple[str, Message]:
+    """A request whose access ends in ten minutes, and the warning of it."""
+    request = messages.desk.ask()
+    messages.settle()
+    messages.desk.approve(request.id)
+    messages.confirm(request.id)
+    messages.settle()
+    messages.clock.advance(2 * HOUR - WARN_BEFORE)
+    messages.settle()
+    [_, warning] = messages.news()
+    return request.id, warning
+
+
+def actions(message: Message) -> list[str]:
+    return [str(button["action_id"]) for button in message.buttons]
+
+
+@BOTH
+def test_the_warning_before_the_end_has_its_own_buttons_as_long_as_they_work(
+    messages: MessageWorld,
+) -> None:
+    request, warning = warned(messages)
+    assert actions(warning) == ["extend", "return"]
+    assert "ends" in warning.plain
+    messages.revoke(request, EndReason.RETURNED)
+    messages.settle()
+    assert actions(warning) == []
+    assert "is being removed: returned by" in warning.plain
+    messages.end(request)
+    messages.settle()
+    assert "has ended: returned by" in warning.plain
+    assert [one.plain for one in messages.news()].count(warning.plain) == 1
+
+
+def test_the_warning_loses_its_buttons_where_the_access_was_extended(
+    messages: MessageWorld,
+) -> None:
+    request, warning = warned(messages)
+    messages.revoke(request, EndReason.SUPERSEDED)
+    messages.end(request)
+    messages.settle()
+    assert actions(warning) == []
+    assert "was extended before it ended" in warning.plain
+
+
+def test_a_warning_that_somebody_deleted_is_not_posted_anew(messages: MessageWorld) -> None:
+    request, warning = warned(messages)
+    messages.slack.delete(warning)
+    before = messages.news()
+    messages.revoke(request, EndReason.EXPIRED)
+    messages.settle()
+    assert messages.news() == before
+
+
+def test_who_returned_early_is_not_warned_afterwards(messages: MessageWorld) -> None:
+    request = messages.desk.ask()
+    messages.settle()
+    messages.desk.approve(request.id)
+    messages.confirm(request.id)
+    messages.settle()
+    messages.revoke(request.id, EndReason.RETURNED)
+    messages.end(request.id)
+    messages.settle()
+    messages.clock.advance(HOUR)
+    messages.look_again(request.id)
+    assert [("active until" in one.plain, "has ended" in one.plain) for one in messages.news()] == [
+        (True, False),
+        (False, True),
+    ]
 
 
 # At the same moment

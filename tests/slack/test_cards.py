@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 from datetime import timedelta
+from urllib.parse import unquote
 
 import pytest
 from hypothesis import given, settings
@@ -18,6 +20,7 @@ from view_examples import (
     NAMES,
     NOW,
     PAYMENTS,
+    TICKETS,
     YES,
     Situation,
     access,
@@ -33,10 +36,12 @@ from view_examples import (
     request,
     revoking,
     situations,
+    some_tickets,
 )
 
 from bot.core.model import (
     Access,
+    AccessRequest,
     AccessScope,
     EndReason,
     GrantState,
@@ -47,6 +52,7 @@ from bot.core.model import (
     Review,
     Verdict,
 )
+from bot.core.policy import Tickets
 from bot.slack import phrases
 from bot.slack.blocks import Message
 from bot.slack.cards import request_card
@@ -366,22 +372,49 @@ def test_nobody_can_put_words_into_the_bots_mouth() -> None:
     )
     assert message.text.count("\n") == 0
     quotes = [node for node in nodes(message.blocks) if node.get("type") == "rich_text_quote"]
-    assert [part["type"] for quote in quotes for part in quote["elements"]] == ["text"]
+    assert {part["type"] for quote in quotes for part in quote["elements"]} == {"text"}
 
 
 def test_a_long_reason_is_cut_and_says_so_in_italics() -> None:
     message = request_card(request(reason="y" * 3000), (), None, names=NAMES, now=NOW)
     (quote,) = (node for node in nodes(message.blocks) if node.get("type") == "rich_text_quote")
-    words, note = quote["elements"]
+    words, note, *_ticket = quote["elements"]
     assert note["style"] == {"italic": True}
-    assert note["text"].strip() == f"… ({3017 - len(words['text']):,} more letters)"
+    assert note["text"].strip() == f"… ({3000 - len(words['text']):,} more letters)"
 
 
-@given(situations())
+def test_the_ticket_is_a_link_where_it_is_known_where_tickets_are() -> None:
+    def ticket(asked: AccessRequest, tickets: Tickets | None) -> dict[str, str]:
+        message = request_card(asked, (), None, names=NAMES, now=NOW, tickets=tickets)
+        check_message(message)
+        (quote,) = (n for n in nodes(message.blocks) if n.get("type") == "rich_text_quote")
+        last: dict[str, str] = quote["elements"][-1]
+        return last
+
+    assert ticket(request(), None) == {"type": "text", "text": "PAY-1423"}
+    assert ticket(request(), TICKETS) == {
+        "type": "link",
+        "url": "https://tickets.example/browse/PAY-1423?from=eks",
+        "text": "PAY-1423",
+    }
+    for forged in ("../x?y#z", "1@evil.example/", "a b|c>d", "\u00fc\U0001f600", "%2e%2e"):
+        url = ticket(request(ticket=forged), TICKETS)["url"]
+        assert url.startswith("https://tickets.example/browse/")
+        inside = url.removeprefix("https://tickets.example/browse/").removesuffix("?from=eks")
+        assert re.fullmatch(r"[\w.~%-]+", inside, re.ASCII)
+        assert unquote(inside) == forged
+
+
+def test_a_long_reason_does_not_push_the_ticket_out() -> None:
+    assert "> Ticket: PAY-1423" in card(request(reason="y" * 3000), tickets=TICKETS)
+    assert not any("Ticket" in line for line in card(request(ticket="\u200b"), tickets=TICKETS))
+
+
+@given(situations(), some_tickets)
 @settings(max_examples=150, deadline=None)
-def test_slack_takes_every_card(situation: Situation) -> None:
+def test_slack_takes_every_card(situation: Situation, tickets: Tickets | None) -> None:
     asked, reviews, given_, names, now = situation
-    check_message(request_card(asked, reviews, given_, names=names, now=now))
+    check_message(request_card(asked, reviews, given_, names=names, now=now, tickets=tickets))
 
 
 def test_a_card_is_a_value_of_its_state_alone() -> None:

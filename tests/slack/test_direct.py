@@ -30,9 +30,11 @@ from view_examples import (
     request,
     revoking,
     situations,
+    some_tickets,
 )
 
 from bot.core.model import Cluster, EndReason, GrantState, RequestState
+from bot.core.policy import Tickets
 from bot.slack.commands import Request, parse
 from bot.slack.direct import can_i, direct_message, kubeconfig
 
@@ -53,6 +55,7 @@ def test_a_pending_request_can_be_cancelled() -> None:
         f"You asked for {WHAT} for 2 h. Nothing is granted yet.",
         f"{OWNERS} can approve it in <#C01PAY>. It lapses 2026-01-05 15:40 UTC.",
         "> Clearing a stuck settlement job",
+        "> Ticket: PAY-1423",
         "[Cancel the request]",
     ]
 
@@ -217,11 +220,13 @@ def test_commands_are_quoted_for_a_shell() -> None:
     assert shlex.split(first)[6] == "a; rm -rf /"
 
 
-@given(situations())
+@given(situations(), some_tickets)
 @settings(max_examples=150, deadline=None)
-def test_slack_takes_every_direct_message(situation: Situation) -> None:
+def test_slack_takes_every_direct_message(situation: Situation, tickets: Tickets | None) -> None:
     asked, reviews, given_, names, now = situation
-    message = check_message(direct_message(asked, reviews, given_, names=names, now=now))
+    message = check_message(
+        direct_message(asked, reviews, given_, names=names, now=now, tickets=tickets)
+    )
     offered = set(buttons(message.blocks))
     may_return = given_ is not None and given_.state is GrantState.ACTIVE and now < given_.ends_at
     assert offered <= ({"extend", "return"} if may_return else {"cancel", "again"})

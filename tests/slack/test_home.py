@@ -28,9 +28,11 @@ from view_examples import (
     request,
     requests,
     revoking,
+    some_tickets,
 )
 
 from bot.core.model import EndReason, Principal, RequestState
+from bot.core.policy import Tickets
 from bot.slack.home import home_view
 from bot.store.health import Health
 
@@ -60,6 +62,7 @@ def test_home_has_what_waits_what_lives_and_what_is_open() -> None:
         "Edit can change workloads, read secrets, exec into pods and act as service accounts "
         "in this namespace.",
         "> Clearing a stuck settlement job",
+        "> Ticket: PAY-1423",
         "[Approve] [Deny…] [Ask…]",
         "Your access (1)",
         f"{WHAT} · active until 2026-01-05 16:42 UTC · *1 h 2 min left* · req 7K3-QMX",
@@ -154,13 +157,19 @@ def test_a_full_home_has_at_most_a_hundred_blocks_and_counts_the_rest() -> None:
     st.sampled_from([0, 1, 9, 13, 40, 200]),
     st.dictionaries(st.sampled_from([ANA, BEN]), hostile),
     st.timedeltas(timedelta(), 5 * HOUR),
+    some_tickets,
 )
 @settings(max_examples=60, deadline=None)
 def test_slack_takes_every_home(
-    data: st.DataObject, number: int, names: dict[str, str], after: timedelta
+    data: st.DataObject,
+    number: int,
+    names: dict[str, str],
+    after: timedelta,
+    tickets: Tickets | None,
 ) -> None:
     asked = data.draw(requests())
-    view = check_view(full(number, asked, data.draw(grants(asked)), names=names, now=NOW + after))
+    options = {"names": names, "now": NOW + after, "tickets": tickets}
+    view = check_view(full(number, asked, data.draw(grants(asked)), **options))
     assert len(view["blocks"]) <= 100
     found = [node for node in nodes(view) if node.get("type") == "button"]
     ids = {f"7K3-{index:03}" for index in range(number)}

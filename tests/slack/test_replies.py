@@ -32,11 +32,13 @@ from view_examples import (
     revoking,
     scopes,
     situations,
+    some_tickets,
 )
 
 from bot.core.errors import InvalidInput, Refused
 from bot.core.model import AccessScope, AuditEvent, RequestState
 from bot.core.planner import ObservedEntry
+from bot.core.policy import Tickets
 from bot.slack.blocks import Message
 from bot.slack.commands import FORMS, Help, parse
 from bot.slack.replies import (
@@ -198,6 +200,7 @@ def test_status_tells_the_history() -> None:
         "Approved by Ben Ito",
         "Principal `role/eks-jit/ana` in account 111122223333",
         "> Clearing a stuck settlement job",
+        "> Ticket: PAY-1423",
         "2026-01-05 14:40:00 UTC · Ana Ruiz asked",
         "2026-01-05 14:41:00 UTC · Ben Ito approved",
         "2026-01-05 14:41:00 UTC · Ben Ito approved: nothing more is needed",
@@ -258,11 +261,15 @@ events = st.builds(
 )
 
 
-@given(situations(), st.lists(events, max_size=40))
+@given(situations(), st.lists(events, max_size=40), some_tickets)
 @settings(max_examples=80, deadline=None)
-def test_slack_takes_every_status(situation: Situation, history: list[AuditEvent]) -> None:
+def test_slack_takes_every_status(
+    situation: Situation, history: list[AuditEvent], tickets: Tickets | None
+) -> None:
     asked, reviews, given_, names, now = situation
-    check_message(status_reply(asked, reviews, given_, history, names=names, now=now))
+    check_message(
+        status_reply(asked, reviews, given_, history, names=names, now=now, tickets=tickets)
+    )
 
 
 entries = st.builds(

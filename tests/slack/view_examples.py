@@ -27,6 +27,7 @@ from bot.core.model import (
     Review,
     Verdict,
 )
+from bot.core.policy import Tickets
 from bot.sandbox.slack_limits import (
     blocks_are_too_long,
     blocks_problems,
@@ -124,6 +125,8 @@ def over(reason: EndReason = EndReason.EXPIRED, **changes: Any) -> Grant:
     return revoking(reason, **{"state": GrantState.ENDED, "ended_at": END + SECOND, **changes})
 
 
+TICKETS = Tickets(url="https://tickets.example/browse/{ticket}?from=eks")
+some_tickets = st.sampled_from([None, TICKETS])
 YES = Review("7K3-QMX", BEN, Verdict.APPROVE, NOW + MINUTE)
 
 
@@ -317,7 +320,10 @@ def check_pieces(value: object) -> None:
                 assert node["action_id"] in {
                     *("approve", "deny", "ask", "cancel", "extend", "return", "again")
                 }
-            case "user" | "usergroup" | "broadcast" | "link" | "emoji" | "channel":
+            case "link":
+                where = r"https://tickets\.example/browse/[\w.~%-]+\?from=eks"
+                assert re.fullmatch(where, node["url"], re.ASCII)
+            case "user" | "usergroup" | "broadcast" | "emoji" | "channel":
                 raise AssertionError(f"a rich text element that does something: {node}")
 
 
