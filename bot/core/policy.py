@@ -334,6 +334,15 @@ class Tickets(Entry):
         return self.url.replace(TICKET, quote(ticket, safe="", errors="replace"))
 
 
+class Drift(Entry):
+    """What to do where a live grant's access was taken away at EKS by hand.
+
+    `repair` makes it anew, if the bot saw it since it was started; otherwise the grant ends.
+    """
+
+    repair: bool = Field(default=False, strict=True)
+
+
 class Policy(Entry):
     """The whole file. `deployment` goes into the ownership tag of every access entry."""
 
@@ -346,6 +355,7 @@ class Policy(Entry):
     principals: Principals
     rules: tuple[Rule, ...]
     break_glass: tuple[BreakGlass, ...] = ()
+    drift: Drift = Drift()
 
     _rules_on: dict[str, tuple[Rule, ...]] = PrivateAttr(default_factory=dict)
 
