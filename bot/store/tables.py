@@ -91,6 +91,10 @@ requests = Table(
     _column("version", Integer, server_default=text("1")),
     _column("messages_due_at", UtcDateTime, nullable=True),
     _column("messages_attempts", Integer, server_default=text("0")),
+    # Reminders and escalations that were done, and when the next is due.
+    _column("steps", Document, server_default=text("'[]'")),
+    _column("step_due_at", UtcDateTime, nullable=True),
+    Index("ix_requests_step_due_at", "step_due_at"),
     Index("ix_requests_state_lapses_at", "state", "lapses_at"),
     Index("ix_requests_requester_created_at", "requester", "created_at"),
     Index("ix_requests_messages_due_at", "messages_due_at"),
@@ -115,7 +119,61 @@ reviews = Table(
     _column("verdict", String(8)),
     _column("reason", Text, nullable=True),
     _column("rules", Document),
+    _column("deputy_of", Document, server_default=text("'[]'")),
     _column("at", UtcDateTime),
+)
+
+post_reviews = Table(
+    "post_reviews",
+    metadata,
+    _column("request_id", String(7), ForeignKey("requests.id"), primary_key=True),
+    _column("requester", String(32)),
+    _column("begun_at", UtcDateTime),
+    _column("remind_at", UtcDateTime),
+    _column("due_at", UtcDateTime),
+    _column("document", Document),
+    _column("reviewer", String(32), nullable=True),
+    _column("reviewed_at", UtcDateTime, nullable=True),
+    _column("justified", Boolean, nullable=True),
+    _column("findings", Text, nullable=True),
+    # Reminders and escalations that were done, and when the next is due.
+    _column("steps", Document, server_default=text("'[]'")),
+    _column("step_due_at", UtcDateTime, nullable=True),
+    Index("ix_post_reviews_requester", "requester"),
+    Index("ix_post_reviews_step_due_at", "step_due_at"),
+)
+
+delegations = Table(
+    "delegations",
+    metadata,
+    _column("id", _Counter, primary_key=True, autoincrement=True),
+    _column("owner", String(32)),
+    _column("deputy", String(32)),
+    _column("since", UtcDateTime),
+    _column("until", UtcDateTime),
+    _column("ended_at", UtcDateTime, nullable=True),
+    Index("ix_delegations_until", "until"),
+)
+
+lockdowns = Table(
+    "lockdowns",
+    metadata,
+    _column("id", _Counter, primary_key=True, autoincrement=True),
+    _column("state", String(8)),  # ON, or OFF once it is over
+    _column("began_at", UtcDateTime),
+    _column("began_by", String(32)),
+    _column("reason", Text),
+    _column("revoking", Boolean),
+    _column("ended_at", UtcDateTime, nullable=True),
+    _column("ended_by", String(32), nullable=True),
+    # The bot is locked down once, or not at all.
+    Index(
+        "uq_lockdowns_on",
+        "state",
+        unique=True,
+        sqlite_where=text("state = 'ON'"),
+        postgresql_where=text("state = 'ON'"),
+    ),
 )
 
 entries = Table(
@@ -201,24 +259,6 @@ messages = Table(
     _column("ts", String(32), nullable=True),
     _column("digest", String(64)),
     _column("problem", Text, nullable=True),
-)
-
-announcements = Table(
-    "announcements",
-    metadata,
-    _column("id", _Counter, primary_key=True, autoincrement=True),
-    _column("key", String(200)),
-    _column("channel", String(32)),
-    _column("text", Text),
-    _column("blocks", Document),
-    _column("created_at", UtcDateTime),
-    _column("due_at", UtcDateTime, nullable=True),  # None once posted or given up
-    _column("attempts", Integer, server_default=text("0")),
-    _column("posted_channel", String(32), nullable=True),
-    _column("posted_ts", String(32), nullable=True),
-    _column("problem", Text, nullable=True),
-    Index("uq_announcements_key_channel", "key", "channel", unique=True),
-    Index("ix_announcements_due_at", "due_at"),
 )
 
 inbox = Table(
