@@ -10,7 +10,8 @@ from slack_sdk import WebClient
 from slack_sdk.errors import SlackApiError, SlackClientError
 from slack_sdk.http_retry.builtin_handlers import RateLimitErrorRetryHandler
 
-from bot.core.policy import Approval, Policy
+from bot.core.policy import Policy
+from bot.core.policy_approval import Approval
 from bot.doctor_result import Result, Status, count, listed
 from bot.settings import Settings, SettingsError
 

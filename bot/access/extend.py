@@ -21,7 +21,7 @@ from bot.core.errors import Conflict, Refused
 from bot.core.model import AccessRequest
 from bot.core.principals import principal_for
 from bot.core.review import asked_again
-from bot.store import audit, grants, requests
+from bot.store import audit, grants, locks, requests
 
 
 def extend(
@@ -63,13 +63,15 @@ def extend(
 
 def _decide(tx: Connection, facts: Facts, request: AccessRequest) -> AccessRequest:
     requester = facts.person(request.requester)
+    locks.one_at_a_time(tx, requester.id)
     decision = evaluate(
         facts.policy,
-        asked_again(request),
+        asked_again(request, facts.now),
         requester,
         facts.membership,
         facts.now,
         team_id=facts.team_id,
+        usage=requests.given_automatically(tx, request.requester, facts.now),
     )
     if not decision.allowed:
         raise refusal(decision)
@@ -89,6 +91,8 @@ def _decide(tx: Connection, facts: Facts, request: AccessRequest) -> AccessReque
         principal=principal,
         rules=decision.rules,
         requirements=decision.requirements,
+        shown_in=decision.shown_in,
+        ends_with_ticket=decision.ends_with_ticket,
         lapses_at=None if decision.automatic else lapses_at,
     )
     requests.add(tx, request)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from bot.core.errors import Conflict
-from bot.core.model import Person
+from bot.core.model import Delegation, Person
 from bot.core.policy import Policy
 
 
@@ -19,7 +19,8 @@ from bot.core.policy import Policy
 class Facts:
     """`digest` is the policy file's; `team_id` is the installed Slack team's.
 
-    `membership` maps Slack user group ids to user ids, for each group the decision needs.
+    `membership` maps ids of user groups and channels to user ids, for each that the decision needs;
+    `delegations` are those that hold now.
     """
 
     policy: Policy
@@ -28,6 +29,7 @@ class Facts:
     people: Mapping[str, Person]
     membership: Mapping[str, frozenset[str]]
     now: datetime
+    delegations: tuple[Delegation, ...] = ()
 
     def person(self, user_id: str) -> Person:
         """The person. Raises Conflict (`try_again`) where Slack was not asked."""

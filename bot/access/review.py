@@ -8,12 +8,14 @@ from bot.access.facts import Facts
 from bot.access.grant import extended_grant, give
 from bot.access.submit import ensure_one_person, refusal
 from bot.core import lifecycle
+from bot.core.approvals import Seats, unmet
 from bot.core.decide import evaluate
 from bot.core.errors import InvalidInput, Refused
-from bot.core.model import AccessRequest, Decision, Person, Review, Verdict
+from bot.core.model import AccessRequest, Decision, Person, Review, ReviewDecision, Verdict
 from bot.core.names import principal_key
 from bot.core.principals import possible_principals, principal_for
-from bot.core.review import asked_again, may_review, unmet
+from bot.core.review import asked_again, may_review, reviewer_seats
+from bot.core.rule_choice import Usage
 from bot.store import audit, requests
 
 
@@ -25,20 +27,20 @@ def approve(tx: Connection, facts: Facts, request_id: str, reviewer_id: str) -> 
     """
     request = requests.get_locked(tx, request_id)
     lifecycle.ensure_open(request, facts.now)
-    rules = _allowed_rules(facts, request, reviewer_id)
+    allowed = _may_review(tx, facts, request, reviewer_id)
     decision = _still_allowed(tx, facts, request)
-    review = Review(request_id, reviewer_id, Verdict.APPROVE, facts.now, rules=rules)
+    review = _review(facts, request, reviewer_id, Verdict.APPROVE, allowed)
     requests.add_review(tx, review)
     audit.record(tx, [lifecycle.reviewed(request, review)])
-    approvers = tuple(
-        one.reviewer
+    approvers = {
+        one.reviewer: _seats(facts, request, one.reviewer, decision)
         for one in requests.reviews_of(tx, request_id)
-        if one.verdict is Verdict.APPROVE and _still_counts(facts, request, one.reviewer)
-    )
-    if unmet(decision.requirements, approvers, facts.membership):
+        if one.verdict is Verdict.APPROVE and _still_counts(tx, facts, request, one.reviewer)
+    }
+    if unmet(decision.requirements, approvers):
         requests.touch(tx, request_id, facts.now)
         return request
-    return give(tx, facts, request, by=reviewer_id, approvers=approvers)
+    return give(tx, facts, request, by=reviewer_id, approvers=tuple(approvers))
 
 
 def deny(
@@ -54,8 +56,8 @@ def deny(
         )
     request = requests.get_locked(tx, request_id)
     lifecycle.ensure_open(request, facts.now)
-    rules = _allowed_rules(facts, request, reviewer_id)
-    review = Review(request_id, reviewer_id, Verdict.DENY, facts.now, reason.strip(), rules)
+    allowed = _may_review(tx, facts, request, reviewer_id)
+    review = _review(facts, request, reviewer_id, Verdict.DENY, allowed, reason=reason.strip())
     requests.add_review(tx, review)
     denied, events = lifecycle.deny(request, review)
     requests.decide(tx, denied, facts.now)
@@ -63,8 +65,10 @@ def deny(
     return denied
 
 
-def _allowed_rules(facts: Facts, request: AccessRequest, reviewer_id: str) -> tuple[str, ...]:
-    """The rules for which the person may review. Raises Refused with the reasons."""
+def _may_review(
+    tx: Connection, facts: Facts, request: AccessRequest, reviewer_id: str
+) -> ReviewDecision:
+    """Whether and for what the person may review. Raises Refused with the reasons."""
     reviewer = facts.person(reviewer_id)
     decision = may_review(
         facts.policy,
@@ -74,19 +78,61 @@ def _allowed_rules(facts: Facts, request: AccessRequest, reviewer_id: str) -> tu
         facts.membership,
         facts.now,
         team_id=facts.team_id,
+        delegations=facts.delegations,
+        usage=_usage(tx, facts, request),
     )
     if not decision.allowed:
         sentences = " ".join(reason.sentence for reason in decision.reasons)
         raise Refused(decision.reasons[0].code, sentences)
-    return decision.rules
+    return decision
 
 
-def _still_counts(facts: Facts, request: AccessRequest, reviewer_id: str) -> bool:
+def _still_counts(tx: Connection, facts: Facts, request: AccessRequest, reviewer_id: str) -> bool:
     try:
-        _allowed_rules(facts, request, reviewer_id)
+        _may_review(tx, facts, request, reviewer_id)
     except Refused:
         return False
     return True
+
+
+def _seats(
+    facts: Facts, request: AccessRequest, reviewer_id: str, decision: Decision | ReviewDecision
+) -> Seats:
+    return reviewer_seats(
+        facts.policy,
+        request,
+        reviewer_id,
+        decision.requirements,
+        membership=facts.membership,
+        delegations=facts.delegations,
+        now=facts.now,
+    )
+
+
+def _review(
+    facts: Facts,
+    request: AccessRequest,
+    reviewer_id: str,
+    verdict: Verdict,
+    allowed: ReviewDecision,
+    *,
+    reason: str | None = None,
+) -> Review:
+    places = _seats(facts, request, reviewer_id, allowed)
+    deputy_of = frozenset[str]().union(*places.values()) - {reviewer_id}
+    return Review(
+        request.id,
+        reviewer_id,
+        verdict,
+        facts.now,
+        reason=reason,
+        rules=allowed.rules,
+        deputy_of=tuple(sorted(deputy_of)),
+    )
+
+
+def _usage(tx: Connection, facts: Facts, request: AccessRequest) -> Usage:
+    return requests.given_automatically(tx, request.requester, facts.now, but=request.id)
 
 
 def _still_allowed(tx: Connection, facts: Facts, request: AccessRequest) -> Decision:
@@ -94,11 +140,12 @@ def _still_allowed(tx: Connection, facts: Facts, request: AccessRequest) -> Deci
     requester = facts.person(request.requester)
     decision = evaluate(
         facts.policy,
-        asked_again(request),
+        asked_again(request, facts.now),
         requester,
         facts.membership,
         facts.now,
         team_id=facts.team_id,
+        usage=_usage(tx, facts, request),
     )
     if not decision.allowed:
         raise refusal(decision)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from sqlalchemy import Connection
 
 from bot.access.facts import Facts
@@ -12,7 +14,7 @@ from bot.core.decide import evaluate
 from bot.core.errors import NotFound, Refused
 from bot.core.model import AccessRequest, Ask, Decision, Principal
 from bot.core.principals import principal_for
-from bot.store import audit, requests
+from bot.store import audit, locks, requests
 
 
 def submit(tx: Connection, facts: Facts, requester_id: str, ask: Ask) -> AccessRequest:
@@ -22,8 +24,15 @@ def submit(tx: Connection, facts: Facts, requester_id: str, ask: Ask) -> AccessR
     and Conflict where the person already waits for the same.
     """
     requester = facts.person(requester_id)
+    locks.one_at_a_time(tx, requester_id)  # of two requests, each must see what the other used
     decision = evaluate(
-        facts.policy, ask, requester, facts.membership, facts.now, team_id=facts.team_id
+        facts.policy,
+        ask,
+        requester,
+        facts.membership,
+        facts.now,
+        team_id=facts.team_id,
+        usage=requests.given_automatically(tx, requester_id, facts.now),
     )
     if not decision.allowed:
         raise refusal(decision)
@@ -48,7 +57,9 @@ def submit(tx: Connection, facts: Facts, requester_id: str, ask: Ask) -> AccessR
         rules=decision.rules,
         requirements=decision.requirements,
         created_at=facts.now,
-        lapses_at=None if decision.automatic else facts.now + decision.lapse_after,
+        lapses_at=None if decision.automatic else lapses_at(ask, decision, facts.now),
+        shown_in=decision.shown_in,
+        ends_with_ticket=decision.ends_with_ticket,
     )
     if not decision.automatic:
         ensure_not_too_many_pending(tx, requester_id)
@@ -57,6 +68,12 @@ def submit(tx: Connection, facts: Facts, requester_id: str, ask: Ask) -> AccessR
     if decision.automatic:
         return give(tx, facts, request, by=lifecycle.BOT, approvers=())
     return request
+
+
+def lapses_at(ask: Ask, decision: Decision, now: datetime) -> datetime:
+    """When a request that nobody decides lapses: one for later waits at least until its start."""
+    lapses = now + decision.lapse_after
+    return lapses if ask.start_at is None else max(lapses, ask.start_at)
 
 
 def refusal(decision: Decision) -> Refused:

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
-from bot.core.decide import MOST_NAMESPACES
+from bot.core.ask_checks import MOST_NAMESPACES
 from bot.core.errors import InvalidInput
 from bot.core.model import Ask, Cluster
 from bot.core.names import check_namespace

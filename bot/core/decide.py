@@ -7,33 +7,45 @@ where a decision hangs on a user group that Slack did not answer for, there is n
 
 from __future__ import annotations
 
-import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
+from types import MappingProxyType
 
+from bot.core.approvals import enough_owners
+from bot.core.ask_checks import (
+    length_problem,
+    namespace_problem,
+    reason_problems,
+    start_problems,
+    ticket_form_problem,
+)
 from bot.core.durations import format_duration
-from bot.core.errors import InvalidInput
-from bot.core.model import Ask, Cluster, Decision, Person, Reason, Requirement
-from bot.core.names import SYSTEM_NAMESPACES, check_namespace, listed, nearest, quoted
-from bot.core.offers import DEFAULT_DURATION, near_miss, paste, requester_groups
-from bot.core.people import Membership, belongs, enough_others, not_full_member
-from bot.core.policy import Approval, Level, Policy, Rule
+from bot.core.model import (
+    Ask,
+    Cluster,
+    Decision,
+    DelegationLimits,
+    EscalationStep,
+    Person,
+    Reason,
+    Requirement,
+)
+from bot.core.names import SYSTEM_NAMESPACES, listed, nearest, quoted
+from bot.core.offers import near_miss, paste, requester_groups
+from bot.core.people import Membership, enough_others, not_full_member
+from bot.core.policy import Level, Policy, Rule
+from bot.core.policy_approval import Approval, Automatic
 from bot.core.principals import mapped_with
+from bot.core.rule_choice import Usage, duration_under, first_rule, passed_over_words
 
-MOST_REASON_LETTERS = 3000
-"""What one section of a Slack message holds. Source: Slack, "Reference: section block"."""
-
-MOST_TICKET_LETTERS = 100
-MOST_NAMESPACES = 20
-START_WITHIN = timedelta(days=30)
-"""How far ahead access may be asked for; beyond it nobody knows what the policy will say."""
+NOTHING_USED: Usage = MappingProxyType({})
 
 _WHOLE_CLUSTER = (None,)
 
 
 def groups_needed(policy: Policy, ask: Ask) -> frozenset[str]:
-    """The user groups whose members must be known to decide `ask`, or a review of it.
+    """The groups and channels whose members must be known to decide `ask`, or a review of it.
 
     Where no rule fits the ask, they are those that tell what could be asked for instead.
     """
@@ -50,7 +62,7 @@ def groups_needed(policy: Policy, ask: Ask) -> frozenset[str]:
         if rule.requesters is not None:
             groups.update(rule.requesters.groups)
         if isinstance(rule.approval, Approval):
-            groups.update(rule.approval.owners.groups)
+            groups.update(rule.approval.groups)
     return frozenset(groups)
 
 
@@ -62,26 +74,33 @@ def evaluate(
     now: datetime,
     *,
     team_id: str,
+    usage: Usage = NOTHING_USED,
 ) -> Decision:
     """What the policy says of `ask`. `team_id` is the workspace the bot is installed in.
 
     `membership` must answer for `groups_needed(policy, ask)`; raises DirectoryUnavailable where a
-    group is missing and the decision hangs on it. The requester's IAM principal is another
-    question: `principals.principal_for`.
+    group is missing and the decision hangs on it. `usage` is what automatic rules have given the
+    person lately. The requester's IAM principal is another question: `principals.principal_for`.
     """
     outsider = not_full_member(requester, team_id)
     if outsider is not None:
         return Decision(allowed=False, reasons=(outsider,))
-    return decide_for(policy, ask, requester.id, membership, now)
+    return decide_for(policy, ask, requester.id, membership, now, usage=usage)
 
 
 def decide_for(
-    policy: Policy, ask: Ask, user: str, membership: Membership, now: datetime
+    policy: Policy,
+    ask: Ask,
+    user: str,
+    membership: Membership,
+    now: datetime,
+    *,
+    usage: Usage = NOTHING_USED,
 ) -> Decision:
     """As `evaluate`, for somebody of whom only the Slack user id is known, taken as a member."""
     cluster = policy.clusters_by_name.get(ask.cluster)
     if cluster is None:
-        return _refused(_unknown_cluster(policy, ask))
+        return _refused(unknown_cluster(policy, ask))
     candidates = tuple(rule for rule in policy.rules_on(cluster.name) if ask.level in rule.levels)
     level = policy.levels.get(ask.level)
     if level is None or not candidates:
@@ -96,65 +115,82 @@ def decide_for(
     if malformed is not None:
         return _refused(malformed)
     namespaces = tuple(dict.fromkeys(ask.namespaces))
-    found = {
-        target: next(
-            (
-                rule
-                for rule in candidates
-                if rule.covers_namespace(target) and _admits(rule, user, membership)
-            ),
-            None,
+    moment = now if ask.start_at is None or ask.start_at.tzinfo is None else max(now, ask.start_at)
+    found: dict[str | None, Rule | None] = {}
+    passed: dict[str | None, tuple[Reason, ...]] = {}
+    for target in namespaces or _WHOLE_CLUSTER:
+        found[target], passed[target] = first_rule(
+            candidates, target, ask, user, membership=membership, moment=moment, usage=usage
         )
-        for target in (namespaces or _WHOLE_CLUSTER)
-    }
     missing = [target for target, rule in found.items() if rule is None]
     if missing:
-        return _refused(_no_rule(policy, ask, missing, user, membership))
+        return _refused(_no_rule(policy, ask, missing, passed, user=user, membership=membership))
     matched = {rule.name for rule in found.values() if rule is not None}
     rules = tuple(rule for rule in candidates if rule.name in matched)
     problems = (
         *_length_problems(policy, ask, rules),
         *_ticket_problems(ask, rules),
-        *_reason_problems(ask),
-        *_start_problems(ask, now),
+        *reason_problems(ask),
+        *start_problems(ask, now),
         *_owner_problems(policy, user, cluster, rules, membership),
     )
     if problems:
         return _refused(*problems, rules=rules)
-    longest = min(rule.max_duration for rule in rules)
     asked = [(rule, rule.approval) for rule in rules if isinstance(rule.approval, Approval)]
+    skipped = tuple(reason for target in found for reason in passed[target])
     return Decision(
         allowed=True,
-        reasons=tuple(_why_allowed(rule) for rule in rules),
+        reasons=(*dict.fromkeys(skipped), *(_why_allowed(rule) for rule in rules)),
         rules=tuple(rule.name for rule in rules),
         requirements=tuple(
-            Requirement(rule.name, approval.channel, approval.owners.owners, approval.required)
-            for rule, approval in asked
+            one for rule, approval in asked for one in requirements_of(rule.name, approval)
         ),
         access=level.access(cluster, namespaces),
-        duration=min(DEFAULT_DURATION, longest) if ask.duration is None else ask.duration,
-        max_duration=longest,
+        duration=duration_under(rules, ask.duration),
+        max_duration=min(rule.max_duration for rule in rules),
         lapse_after=min((approval.lapse_after for _, approval in asked), default=timedelta()),
+        shown_in=_shown_in(rules),
+        ends_with_ticket=any(rule.ends_with_ticket for rule in rules),
     )
 
 
-def _refused(*reasons: Reason, rules: tuple[Rule, ...] = ()) -> Decision:
-    return Decision(allowed=False, reasons=reasons, rules=tuple(rule.name for rule in rules))
+def requirements_of(rule: str, approval: Approval) -> tuple[Requirement, ...]:
+    """What a rule's approval requires: its owners, and the further ones it names."""
+    limits = None
+    if approval.delegation is not None:
+        among = approval.delegation.to.owners if approval.delegation.to is not None else None
+        limits = DelegationLimits(approval.delegation.longest, among)
+    step = None
+    if approval.escalate is not None:
+        later = approval.escalate
+        step = EscalationStep(later.after, later.channel, later.owners.owners)
+    first = Requirement(
+        rule=rule,
+        channel=approval.channel,
+        owners=approval.owners.owners,
+        required=approval.required,
+        remind_after=approval.remind_after,
+        escalation=step,
+        delegation=limits,
+    )
+    return (
+        first,
+        *(
+            Requirement(
+                rule=rule,
+                channel=part.channel or approval.channel,
+                owners=part.owners.owners,
+                required=part.required,
+                part=part.name,
+                remind_after=approval.remind_after,
+                delegation=limits,
+            )
+            for part in approval.also
+        ),
+    )
 
 
-def _admits(rule: Rule, user: str, membership: Membership) -> bool:
-    return rule.requesters is None or belongs(user, rule.requesters.owners, membership)
-
-
-def _why_allowed(rule: Rule) -> Reason:
-    if not isinstance(rule.approval, Approval):
-        return Reason("automatic", f"Rule {rule.name} gives this without a review.", rule.name)
-    needed = rule.approval.required
-    people = "one of its owners" if needed == 1 else f"{needed} of its owners"
-    return Reason("needs_review", f"Rule {rule.name} needs {people} to approve.", rule.name)
-
-
-def _unknown_cluster(policy: Policy, ask: Ask) -> Reason:
+def unknown_cluster(policy: Policy, ask: Ask) -> Reason:
     near = nearest(ask.cluster, policy.clusters_by_name)
     guess = f"Did you mean `{near}`? " if near else ""
     return Reason(
@@ -162,6 +198,26 @@ def _unknown_cluster(policy: Policy, ask: Ask) -> Reason:
         f"{quoted(ask.cluster)} is no cluster here. {guess}`/eks-access clusters` lists those you "
         "can ask for.",
     )
+
+
+def _refused(*reasons: Reason, rules: tuple[Rule, ...] = ()) -> Decision:
+    return Decision(allowed=False, reasons=reasons, rules=tuple(rule.name for rule in rules))
+
+
+def _shown_in(rules: Iterable[Rule]) -> tuple[str, ...]:
+    channels = (rule.approval.channel for rule in rules if isinstance(rule.approval, Automatic))
+    return tuple(dict.fromkeys(channel for channel in channels if channel is not None))
+
+
+def _why_allowed(rule: Rule) -> Reason:
+    if not isinstance(rule.approval, Approval):
+        return Reason("automatic", f"Rule {rule.name} gives this without a review.", rule.name)
+    parts = [(rule.approval.required, "its owners")]
+    parts += [(part.required, f"its owners for {part.name}") for part in rule.approval.also]
+    people = listed(
+        (f"one of {who}" if needed == 1 else f"{needed} of {who}" for needed, who in parts), "and"
+    )
+    return Reason("needs_review", f"Rule {rule.name} needs {people} to approve.", rule.name)
 
 
 def _namespace_problem(
@@ -173,31 +229,27 @@ def _namespace_problem(
             f"{ask.level} is only given for the whole of {ask.cluster}. Leave the namespaces out, "
             "or ask for less. " + near_miss(policy, replace(ask, namespaces=()), user, membership),
         )
-    if len(ask.namespaces) > MOST_NAMESPACES:
-        return Reason(
-            "too_many_namespaces",
-            f"You asked for {len(ask.namespaces)} namespaces, and {MOST_NAMESPACES} is the most in "
-            "one request. Make several requests.",
-        )
-    for name in ask.namespaces:
-        try:
-            check_namespace(name)
-        except InvalidInput as error:
-            return Reason(error.code, error.sentence)
-    return None
+    return namespace_problem(ask)
 
 
 def _no_rule(
-    policy: Policy, ask: Ask, missing: list[str | None], user: str, membership: Membership
+    policy: Policy,
+    ask: Ask,
+    missing: list[str | None],
+    passed: Mapping[str | None, tuple[Reason, ...]],
+    *,
+    user: str,
+    membership: Membership,
 ) -> Reason:
-    instead = near_miss(policy, ask, user, membership)
+    skipped = passed_over_words(reason for target in missing for reason in passed[target])
+    instead = skipped + near_miss(policy, ask, user, membership)
     names = [f"`{name}`" for name in missing if name is not None]
     if names:
         system = "A system namespace has to be named by a rule; no glob covers it. "
         why = system if SYSTEM_NAMESPACES.intersection(missing) else ""
         where = f"{ask.cluster} in {listed(names)}"
         return Reason("no_rule", f"No rule lets you ask for {ask.level} on {where}. {why}{instead}")
-    if policy.levels[ask.level].only_cluster:
+    if policy.levels[ask.level].only_cluster or skipped:
         return Reason(
             "no_rule", f"No rule lets you ask for {ask.level} on {ask.cluster}. {instead}"
         )
@@ -210,8 +262,9 @@ def _no_rule(
 def _length_problems(policy: Policy, ask: Ask, rules: tuple[Rule, ...]) -> Iterable[Reason]:
     if ask.duration is None:
         return
-    if ask.duration <= timedelta():
-        yield Reason("bad_duration", "Access for no time at all cannot be given. Write `--for 1h`.")
+    none_at_all = length_problem(ask)
+    if none_at_all is not None:
+        yield none_at_all
     strictest = min(rules, key=lambda rule: rule.max_duration)
     if ask.duration > strictest.max_duration:
         yield Reason(
@@ -224,13 +277,11 @@ def _length_problems(policy: Policy, ask: Ask, rules: tuple[Rule, ...]) -> Itera
 
 
 def _ticket_problems(ask: Ask, rules: tuple[Rule, ...]) -> Iterable[Reason]:
-    ticket = ask.ticket or ""
-    if len(ticket) > MOST_TICKET_LETTERS or not ticket.isprintable():
-        yield Reason(
-            "bad_ticket",
-            f"A ticket is at most {MOST_TICKET_LETTERS} letters on one line: `--ticket PAY-1423`.",
-        )
+    malformed = ticket_form_problem(ask)
+    if malformed is not None:
+        yield malformed
         return
+    ticket = ask.ticket or ""
     for rule in rules:
         # The whole ticket must match: `$` alone would let a line break and more follow.
         if rule.ticket_pattern is None or (ticket and rule.ticket_pattern.fullmatch(ticket)):
@@ -244,37 +295,6 @@ def _ticket_problems(ask: Ask, rules: tuple[Rule, ...]) -> Iterable[Reason]:
         )
 
 
-def _reason_problems(ask: Ask) -> Iterable[Reason]:
-    if len(ask.reason) > MOST_REASON_LETTERS:
-        yield Reason(
-            "reason_too_long",
-            f"Your reason has {len(ask.reason)} letters, and {MOST_REASON_LETTERS} is the most. "
-            "Say what you need the access for, and link to the rest.",
-        )
-    elif not any(unicodedata.category(letter)[0] in "LNPS" for letter in ask.reason):
-        yield Reason(
-            "reason_missing",
-            "There is no reason, and whoever approves or audits this needs one. Say at the end "
-            "what you need the access for: `… Clearing a stuck settlement job`.",
-        )
-
-
-def _start_problems(ask: Ask, now: datetime) -> Iterable[Reason]:
-    if ask.start_at is None:
-        return
-    if ask.start_at.tzinfo is None:
-        yield Reason("bad_start", "The start has no time zone. Write for example `--at 14:30`.")
-    elif ask.start_at < now:
-        yield Reason(
-            "bad_start", "The start has passed. Leave `--at` out to start when access is confirmed."
-        )
-    elif ask.start_at > now + START_WITHIN:
-        yield Reason(
-            "bad_start",
-            f"The start is more than {format_duration(START_WITHIN)} ahead. Ask nearer to it.",
-        )
-
-
 def _owner_problems(
     policy: Policy, user: str, cluster: Cluster, rules: tuple[Rule, ...], membership: Membership
 ) -> Iterable[Reason]:
@@ -283,14 +303,30 @@ def _owner_problems(
     for rule in rules:
         if not isinstance(rule.approval, Approval):
             continue
-        needed = rule.approval.required
-        enough, others = enough_others(rule.approval.owners.owners, excluded, needed, membership)
-        if not enough:
-            left = "nobody but you could" if not others else f"besides you only {others} could"
+        parts = requirements_of(rule.name, rule.approval)
+        problem = next(filter(None, (_too_few(part, excluded, membership) for part in parts)), None)
+        if problem is not None:
+            yield problem
+        elif len(parts) > 1 and not enough_owners(parts, excluded, membership):
             yield Reason(
                 "nobody_to_approve",
-                f"Rule {rule.name} needs {needed} of its owners to approve, and {left}: nobody "
-                "approves their own request, nor one for their own IAM principal. Ask whoever "
-                f"keeps the policy file to name more owners of rule {rule.name}.",
+                f"Rule {rule.name} needs {sum(part.required for part in parts)} people to approve, "
+                "each for one part of it, and without you there are not so many. Ask whoever keeps "
+                f"the policy file to name more owners of rule {rule.name}.",
                 rule.name,
             )
+
+
+def _too_few(part: Requirement, excluded: frozenset[str], membership: Membership) -> Reason | None:
+    enough, others = enough_others(part.everybody, excluded, part.required, membership)
+    if enough:
+        return None
+    left = "nobody but you could" if not others else f"besides you only {others} could"
+    who = f"its owners for {part.part}" if part.part else "its owners"
+    return Reason(
+        "nobody_to_approve",
+        f"Rule {part.rule} needs {part.required} of {who} to approve, and {left}: nobody "
+        "approves their own request, nor one for their own IAM principal. Ask whoever "
+        f"keeps the policy file to name more owners of rule {part.rule}.",
+        part.rule,
+    )

@@ -57,6 +57,9 @@ def submitted(request: AccessRequest) -> tuple[AuditEvent, ...]:
                 "duration_seconds": int(request.duration.total_seconds()),
                 "reason": request.reason,
                 "ticket": request.ticket,
+                **({"start_at": request.start_at.isoformat()} if request.start_at else {}),
+                **({"break_glass": True} if request.break_glass else {}),
+                **({"replaces": request.replaces} if request.replaces else {}),
                 "principal": request.principal.arn,
                 "rules": list(request.rules),
                 **({"extends": request.extends} if request.extends else {}),
@@ -92,6 +95,7 @@ def reviewed(request: AccessRequest, review: Review) -> AuditEvent:
             "verdict": review.verdict.value,
             "reason": review.reason,
             "rules": list(review.rules),
+            **({"deputy_of": list(review.deputy_of)} if review.deputy_of else {}),
         },
     )
 
@@ -108,11 +112,13 @@ def approve(
     """PENDING → APPROVED, with the grant. `by` is the person, or `bot` where a rule is automatic.
 
     The grant's end is fixed here, before anything is written to AWS: it can only come nearer.
-    `extended` is the live grant that the request prolongs; the new one takes over from it.
+    `extended` is the live grant that the request prolongs; the new one takes over from it. A
+    request for later makes a SCHEDULED grant, which is decided again when it starts.
     """
     ensure_open(request, now)
     decided = replace(request, state=RequestState.APPROVED, decided_at=now, decided_by=by)
-    provision_by = now + PROVISION_WITHIN
+    later = request.start_at if request.start_at is not None and request.start_at > now else None
+    provision_by = (later or now) + PROVISION_WITHIN
     duration, latest_end = request.duration, provision_by + request.duration
     if extended is not None:
         latest_end = extended.ends_at + request.duration
@@ -127,6 +133,8 @@ def approve(
         created_at=now,
         provision_by=provision_by,
         ends_at=latest_end,
+        state=GrantState.SCHEDULED if later else GrantState.PROVISIONING,
+        starts_at=later,
         extends=request.extends,
         began_at=(extended.began_at or extended.confirmed_at) if extended else None,
     )
@@ -199,6 +207,16 @@ def lapse(request: AccessRequest, now: datetime) -> tuple[AccessRequest, tuple[A
     return decided, (_decision(decided, BOT, "request.lapsed"),)
 
 
+def start(grant: Grant, now: datetime) -> tuple[Grant, tuple[AuditEvent, ...]]:
+    """SCHEDULED → PROVISIONING, once its time has come and before it is over."""
+    if grant.state is not GrantState.SCHEDULED or grant.starts_at is None:
+        raise Conflict("not_scheduled", f"Grant {grant.id} is not waiting for its start.")
+    if not grant.starts_at <= now < grant.provision_by:
+        raise Conflict("not_due", f"Grant {grant.id} cannot start now.")
+    started = replace(grant, state=GrantState.PROVISIONING)
+    return started, (_grant_event(started, now, BOT, "grant.started", {}),)
+
+
 def confirm(grant: Grant, now: datetime) -> tuple[Grant, tuple[AuditEvent, ...]]:
     """PROVISIONING → ACTIVE, once EKS was read back. The clock of the grant starts here."""
     if grant.state is not GrantState.PROVISIONING or now >= grant.provision_by:
@@ -210,7 +228,7 @@ def confirm(grant: Grant, now: datetime) -> tuple[Grant, tuple[AuditEvent, ...]]
         ends_at=min(grant.ends_at, now + grant.duration),
         problem=None,
     )
-    lag = (now - grant.created_at).total_seconds()
+    lag = (now - (grant.starts_at or grant.created_at)).total_seconds()
     details = {"ends_at": active.ends_at.isoformat(), "lag_seconds": round(lag, 3)}
     return active, (_grant_event(active, now, BOT, "grant.confirmed", details),)
 
@@ -272,7 +290,8 @@ def overdue(grant: Grant, now: datetime) -> EndReason | None:
     """Why the grant must be revoked at `now`, or None while it may live."""
     if grant.state is GrantState.ACTIVE and now >= grant.ends_at:
         return EndReason.EXPIRED
-    if grant.state is GrantState.PROVISIONING and now >= grant.provision_by:
+    waiting = grant.state in {GrantState.SCHEDULED, GrantState.PROVISIONING}
+    if waiting and now >= grant.provision_by:
         return EndReason.FAILED
     return None
 
@@ -281,7 +300,7 @@ def due_at(grant: Grant) -> datetime | None:
     """When time next changes the grant, or None where only an event can."""
     if grant.state is GrantState.ACTIVE:
         return grant.ends_at
-    if grant.state is GrantState.PROVISIONING:
+    if grant.state in {GrantState.SCHEDULED, GrantState.PROVISIONING}:
         return grant.provision_by
     return None
 

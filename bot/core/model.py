@@ -44,6 +44,7 @@ class EndReason(StrEnum):
     RETURNED = "returned"
     REVOKED = "revoked"
     SUPERSEDED = "superseded"
+    TICKET_CLOSED = "ticket closed"
     FAILED = "failed"
 
 
@@ -176,20 +177,81 @@ class Ask:
 
 @dataclass(frozen=True, slots=True)
 class Owners:
-    """Who may review: Slack user ids and Slack user group ids."""
+    """Who may review: Slack user ids, and ids of user groups and channels whose members may."""
 
     users: frozenset[str] = frozenset()
     groups: frozenset[str] = frozenset()
 
+    def union(self, other: Owners) -> Owners:
+        return Owners(self.users | other.users, self.groups | other.groups)
+
+
+@dataclass(frozen=True, slots=True)
+class EscalationStep:
+    """Owners who come in, asked in `channel`, once a request has waited for `after`."""
+
+    after: timedelta
+    channel: str
+    owners: Owners
+
+
+@dataclass(frozen=True, slots=True)
+class DelegationLimits:
+    """How long an owner may name a deputy for, and among whom; None: any full member."""
+
+    longest: timedelta
+    among: Owners | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Delegation:
+    """An owner who is away lets a deputy decide in their place, from `since` until `until`.
+
+    `ended_at` is when the owner took it back before that.
+    """
+
+    id: int
+    owner: str
+    deputy: str
+    since: datetime
+    until: datetime
+    ended_at: datetime | None = None
+
+    def holds_at(self, now: datetime) -> bool:
+        return self.since <= now < (self.ended_at or self.until)
+
 
 @dataclass(frozen=True, slots=True)
 class Requirement:
-    """One rule's approval: `required` distinct people of `owners`, asked in `channel`."""
+    """One rule's approval, or one part of it: `required` distinct `owners`, asked in `channel`.
+
+    `part` names further owners of the same rule, such as `security`; nobody counts for two parts of
+    one rule. `remind_after` and `escalation` count from when the request was made.
+    """
 
     rule: str
     channel: str
     owners: Owners
     required: int = 1
+    part: str = ""
+    remind_after: timedelta | None = None
+    escalation: EscalationStep | None = None
+    delegation: DelegationLimits | None = None
+
+    @property
+    def key(self) -> str:
+        """What tells this requirement from the others of a request."""
+        return f"{self.rule} / {self.part}" if self.part else self.rule
+
+    @property
+    def everybody(self) -> Owners:
+        """The owners, with those who come in by escalation."""
+        return self.owners.union(self.escalation.owners) if self.escalation else self.owners
+
+    def owners_after(self, waited: timedelta) -> Owners:
+        """Who may review a request that has waited this long."""
+        escalated = self.escalation is not None and waited >= self.escalation.after
+        return self.everybody if escalated else self.owners
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,8 +267,9 @@ class Reason:
 class Decision:
     """What the policy says of a request.
 
-    Allowed with no `requirements` is automatic. `access`, `duration`, `max_duration` and
-    `lapse_after` hold only where `allowed`.
+    Allowed with no `requirements` is automatic, and shown in the channels `shown_in`. `access`,
+    `duration`, `max_duration` and `lapse_after` hold only where `allowed`. `ends_with_ticket`: what
+    is given ends when its ticket closes.
     """
 
     allowed: bool
@@ -217,6 +280,8 @@ class Decision:
     duration: timedelta = timedelta()
     max_duration: timedelta = timedelta()
     lapse_after: timedelta = timedelta()
+    shown_in: tuple[str, ...] = ()
+    ends_with_ticket: bool = False
 
     @property
     def automatic(self) -> bool:
@@ -225,11 +290,16 @@ class Decision:
 
 @dataclass(frozen=True, slots=True)
 class ReviewDecision:
-    """Whether a person may review a request now; `rules` are those their approval counts for."""
+    """Whether a person may review a request now.
+
+    `requirements` are what the policy wants of the request now; `rules` are the keys of those of
+    them that the person's approval may count for.
+    """
 
     allowed: bool
     reasons: tuple[Reason, ...]
     rules: tuple[str, ...] = ()
+    requirements: tuple[Requirement, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -237,7 +307,8 @@ class AccessRequest:
     """One request for access, from submission to decision. `id` is also the grant's id.
 
     `extends` is the grant that this request would prolong by `duration`; `already` is how long that
-    access lasts without it, which counts towards a rule's maximum.
+    access lasts without it, which counts towards a rule's maximum. `shown_in` are the channels of
+    a request that asks no owner there. `replaces` is the request that this break-glass came from.
     """
 
     id: str
@@ -262,6 +333,10 @@ class AccessRequest:
     decision_reason: str | None = None
     extends: str | None = None
     already: timedelta = timedelta()
+    shown_in: tuple[str, ...] = ()
+    break_glass: bool = False
+    ends_with_ticket: bool = False
+    replaces: str | None = None
 
     @property
     def ask(self) -> Ask:
@@ -281,7 +356,8 @@ class AccessRequest:
 class Review:
     """One person's verdict on one request. A person reviews a request at most once.
 
-    `rules` are those for which the person was an owner when they said so.
+    `rules` are the keys of the requirements for which the person was an owner, or a deputy, when
+    they said so. `deputy_of` are the owners whose deputy they were.
     """
 
     request_id: str
@@ -290,6 +366,7 @@ class Review:
     at: datetime
     reason: str | None = None
     rules: tuple[str, ...] = ()
+    deputy_of: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,9 +16,7 @@ from bot.core.names import check_namespace, listed, nearest
 from bot.core.patterns import Patterns
 from bot.core.people import Membership, surely_belongs
 from bot.core.policy import Policy, Rule
-
-DEFAULT_DURATION = timedelta(hours=1)
-"""How long access is given where the person does not say, or the rule's maximum if shorter."""
+from bot.core.rule_choice import DEFAULT_DURATION
 
 _ASK_FOR_A_RULE = "Ask whoever keeps the policy file to add one."
 

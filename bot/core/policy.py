@@ -8,14 +8,11 @@ file's order, because the first rule that matches holds.
 from __future__ import annotations
 
 import re
-from datetime import timedelta
 from functools import cached_property
 from typing import Annotated, Literal, Self
 from urllib.parse import quote
 
 from pydantic import (
-    BaseModel,
-    ConfigDict,
     Discriminator,
     Field,
     PrivateAttr,
@@ -24,8 +21,10 @@ from pydantic import (
 )
 
 from bot.core import names
-from bot.core.model import Access, AccessScope, Cluster, Owners, Standing
+from bot.core.model import Access, AccessScope, Cluster, Standing
 from bot.core.patterns import Patterns
+from bot.core.policy_approval import Approval, Automatic, Entry, OwnerPeople, People
+from bot.core.policy_break_glass import LaterReview, Responders
 from bot.core.policy_fields import (
     ANY_ACCOUNT,
     TICKET,
@@ -33,7 +32,6 @@ from bot.core.policy_fields import (
     ChannelId,
     Deployment,
     EmailDomain,
-    GroupId,
     KubernetesGroup,
     Length,
     LevelName,
@@ -46,17 +44,7 @@ from bot.core.policy_fields import (
     UserId,
     checked,
 )
-
-MOST_APPROVERS = 10
-LAPSE_AFTER = timedelta(hours=1)
-"""How long a request waits for its owners where the rule does not say: somebody is blocked by it,
-and an approval given hours later is an answer to a question nobody asks any more."""
-
-
-class Entry(BaseModel):
-    """What every entry of the file has in common: no unknown keys, and it never changes."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+from bot.core.windows import Window
 
 
 class ClusterEntry(Entry):
@@ -121,28 +109,6 @@ class Level(Entry):
                 "Add `scope: cluster`.",
             )
         return self
-
-
-class People(Entry):
-    """Slack users and Slack user groups: at least one of them."""
-
-    users: tuple[UserId, ...] = ()
-    groups: tuple[GroupId, ...] = ()
-
-    @cached_property
-    def owners(self) -> Owners:
-        return Owners(users=frozenset(self.users), groups=frozenset(self.groups))
-
-    @model_validator(mode="after")
-    def _somebody(self) -> Self:
-        if not self._anybody():
-            raise PolicyFault(
-                "This names nobody.", "Write `users: [U02BOB7QX]` or `groups: [S02PAYLEADS]`."
-            )
-        return self
-
-    def _anybody(self) -> bool:
-        return bool(self.users or self.groups)
 
 
 class Principals(Entry):
@@ -225,31 +191,18 @@ class ClusterChoice(Entry):
         )
 
 
-class Escalation(Entry):
-    """Whom to ask as well, where nobody has decided after a while."""
-
-    after: Length
-    channel: ChannelId
-    owners: People
-
-
-class Approval(Entry):
-    """Who approves: `required` distinct `owners`, asked in `channel`, within `lapse_after`."""
-
-    channel: ChannelId
-    owners: People
-    required: int = Field(default=1, strict=True, ge=1, le=MOST_APPROVERS)
-    lapse_after: Length = LAPSE_AFTER
-    remind_after: Length | None = None
-    escalate: Escalation | None = None
-
-
 def _approval_kind(value: object) -> str:
-    return "one word" if isinstance(value, str) else "by owners"
+    if isinstance(value, str):
+        return "one word"
+    automatic = isinstance(value, Automatic) or (isinstance(value, dict) and "automatic" in value)
+    return "automatic" if automatic else "by owners"
 
 
 class Rule(ClusterChoice):
-    """One rule. No `requesters`: any full member of the workspace may ask."""
+    """One rule. No `requesters`: any full member of the workspace may ask; no `when`: always.
+
+    `ends_with_ticket`: the ticket has to be open, and what is given ends when it closes.
+    """
 
     name: RuleName
     namespaces: tuple[Annotated[str, checked(names.check_namespace_pattern)], ...] | None = Field(
@@ -258,10 +211,14 @@ class Rule(ClusterChoice):
     scope: Literal["cluster"] | None = None
     requesters: People | None = None
     approval: Annotated[
-        Annotated[Literal["automatic"], Tag("one word")] | Annotated[Approval, Tag("by owners")],
+        Annotated[Literal["automatic"], Tag("one word")]
+        | Annotated[Automatic, Tag("automatic")]
+        | Annotated[Approval, Tag("by owners")],
         Discriminator(_approval_kind),
     ]
     ticket: TicketForm | None = None
+    ends_with_ticket: bool = False
+    when: Window | None = None
 
     @cached_property
     def namespace_patterns(self) -> Patterns:
@@ -295,28 +252,6 @@ class Rule(ClusterChoice):
         return self
 
 
-class PagerDuty(Entry):
-    """People who are on call now in one of these PagerDuty schedules."""
-
-    schedules: tuple[Annotated[str, Field(pattern=r"^[A-Z0-9]+$")], ...] = Field(min_length=1)
-
-
-class Responders(People):
-    """Who may break glass."""
-
-    pagerduty: PagerDuty | None = None
-
-    def _anybody(self) -> bool:
-        return super()._anybody() or self.pagerduty is not None
-
-
-class LaterReview(Entry):
-    """Who looks at a break-glass afterwards, and within which time."""
-
-    owners: People
-    within: Length
-
-
 class BreakGlass(ClusterChoice):
     """Access without approval for those on call, reviewed afterwards by somebody else."""
 
@@ -325,22 +260,25 @@ class BreakGlass(ClusterChoice):
 
 
 class Tickets(Entry):
-    """Where tickets are kept. `url` is an https address with `{ticket}` in it."""
+    """Where tickets are kept. `url` is an https address with `{ticket}` in it.
+
+    `check` names the service that is asked whether a ticket is open; its address and its token come
+    from the environment.
+    """
 
     url: TicketUrl
+    check: Literal["jira", "pagerduty"] | None = None
 
     def link(self, ticket: str) -> str:
         """The address of one ticket, whatever stands in it: nothing in it can leave its place."""
         return self.url.replace(TICKET, quote(ticket, safe="", errors="replace"))
 
 
-class Drift(Entry):
-    """What to do where a live grant's access was taken away at EKS by hand.
+class Lockdown(Entry):
+    """Who may stop all granting from Slack, and who may break glass meanwhile; else nobody."""
 
-    `repair` makes it anew, if the bot saw it since it was started; otherwise the grant ends.
-    """
-
-    repair: bool = Field(default=False, strict=True)
+    owners: OwnerPeople
+    break_glass: People | None = None
 
 
 class Policy(Entry):
@@ -355,7 +293,7 @@ class Policy(Entry):
     principals: Principals
     rules: tuple[Rule, ...]
     break_glass: tuple[BreakGlass, ...] = ()
-    drift: Drift = Drift()
+    lockdown: Lockdown | None = None
 
     _rules_on: dict[str, tuple[Rule, ...]] = PrivateAttr(default_factory=dict)
 

@@ -13,7 +13,8 @@ from typing import TypeGuard
 
 from bot.core.names import is_sso_role, listed, nearest, parse_principal, partition_of
 from bot.core.patterns import is_glob
-from bot.core.policy import Approval, ClusterChoice, LabelSelector, Policy, Rule, form_key
+from bot.core.policy import ClusterChoice, LabelSelector, Policy, Rule, form_key
+from bot.core.policy_approval import Approval
 from bot.core.policy_fields import ANY_ACCOUNT
 from bot.core.policy_reach import Reach
 

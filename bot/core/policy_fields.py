@@ -118,6 +118,16 @@ def _rule_name(text: str) -> str:
     )
 
 
+def _part_name(text: str) -> str:
+    if re.fullmatch(r"[a-z0-9][a-z0-9 -]{0,29}", text) and not text.endswith(" "):
+        return text
+    raise PolicyFault(
+        f"{names.quoted(text)} cannot name a part of an approval.",
+        "Approvers read it: write up to 30 lower-case letters, digits, spaces or hyphens, such as "
+        "`security`.",
+    )
+
+
 def _access_policy(text: str) -> str:
     arn = _POLICY_ARN.fullmatch(text)
     name = arn[1] if arn else text
@@ -246,6 +256,7 @@ Length = Annotated[timedelta, BeforeValidator(_duration)]
 Deployment = Annotated[str, AfterValidator(_deployment)]
 LevelName = Annotated[str, AfterValidator(_level_name)]
 RuleName = Annotated[str, AfterValidator(_rule_name)]
+PartName = Annotated[str, AfterValidator(_part_name)]
 AccessPolicyName = Annotated[str, AfterValidator(_access_policy)]
 KubernetesGroup = Annotated[str, AfterValidator(_kubernetes_group)]
 EmailDomain = Annotated[str, AfterValidator(_email_domain)]

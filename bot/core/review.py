@@ -6,16 +6,19 @@ asked. Pure, as `decide`.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable
 from dataclasses import replace
 from datetime import datetime
 
-from bot.core.decide import decide_for
+from bot.core.approvals import Seats, seats
+from bot.core.decide import NOTHING_USED, decide_for, requirements_of
 from bot.core.errors import InvalidInput
 from bot.core.model import (
     AccessRequest,
     Ask,
     Cluster,
+    Decision,
+    Delegation,
     Owners,
     Person,
     Reason,
@@ -23,18 +26,21 @@ from bot.core.model import (
     ReviewDecision,
 )
 from bot.core.names import listed, principal_key
-from bot.core.people import Membership, belongs, not_full_member
-from bot.core.policy import Approval, Policy
+from bot.core.people import Membership, not_full_member
+from bot.core.policy import Policy
+from bot.core.policy_approval import Approval
 from bot.core.principals import people_on
+from bot.core.rule_choice import Usage
 
 
 def every_owner(policy: Policy) -> Owners:
-    """Everybody whom some rule names as an owner."""
-    named = [rule.approval.owners for rule in policy.rules if isinstance(rule.approval, Approval)]
-    return Owners(
-        users=frozenset(user for one in named for user in one.users),
-        groups=frozenset(group for one in named for group in one.groups),
-    )
+    """Everybody whom some rule names as an owner, those of escalations included."""
+    named = Owners()
+    for rule in policy.rules:
+        if isinstance(rule.approval, Approval):
+            for part in requirements_of(rule.name, rule.approval):
+                named = named.union(part.everybody)
+    return named
 
 
 def may_review(  # noqa: PLR0917 - each is one fact of the click, in the order it is learned
@@ -46,18 +52,24 @@ def may_review(  # noqa: PLR0917 - each is one fact of the click, in the order i
     now: datetime,
     *,
     team_id: str,
+    delegations: Iterable[Delegation] = (),
+    usage: Usage = NOTHING_USED,
+    break_glass: Decision | None = None,
 ) -> ReviewDecision:
-    """Whether `clicker` may approve or deny `request` under `policy`, and for which rules.
+    """Whether `clicker` may approve or deny `request` under `policy`, and for which requirements.
 
     `clicker_principal_arn` is the clicker's principal on the request's cluster, or None for
     somebody who has none. The request is decided again, as far as its stored words allow: before
-    an approval, also evaluate `asked_again(request)` for the requester as Slack describes them now,
-    and compare their principal.
+    an approval, also evaluate `asked_again(request, now)` for the requester as Slack describes them
+    now, and compare their principal. `delegations` are those that hold now; `usage` is the
+    requester's. `break_glass` is what the policy now says of a request for break-glass.
     """
     refusal = _no_reviewer(policy, request, clicker, clicker_principal_arn, team_id)
     if refusal is not None:
         return ReviewDecision(allowed=False, reasons=(refusal,))
-    again = decide_for(policy, asked_again(request), request.requester, membership, now)
+    again = break_glass or decide_for(
+        policy, asked_again(request, now), request.requester, membership, now, usage=usage
+    )
     if not again.allowed:
         no_longer = Reason(
             "no_longer_allowed",
@@ -80,43 +92,83 @@ def may_review(  # noqa: PLR0917 - each is one fact of the click, in the order i
             "and ask again.",
         )
         return ReviewDecision(allowed=False, reasons=(automatic,))
-    owned = tuple(
-        requirement.rule
-        for requirement in again.requirements
-        if belongs(clicker.id, requirement.owners, membership)
+    seats_of = reviewer_seats(
+        policy,
+        request,
+        clicker.id,
+        again.requirements,
+        membership=membership,
+        delegations=delegations,
+        now=now,
     )
+    owned = tuple(key for key, places in seats_of.items() if places)
     if not owned:
-        rules = listed((requirement.rule for requirement in again.requirements), "and")
-        stranger = Reason(
-            "not_owner",
-            f"You are no owner of rule {rules}, so nothing was changed. Its owners can approve or "
-            "deny this.",
+        return ReviewDecision(allowed=False, reasons=(_no_owner(request, again, now),))
+    reasons = tuple(
+        Reason("owner", f"You are an owner of rule {key}.", key)
+        if clicker.id in seats_of[key]
+        else Reason("deputy", f"You are a deputy of an owner of rule {key}.", key)
+        for key in owned
+    )
+    return ReviewDecision(
+        allowed=True, reasons=reasons, rules=owned, requirements=again.requirements
+    )
+
+
+def reviewer_seats(
+    policy: Policy,
+    request: AccessRequest,
+    reviewer: str,
+    requirements: Iterable[Requirement],
+    *,
+    membership: Membership,
+    delegations: Iterable[Delegation],
+    now: datetime,
+) -> Seats:
+    """By requirement: the owners in whose place `reviewer` may decide the request now."""
+    excluded = people_on(policy, request.principal.arn, request.cluster) | {request.requester}
+    held = tuple(delegations)
+    return {
+        one.key: seats(
+            reviewer,
+            one,
+            one.owners_after(now - request.created_at),
+            membership=membership,
+            delegations=held,
+            excluded=excluded,
+            now=now,
         )
-        return ReviewDecision(allowed=False, reasons=(stranger,))
-    reasons = tuple(Reason("owner", f"You are an owner of rule {rule}.", rule) for rule in owned)
-    return ReviewDecision(allowed=True, reasons=reasons, rules=owned)
+        for one in requirements
+    }
 
 
-def asked_again(request: AccessRequest) -> Ask:
+def asked_again(request: AccessRequest, now: datetime) -> Ask:
     """The request as an ask to evaluate later on.
 
-    Without its start: one that passed while the request waited is no reason against it.
+    Without a start that passed while the request waited: that is no reason against it.
     """
-    return replace(request.ask, start_at=None)
+    ask = request.ask
+    passed = ask.start_at is not None and ask.start_at <= now
+    return replace(ask, start_at=None) if passed else ask
 
 
-def unmet(
-    requirements: Iterable[Requirement], approvers: Collection[str], membership: Membership
-) -> tuple[Requirement, ...]:
-    """The requirements that not enough distinct `approvers`, owners now, have approved.
-
-    One person who owns several rules counts for each of them.
-    """
-    return tuple(
-        requirement
-        for requirement in requirements
-        if requirement.required
-        > sum(belongs(user, requirement.owners, membership) for user in set(approvers))
+def _no_owner(request: AccessRequest, again: Decision, now: datetime) -> Reason:
+    rules = listed(dict.fromkeys(one.rule for one in again.requirements), "and")
+    waiting = [
+        one.escalation.after
+        for one in again.requirements
+        if one.escalation is not None and request.created_at + one.escalation.after > now
+    ]
+    later = (
+        f" Who is asked only when others have not decided can do so from "
+        f"{request.created_at + min(waiting):%H:%M} UTC on."
+        if waiting
+        else ""
+    )
+    return Reason(
+        "not_owner",
+        f"You are no owner of rule {rules}, so nothing was changed. Its owners can approve or "
+        f"deny this.{later}",
     )
 
 

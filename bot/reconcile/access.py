@@ -362,7 +362,12 @@ def _store(
 
 
 def _never_shown(grant: Grant) -> str:
-    waited = format_duration(grant.provision_by - grant.created_at)
+    waited = format_duration(grant.provision_by - (grant.starts_at or grant.created_at))
+    if grant.state is GrantState.SCHEDULED:
+        return (
+            f"It could not be decided anew within {waited} of its start, so it does not begin. "
+            "Ask again; if it stays so, tell whoever runs the bot."
+        )
     return (
         f"{grant.cluster.name} did not show the access within {waited}, so I take it back. "
         "Ask again; if it stays so, tell whoever runs the bot."

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 
-from bot.core.decide import MOST_TICKET_LETTERS
+from bot.core.ask_checks import MOST_TICKET_LETTERS
 from bot.core.durations import format_duration
 from bot.core.lifecycle import LATE_AFTER, late
 from bot.core.model import (

@@ -197,6 +197,8 @@ def why_ending(grant: Grant, names: Mapping[str, str]) -> str:
             return f"revoked by {person(grant.ended_by, names)}"
         case EndReason.SUPERSEDED:
             return "replaced by another grant"
+        case EndReason.TICKET_CLOSED:
+            return "its ticket was closed"
         case EndReason.FAILED:
             return "it could not be given"
         case EndReason.EXPIRED | None:

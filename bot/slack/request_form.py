@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from bot.core.ask_checks import MOST_NAMESPACES
 from bot.core.choices import Choices, is_production
-from bot.core.decide import MOST_NAMESPACES
 from bot.core.durations import format_duration
 from bot.core.model import Cluster
-from bot.core.policy import Approval, Rule
+from bot.core.policy import Rule
+from bot.core.policy_approval import Approval
 from bot.slack import blocks, inputs, phrases
 from bot.slack.blocks import OPTIONS, Block, View
 from bot.slack.text import code, count, listed, mention_channel, plain, safe

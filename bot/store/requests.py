@@ -11,6 +11,7 @@ from sqlalchemy.exc import IntegrityError
 
 from bot.core.errors import Conflict, NotFound
 from bot.core.ids import next_id
+from bot.core.lifecycle import BOT
 from bot.core.model import (
     Access,
     AccessRequest,
@@ -23,6 +24,7 @@ from bot.core.model import (
     Review,
     Verdict,
 )
+from bot.core.rule_choice import CAPS_WITHIN, Spent
 from bot.store.tables import grants, requests, reviews
 
 _cluster = TypeAdapter(Cluster)
@@ -77,6 +79,10 @@ def add(tx: Connection, request: AccessRequest) -> None:
             "extends": request.extends,
             "already_seconds": request.already.total_seconds(),
             "requirements": _requirements.dump_python(request.requirements, mode="json"),
+            "shown_in": list(request.shown_in),
+            "break_glass": request.break_glass,
+            "ends_with_ticket": request.ends_with_ticket,
+            "replaces": request.replaces,
         },
     }
     try:
@@ -176,6 +182,25 @@ def count_pending(tx: Connection, requester: str) -> int:
     return int(tx.scalars(query).one())
 
 
+def given_automatically(
+    tx: Connection, requester: str, now: datetime, *, but: str | None = None
+) -> dict[str, Spent]:
+    """What each automatic rule has given the person lately, without the request `but`."""
+    query = select(requests).where(
+        requests.c.requester == requester,
+        requests.c.decided_by == BOT,
+        requests.c.state == RequestState.APPROVED.value,
+        requests.c.decided_at > now - CAPS_WITHIN,
+        requests.c.id != (but or ""),
+    )
+    used: dict[str, Spent] = {}
+    for request in map(_request, tx.execute(query)):
+        for rule in request.rules:
+            before = used.get(rule, Spent())
+            used[rule] = Spent(before.times + 1, before.length + request.duration)
+    return used
+
+
 def others_on_principal(tx: Connection, principal_arn: str, requester: str) -> frozenset[str]:
     """Slack user ids of other people whose requests were for the same principal.
 
@@ -206,6 +231,7 @@ def add_review(tx: Connection, review: Review) -> None:
         verdict=review.verdict.value,
         reason=review.reason,
         rules=list(review.rules),
+        deputy_of=list(review.deputy_of),
         at=review.at,
     )
     try:
@@ -226,6 +252,7 @@ def reviews_of(tx: Connection, request_id: str) -> tuple[Review, ...]:
             at=row.at,
             reason=row.reason,
             rules=tuple(row.rules),
+            deputy_of=tuple(row.deputy_of),
         )
         for row in tx.execute(query.order_by(reviews.c.at, reviews.c.reviewer))
     )
@@ -301,4 +328,9 @@ def _request(row: Row[Any]) -> AccessRequest:
         decision_reason=row.decision_reason,
         extends=document["extends"],
         already=timedelta(seconds=document["already_seconds"]),
+        # Rows from before these were there have none of them.
+        shown_in=tuple(document.get("shown_in", ())),
+        break_glass=document.get("break_glass", False),
+        ends_with_ticket=document.get("ends_with_ticket", False),
+        replaces=document.get("replaces"),
     )

@@ -6,7 +6,8 @@ import pytest
 from pydantic import ValidationError
 
 from bot.core.model import AccessScope, Cluster, Owners, Standing
-from bot.core.policy import LAPSE_AFTER, Approval, Policy
+from bot.core.policy import Policy
+from bot.core.policy_approval import LAPSE_AFTER, Approval
 from bot.core.policy_fields import PEOPLE_POLICIES
 
 OWNERS = {"users": ["U02BOB"], "groups": ["S02PAYLEADS"]}

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bot.core.decide import START_WITHIN, evaluate, groups_needed
+from bot.core.ask_checks import START_WITHIN
+from bot.core.decide import evaluate, groups_needed
 from bot.core.errors import DirectoryUnavailable
 from bot.core.model import AccessScope, Ask, Owners, Person, Requirement
 from bot.core.policy import Policy

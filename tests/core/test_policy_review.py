@@ -11,7 +11,7 @@ from bot.core.decide import evaluate
 from bot.core.errors import DirectoryUnavailable
 from bot.core.model import AccessRequest, Ask, Owners, Person, Principal, Requirement, Standing
 from bot.core.policy import Policy
-from bot.core.review import asked_again, may_review, unmet
+from bot.core.review import asked_again, may_review
 
 NOW = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
 TEAM = "T01HOME"
@@ -209,39 +209,8 @@ def test_other_labels_on_the_cluster_change_nothing():
 def test_a_start_that_passed_while_the_request_waited_does_not_stop_the_review():
     waiting = request(start_at=NOW + timedelta(minutes=10))
     assert review(of=waiting, now=NOW + timedelta(minutes=20)).allowed
-    assert asked_again(waiting).start_at is None
-
-
-PAY = Requirement("pay", "C1", Owners(frozenset({"U1", "U2", "U3"})), 2)
-BILL = Requirement("bill", "C2", Owners(frozenset({"U3"}), frozenset({"S1"})))
-
-
-@pytest.mark.parametrize(
-    ("approvers", "left"),
-    [
-        ([], ["pay", "bill"]),
-        (["U1"], ["pay", "bill"]),
-        (["U1", "U1"], ["pay", "bill"]),
-        (["U1", "U2"], ["bill"]),
-        (["U3"], ["pay"]),
-        (["U3", "U1"], []),
-        (["U4"], ["pay"]),
-        (["U9", "U8"], ["pay", "bill"]),
-    ],
-)
-def test_each_rule_needs_its_number_of_distinct_owners(approvers, left):
-    requirements = unmet([PAY, BILL], approvers, {"S1": {"U4"}})
-    assert [requirement.rule for requirement in requirements] == left
-
-
-def test_an_approval_counts_only_while_its_giver_is_an_owner():
-    assert unmet([BILL], ["U4"], {"S1": {"U4"}}) == ()
-    assert unmet([BILL], ["U4"], {"S1": set()}) == (BILL,)
-
-
-def test_approvals_of_an_unknown_group_do_not_count():
-    with pytest.raises(DirectoryUnavailable):
-        unmet([BILL], ["U4"], {})
+    assert asked_again(waiting, NOW).start_at == waiting.start_at
+    assert asked_again(waiting, waiting.start_at).start_at is None
 
 
 IDS = st.sampled_from(["U01ALICE", "U02BOB", "U04DAN", "U05FAY", "U09EVE"])

@@ -1,0 +1,432 @@
+"""Break-glass: access at once for those on call, which somebody else reviews afterwards.
+
+Pure, as `decide`. Being on call stands in the place of an approval, and nothing else does: whoever
+is neither named nor on call is refused, and so is everybody where that cannot be told.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+from datetime import datetime
+
+from bot.core.ask_checks import (
+    length_problem,
+    namespace_problem,
+    reason_problems,
+    ticket_form_problem,
+)
+from bot.core.decide import unknown_cluster
+from bot.core.durations import format_duration
+from bot.core.model import (
+    AccessRequest,
+    Ask,
+    Cluster,
+    Decision,
+    EscalationStep,
+    Owners,
+    Person,
+    Reason,
+    Requirement,
+)
+from bot.core.names import listed, principal_key, quoted
+from bot.core.oncall import OnCall, OnCallFacts, Schedules
+from bot.core.people import Membership, belongs, not_full_member
+from bot.core.policy import BreakGlass, Policy
+from bot.core.policy_approval import LAPSE_AFTER, Approval
+from bot.core.policy_break_glass import OnCallSchedules, Responders
+from bot.core.principals import people_on
+from bot.core.rule_choice import DEFAULT_DURATION
+
+BREAK_GLASS = "break-glass"
+"""The name under which a break-glass stands where a rule's would."""
+
+_SERVICES = {"pagerduty": "PagerDuty", "opsgenie": "Opsgenie"}
+
+
+@dataclass(frozen=True, slots=True)
+class PostReview:
+    """The review that a break-glass owes: what was done, and whether it was justified.
+
+    `due_at`, `remind_at` and `escalation` count from the beginning of the break-glass. It is open
+    until `reviewed_at`.
+    """
+
+    request_id: str
+    owners: Owners
+    begun_at: datetime
+    remind_at: datetime
+    due_at: datetime
+    escalation: EscalationStep | None = None
+    reviewer: str | None = None
+    reviewed_at: datetime | None = None
+    justified: bool | None = None
+    findings: str | None = None
+
+    @property
+    def open(self) -> bool:
+        return self.reviewed_at is None
+
+    def overdue(self, now: datetime) -> bool:
+        return self.open and now >= self.due_at
+
+    def escalated(self, now: datetime) -> bool:
+        return self.escalation is not None and now >= self.begun_at + self.escalation.after
+
+    def owners_at(self, now: datetime) -> Owners:
+        """Who may review: the owners, and after a while those of the escalation too."""
+        if self.escalation is not None and self.escalated(now):
+            return self.owners.union(self.escalation.owners)
+        return self.owners
+
+
+def groups_for_break_glass(policy: Policy, ask: Ask) -> frozenset[str]:
+    """The groups and channels whose members must be known to decide a break-glass."""
+    groups: frozenset[str] = frozenset()
+    for entry in entries_for(policy, ask):
+        groups |= entry.responders.groups_needed | entry.review.groups
+    if policy.lockdown is not None and policy.lockdown.break_glass is not None:
+        groups |= policy.lockdown.break_glass.owners.groups
+    return groups
+
+
+def schedules_for(policy: Policy, ask: Ask) -> frozenset[Schedules]:
+    """The schedules that on-call services must be asked about to decide a break-glass."""
+    return frozenset(
+        (name, service.schedules)
+        for entry in entries_for(policy, ask)
+        for name, service in entry.responders.services.items()
+    )
+
+
+def entries_for(policy: Policy, ask: Ask) -> tuple[BreakGlass, ...]:
+    """The entries that cover the cluster and the level, in order."""
+    cluster = policy.clusters_by_name.get(ask.cluster)
+    if cluster is None or ask.level not in policy.levels:
+        return ()
+    return tuple(
+        entry for entry in policy.break_glass if ask.level in entry.levels and entry.covers(cluster)
+    )
+
+
+def may_ask(
+    policy: Policy, user: Person, membership: Membership, on_call: OnCallFacts
+) -> tuple[BreakGlass, ...]:
+    """The entries that this person may use, as far as is known: for what is offered."""
+    found = []
+    for entry in policy.break_glass:
+        known = {group: membership.get(group, ()) for group in entry.responders.groups_needed}
+        if _admitted(policy, entry.responders, user, known, on_call)[0]:
+            found.append(entry)
+    return tuple(found)
+
+
+def evaluate_break_glass(
+    policy: Policy,
+    ask: Ask,
+    requester: Person,
+    membership: Membership,
+    on_call: OnCallFacts,
+    *,
+    team_id: str,
+    overdue: Collection[str] = (),
+) -> tuple[Decision, BreakGlass | None]:
+    """What the policy says of a break-glass, and the entry that allows it, where one does.
+
+    `overdue` are the requester's reviews that are overdue: with one of those the decision has a
+    requirement, an owner of the review approves first. Raises DirectoryUnavailable where it hangs
+    on a group nobody answered for.
+    """
+    outsider = not_full_member(requester, team_id)
+    if outsider is not None:
+        return _refused(outsider), None
+    cluster = policy.clusters_by_name.get(ask.cluster)
+    if cluster is None:
+        return _refused(unknown_cluster(policy, ask)), None
+    entries = entries_for(policy, ask)
+    if not entries:
+        return _refused(_not_covered(policy, ask, cluster)), None
+    admitted, why = _first_admitting(policy, entries, requester, membership, on_call)
+    if admitted is None:
+        return _refused(_not_on_call(ask, why)), None
+    problems = _problems(
+        policy, ask, admitted, requester=requester, cluster=cluster, membership=membership
+    )
+    if problems:
+        return _refused(*problems), None
+    decision = Decision(
+        allowed=True,
+        reasons=(*why, Reason("break_glass", _said(overdue, admitted), BREAK_GLASS)),
+        rules=(BREAK_GLASS,),
+        requirements=_owed_first(policy, admitted) if overdue else (),
+        access=policy.levels[ask.level].access(cluster, tuple(dict.fromkeys(ask.namespaces))),
+        duration=ask.duration or min(DEFAULT_DURATION, admitted.max_duration),
+        max_duration=admitted.max_duration,
+        lapse_after=LAPSE_AFTER,
+        shown_in=alarm_channels(policy, ask),
+    )
+    return decision, admitted
+
+
+def _problems(
+    policy: Policy,
+    ask: Ask,
+    admitted: BreakGlass,
+    *,
+    requester: Person,
+    cluster: Cluster,
+    membership: Membership,
+) -> list[Reason]:
+    level = policy.levels[ask.level]
+    found = (
+        _only_cluster(ask) if level.only_cluster and ask.namespaces else namespace_problem(ask),
+        length_problem(ask),
+        _too_long(ask, admitted),
+        ticket_form_problem(ask),
+        _starts_now(ask),
+        *reason_problems(ask),
+        _nobody_reviews(admitted, requester, cluster, membership),
+    )
+    return [problem for problem in found if problem is not None]
+
+
+def alarm_channels(policy: Policy, ask: Ask) -> tuple[str, ...]:
+    """Where a break-glass is announced: the security channel, and those of the place's owners."""
+    targets = ask.namespaces or (None,)
+    asking = [
+        (rule, rule.approval)
+        for rule in policy.rules_on(ask.cluster)
+        if isinstance(rule.approval, Approval)
+    ]
+    near = [pair for pair in asking if any(pair[0].covers_namespace(name) for name in targets)]
+    channels = [approval.channel for _, approval in near or asking]
+    if policy.security_channel is not None:
+        channels.insert(0, policy.security_channel)
+    return tuple(dict.fromkeys(channels))
+
+
+def post_review_of(entry: BreakGlass, request_id: str, now: datetime) -> PostReview:
+    """The review that a break-glass owes which begins at `now` under this entry."""
+    review = entry.review
+    step = None
+    if review.escalate is not None:
+        later = review.escalate
+        step = EscalationStep(later.after, later.channel, later.owners.owners)
+    return PostReview(
+        request_id=request_id,
+        owners=review.owners.owners,
+        begun_at=now,
+        remind_at=now + review.reminds_after,
+        due_at=now + review.within,
+        escalation=step,
+    )
+
+
+def may_post_review(
+    policy: Policy,
+    request: AccessRequest,
+    owed: PostReview,
+    clicker: Person,
+    clicker_arns: Collection[str],
+    *,
+    membership: Membership,
+    now: datetime,
+    team_id: str,
+) -> Reason | None:
+    """Why this person may not review the break-glass, or None where they may.
+
+    `clicker_arns` are the principals that may be theirs on the request's cluster.
+    """
+    outsider = not_full_member(clicker, team_id)
+    if outsider is not None:
+        return outsider
+    if clicker.id == request.requester:
+        return Reason(
+            "own_request",
+            "This break-glass is your own, and somebody else reviews it. Tell them what you did.",
+        )
+    asked_for = principal_key(request.principal.arn)
+    same = any(principal_key(arn) == asked_for for arn in clicker_arns)
+    if same or clicker.id in people_on(policy, request.principal.arn, request.cluster):
+        return Reason(
+            "same_principal",
+            "This break-glass was for your own IAM principal, so somebody else has to review it.",
+        )
+    owners = reviewers_now(policy, request, owed, now)
+    if not belongs(clicker.id, owners, membership):
+        return Reason(
+            "not_owner",
+            f"You are none of those who review break-glass {request.id}, so nothing was changed.",
+        )
+    return None
+
+
+def reviewers_now(
+    policy: Policy, request: AccessRequest, owed: PostReview, now: datetime
+) -> Owners:
+    """Who may review it under the policy in force; where that has no entry for it, as was owed."""
+    entries = entries_for(policy, request.ask)
+    if not entries:
+        return owed.owners_at(now)
+    owners = Owners()
+    for review in (entry.review for entry in entries):
+        owners = owners.union(review.owners.owners)
+        if review.escalate is not None and now >= owed.begun_at + review.escalate.after:
+            owners = owners.union(review.escalate.owners.owners)
+    return owners
+
+
+def _refused(*reasons: Reason) -> Decision:
+    return Decision(allowed=False, reasons=reasons, rules=(BREAK_GLASS,))
+
+
+def _first_admitting(
+    policy: Policy,
+    entries: Iterable[BreakGlass],
+    requester: Person,
+    membership: Membership,
+    on_call: OnCallFacts,
+) -> tuple[BreakGlass | None, tuple[Reason, ...]]:
+    silent: list[Reason] = []
+    for entry in entries:
+        admitted, why = _admitted(policy, entry.responders, requester, membership, on_call)
+        if admitted:
+            return entry, why
+        silent += why
+    return None, tuple(dict.fromkeys(silent))
+
+
+def _admitted(
+    policy: Policy,
+    responders: Responders,
+    person: Person,
+    membership: Membership,
+    on_call: OnCallFacts,
+) -> tuple[bool, tuple[Reason, ...]]:
+    """Whether the person is among those who may, with what has to be said about it.
+
+    User groups come last: at night Slack may be the one that does not answer.
+    """
+    if person.id in responders.users:
+        return True, ()
+    silent: list[Reason] = []
+    for name, service in responders.services.items():
+        answer = on_call.get((name, service.schedules), OnCall(available=False))
+        if not answer.available:
+            words = answer.problem or f"{_SERVICES[name]} did not say who is on call."
+            silent.append(Reason("on_call_unavailable", words))
+        elif _is_on_call(policy, service, answer, person):
+            return True, ()
+    if responders.groups and belongs(person.id, responders.owners, membership):
+        return True, tuple(silent)
+    fallback = responders.fallback
+    if silent and fallback is not None and belongs(person.id, fallback.owners, membership):
+        said = Reason("on_call_fallback", "So whoever is in the fallback group may break glass.")
+        return True, (*silent, said)
+    return False, tuple(silent)
+
+
+def _is_on_call(policy: Policy, service: OnCallSchedules, answer: OnCall, person: Person) -> bool:
+    mapped = {user for known, user in service.users.items() if known in answer.ids}
+    if person.id in mapped:
+        return True
+    email = person.email or ""
+    domain = email.rpartition("@")[2].lower()
+    trusted = (
+        person.email_confirmed
+        and email.isascii()
+        and domain in policy.principals.email_domains
+        and person.id not in service.users.values()
+    )
+    return trusted and email.lower() in answer.emails
+
+
+def _not_covered(policy: Policy, ask: Ask, cluster: Cluster) -> Reason:
+    levels = listed(
+        dict.fromkeys(
+            f"`{level}`"
+            for entry in policy.break_glass
+            if entry.covers(cluster)
+            for level in entry.levels
+        )
+    )
+    there = f"There it can give {levels}." if levels else "It covers no level there."
+    return Reason(
+        "no_break_glass",
+        f"Break-glass does not give {quoted(ask.level)} on {ask.cluster}. {there} "
+        f"Owners can approve a request at any hour: `/eks-access request {ask.cluster} …`.",
+    )
+
+
+def _not_on_call(ask: Ask, why: tuple[Reason, ...]) -> Reason:
+    silent = " ".join(reason.sentence for reason in why)
+    return Reason(
+        "not_on_call",
+        f"You are not among those who may break glass on {ask.cluster}. "
+        + (f"{silent} " if silent else "")
+        + "Whoever is on call can, and owners can approve a request at any hour: "
+        f"`/eks-access request {ask.cluster} {ask.level} …`.",
+    )
+
+
+def _only_cluster(ask: Ask) -> Reason:
+    return Reason(
+        "only_cluster",
+        f"{ask.level} is only given for the whole of {ask.cluster}. Leave the namespaces out.",
+    )
+
+
+def _too_long(ask: Ask, entry: BreakGlass) -> Reason | None:
+    if ask.duration is None or ask.duration <= entry.max_duration:
+        return None
+    return Reason(
+        "too_long",
+        f"You asked for {format_duration(ask.duration)}, and break-glass gives at most "
+        f"{format_duration(entry.max_duration)}.",
+        BREAK_GLASS,
+    )
+
+
+def _starts_now(ask: Ask) -> Reason | None:
+    if ask.start_at is None:
+        return None
+    return Reason("bad_start", "Break-glass begins at once. Leave `--at` out.")
+
+
+def _nobody_reviews(
+    entry: BreakGlass,
+    requester: Person,
+    cluster: Cluster,
+    membership: Membership,
+) -> Reason | None:
+    """A review that only the requester could do would never close."""
+    groups = entry.review.groups
+    owners = entry.review.owners.owners
+    if entry.review.escalate is not None:
+        owners = owners.union(entry.review.escalate.owners.owners)
+    if groups - membership.keys():
+        return None  # not known now, and at night that must not stop anybody
+    everybody = set(owners.users).union(*(membership[group] for group in groups))
+    if everybody - {requester.id}:
+        return None
+    return Reason(
+        "nobody_to_review",
+        f"Nobody but you could review a break-glass on {cluster.name} afterwards. Ask whoever "
+        "keeps the policy file to name more owners of its review.",
+        BREAK_GLASS,
+    )
+
+
+def _owed_first(policy: Policy, entry: BreakGlass) -> tuple[Requirement, ...]:
+    channel = policy.security_channel or ""
+    return (Requirement(BREAK_GLASS, channel, entry.review.owners.owners),)
+
+
+def _said(overdue: Collection[str], entry: BreakGlass) -> str:
+    within = format_duration(entry.review.within)
+    if overdue:
+        return (
+            f"Your review of {listed(sorted(overdue), 'and')} is overdue, so this break-glass "
+            "needs an approval."
+        )
+    return f"A review by somebody else is due within {within}."

@@ -1,0 +1,101 @@
+"""Which rule decides: the first that covers the place, admits the person, and holds at that time.
+
+A rule with a window holds only while the window is open. An automatic rule whose caps are used up
+is passed over, so that the next one may ask its owners.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from bot.core.durations import format_duration
+from bot.core.model import Ask, Reason
+from bot.core.people import Membership, belongs
+from bot.core.policy import Rule
+from bot.core.policy_approval import Automatic
+
+DEFAULT_DURATION = timedelta(hours=1)
+"""How long access is given where the person does not say, or the rule's maximum if shorter."""
+
+CAPS_WITHIN = timedelta(hours=24)
+"""The span that an automatic rule's caps look back on."""
+
+
+@dataclass(frozen=True, slots=True)
+class Spent:
+    """What a rule has given somebody automatically within `CAPS_WITHIN`."""
+
+    times: int = 0
+    length: timedelta = timedelta()
+
+
+Usage = Mapping[str, Spent]
+"""What each automatic rule has given the person, by the rule's name; a missing one gave nothing."""
+
+
+def first_rule(
+    candidates: Iterable[Rule],
+    target: str | None,
+    ask: Ask,
+    user: str,
+    *,
+    membership: Membership,
+    moment: datetime,
+    usage: Usage,
+) -> tuple[Rule | None, tuple[Reason, ...]]:
+    """The rule that decides about one namespace, and what was passed over.
+
+    `target` None is the whole cluster; `moment` is when the access is to begin. Raises
+    DirectoryUnavailable where it hangs on a user group that nobody answered for.
+    """
+    passed: list[Reason] = []
+    for rule in candidates:
+        if not rule.covers_namespace(target) or not admits(rule, user, membership):
+            continue
+        why = passed_over(rule, ask.duration, moment, usage)
+        if why is None:
+            return rule, tuple(passed)
+        passed.append(why)
+    return None, tuple(passed)
+
+
+def admits(rule: Rule, user: str, membership: Membership) -> bool:
+    """Whether the rule lets this person ask. Raises DirectoryUnavailable."""
+    return rule.requesters is None or belongs(user, rule.requesters.owners, membership)
+
+
+def passed_over(
+    rule: Rule, duration: timedelta | None, moment: datetime, usage: Usage
+) -> Reason | None:
+    """Why the rule does not hold for the person at the moment, or None where it does."""
+    if rule.when is not None and not rule.when.open_at(moment):
+        return Reason("closed", f"Rule {rule.name} holds only {rule.when}.", rule.name)
+    if not isinstance(rule.approval, Automatic):
+        return None
+    caps, spent = rule.approval.automatic, usage.get(rule.name, Spent())
+    length = duration_under((rule,), duration)
+    if caps.per_day is not None and spent.times >= caps.per_day:
+        most = f"{caps.per_day} times"
+    elif caps.time_per_day is not None and spent.length + length > caps.time_per_day:
+        most = format_duration(caps.time_per_day)
+    else:
+        return None
+    return Reason(
+        "used_up",
+        f"Rule {rule.name} gives at most {most} in 24 hours without a review, and this would be "
+        "more.",
+        rule.name,
+    )
+
+
+def duration_under(rules: Iterable[Rule], asked: timedelta | None) -> timedelta:
+    """How long access under these rules lasts, where so long was asked for (None: nothing said)."""
+    return min(DEFAULT_DURATION, *(rule.max_duration for rule in rules)) if asked is None else asked
+
+
+def passed_over_words(passed: Iterable[Reason]) -> str:
+    """The sentences on what was passed over, each once, with a space behind; or nothing."""
+    sentences = list(dict.fromkeys(reason.sentence for reason in passed))
+    return f"{' '.join(sentences[:3])} " if sentences else ""
