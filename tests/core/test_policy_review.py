@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from bot.core.decide import evaluate
 from bot.core.errors import DirectoryUnavailable
-from bot.core.model import AccessRequest, Ask, Owners, Person, Principal, Requirement, Standing
+from bot.core.model import AccessRequest, Ask, Person, Principal, Standing
 from bot.core.policy import Policy
 from bot.core.review import asked_again, may_review
 
