@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 from page_window import ANA, BEN, OWNERS, Window
@@ -26,15 +27,19 @@ def test_access_is_asked_for_in_the_form_by_keyboard_alone(
     expect(window.page.get_by_role("option", name="modern-access-lab")).to_be_visible()
     keyboard.press("Enter")
     expect(cluster).to_have_value("modern-access-lab")
-    keyboard.press("Tab")
     level = window.dialog.get_by_role("combobox", name="Level")
+    expect(level).to_be_visible()
+    keyboard.press("Tab")
     expect(level).to_be_focused()
     keyboard.press("ArrowDown")
     expect(window.page.get_by_role("option", name="view")).to_be_visible()
     keyboard.press("ArrowDown")
     keyboard.press("Enter")
     expect(level).to_have_value("view")
+    namespaces = window.dialog.get_by_role("textbox", name="Namespaces")
+    expect(namespaces).to_be_visible()
     keyboard.press("Tab")
+    expect(namespaces).to_be_focused()
     keyboard.type("default")
     keyboard.press("Tab")
     expect(window.dialog.get_by_role("combobox", name="For how long")).to_be_focused()
@@ -53,6 +58,26 @@ def test_access_is_asked_for_in_the_form_by_keyboard_alone(
     assert [one.principal_arn for one in entries] == [
         f"arn:aws:iam::{LAB_ACCOUNT}:role/eks-jit/ana"
     ]
+
+
+def test_a_field_that_is_made_anew_keeps_the_focus(
+    silent_stage: Stage, open_window: Callable[..., Window]
+) -> None:
+    window = open_window(ANA)
+    title = {"type": "plain_text", "text": "A form"}
+
+    def form(block_id: str) -> dict[str, Any]:
+        element = {"type": "plain_text_input", "action_id": "why"}
+        field = {"type": "input", "block_id": block_id, "label": title, "element": element}
+        return {"type": "modal", "title": title, "submit": title, "blocks": [field]}
+
+    view = silent_stage.slack.open_modal(ANA, form("why:before"))
+    why = window.dialog.get_by_role("textbox", name="A form")
+    expect(why).to_be_focused()
+    before = why.get_attribute("data-focus")
+    silent_stage.slack.update_view(view, form("why:after"))
+    expect(why).not_to_have_attribute("data-focus", str(before))
+    expect(why).to_be_focused()
 
 
 def test_errors_stand_under_their_fields_and_go_as_one_types(

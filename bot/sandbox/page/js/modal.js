@@ -113,11 +113,13 @@ export function modals(app) {
     closeAll.hidden = stack.length < 2;
     submit.hidden = !view.submit;
     setText(submit, view.submit?.text ?? "");
+    const action = fresh ? undefined : focusedAction();
     keyed(body, view.blocks, {
       key: (block) => `${view.id} ${block.block_id}`,
       sign: (block) => JSON.stringify([block, app.viewer.id, dayIn(now(), app.viewer.tz)]),
       make: (block) => renderBlocks([block], ctx)[0],
     });
+    if (action && !focusedAction()) focusAction(action);
     showErrors(body, form.errors);
     if (!dialog.open) {
       back = document.activeElement;
@@ -127,6 +129,17 @@ export function modals(app) {
     // A view that was only being loaded gets its first field later.
     if (fresh || (!hadFields && fields.length > 0)) focusFirst(fields);
     hadFields = fields.length > 0;
+  }
+
+  /** The action id of the field one is in; fields that offer something else are made anew. */
+  function focusedAction() {
+    const at = document.activeElement;
+    return body.contains(at) ? at.dataset.focus?.split("/").at(1) : undefined;
+  }
+
+  function focusAction(action) {
+    const named = [...body.querySelectorAll("[data-focus]")];
+    named.find((one) => one.dataset.focus.split("/").at(1) === action)?.focus();
   }
 
   function focusFirst(fields) {
