@@ -95,6 +95,12 @@ class EntryRecord:
         """The groups of the entry that the bot never put there."""
         return observed.kubernetes_groups - self.kubernetes_groups - self.earlier_groups.keys()
 
+    def foreign_policies(self, observed: ObservedEntry) -> frozenset[str]:
+        """The policies of the entry whose associations the bot never made."""
+        return frozenset(
+            arn for arn, scope in observed.policies.items() if not _ours(arn, scope, self)
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class CreateEntry:
@@ -270,7 +276,7 @@ def _more_may_come(desired: DesiredEntry, record: EntryRecord) -> bool:
 
 
 def _plan_own(desired: DesiredEntry, observed: ObservedEntry, record: EntryRecord) -> Plan:
-    foreign = {arn for arn, scope in observed.policies.items() if not _ours(arn, scope, record)}
+    foreign = record.foreign_policies(observed)
     alone = not foreign and not record.foreign_groups(observed)
     if alone and (desired.empty or record.deleting):
         # Once it was to be deleted it may go at any moment, so nothing can be built upon it.
@@ -281,8 +287,7 @@ def _plan_own(desired: DesiredEntry, observed: ObservedEntry, record: EntryRecor
 def _plan_foreign(
     desired: DesiredEntry, observed: ObservedEntry, record: EntryRecord, standing: Standing
 ) -> Plan:
-    mine = {arn for arn, scope in observed.policies.items() if _ours(arn, scope, record)}
-    foreign = set(observed.policies) - mine
+    foreign = record.foreign_policies(observed)
     obstacle = None
     if observed.type != STANDARD:
         obstacle = Blocked(Obstacle.WRONG_TYPE, detail=observed.type)
@@ -299,7 +304,7 @@ def _plan_foreign(
 
 
 def _plan_beside(
-    desired: DesiredEntry, observed: ObservedEntry, record: EntryRecord, foreign: set[str]
+    desired: DesiredEntry, observed: ObservedEntry, record: EntryRecord, foreign: frozenset[str]
 ) -> Plan:
     """Change what is ours on an existing entry and leave the rest as it is."""
     removals: list[Action] = []

@@ -12,10 +12,8 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from bot.aws import access_entries
 from bot.aws.clients import EksClients
 from bot.core.errors import (
-    AwsProblem,
     DirectoryUnavailable,
     DomainError,
     NotFound,
@@ -23,10 +21,9 @@ from bot.core.errors import (
     Refused,
 )
 from bot.core.lifecycle import ensure_extensible, ensure_open
-from bot.core.model import AccessRequest, Cluster, Grant, Person
+from bot.core.model import AccessRequest, Grant, Person
 from bot.core.offers import clusters_for, levels_on, requester_groups
 from bot.core.people import belongs, not_full_member, surely_belongs
-from bot.core.planner import ObservedEntry
 from bot.core.review import every_owner
 from bot.policy_file import LoadedPolicy
 from bot.slack import commands
@@ -45,10 +42,10 @@ from bot.slack.replies import (
     status_reply,
     who_reply,
 )
-from bot.store import audit, entries, grants, requests
+from bot.slack.roster import read_roster
+from bot.store import audit, grants, requests
 from bot.store.database import Database
 
-_FOREIGN_SHOWN = 50
 _SHORTEST_EXTENSION = timedelta(minutes=1)
 
 
@@ -205,23 +202,9 @@ class Desk:
             )
         with self._database.reading() as tx:
             live = _with_requests(tx, grants.live(tx, cluster=name))
-            ours = entries.principals_of(tx, cluster)
+        roster = read_roster(self._database, self._clients, cluster, self._clock())
         names = self._directory.names({grant.requester for _, grant in live})
-        return who_reply(name, live, self._foreign(cluster, ours), names=names)
-
-    def _foreign(
-        self, cluster: Cluster, ours: frozenset[str]
-    ) -> list[tuple[str, ObservedEntry]] | None:
-        """Entries of the cluster that others manage; None where EKS cannot be read in full."""
-        client = self._clients.for_cluster(cluster)
-        try:
-            others = [arn for arn in access_entries.principals(client, cluster) if arn not in ours]
-            if len(others) > _FOREIGN_SHOWN:
-                return None
-            seen = [(arn, access_entries.observe(client, cluster, arn)) for arn in others]
-        except AwsProblem:
-            return None
-        return [(arn, entry) for arn, entry in seen if entry is not None]
+        return who_reply(name, live, roster, names=names)
 
     def _clusters(self, person: Person) -> Message:
         policy = self._policy().policy

@@ -10,6 +10,7 @@ from bot.core.errors import DomainError
 from bot.core.model import AccessRequest, AuditEvent, Cluster, Grant, Review
 from bot.core.planner import ObservedEntry
 from bot.core.policy import Tickets
+from bot.core.roster import Roster
 from bot.slack import blocks, phrases
 from bot.slack.blocks import Block, Message
 from bot.slack.cards import granted, problem, reason
@@ -127,14 +128,11 @@ def mine_reply(items: Sequence[tuple[AccessRequest, Grant | None]]) -> Message:
 def who_reply(
     cluster: str,
     live: Sequence[tuple[AccessRequest, Grant]],
-    others: Sequence[tuple[str, ObservedEntry]] | None,
+    roster: Roster,
     *,
     names: Mapping[str, str],
 ) -> Message:
-    """Who has access to the cluster through the bot, and through entries that others manage.
-
-    `others` pairs a principal's ARN with its access entry; None says that EKS was not read.
-    """
+    """Who has access to the cluster through the bot, and what others put there, marked as such."""
     name = safe(cluster, 110)
     shown = [blocks.section("title", f"*Access to {name} through this bot ({len(live):,})*")]
     lines = [
@@ -143,12 +141,23 @@ def who_reply(
         for request, grant in live
     ]
     shown += blocks.sections("live", lines or ["Nobody."], most=2, rest="grant")
-    if others is None:
-        shown.append(blocks.context("others", "Entries that others manage were not read."))
-        return Message(f"Access to {name}: {count(len(live), 'grant')}", shown)
-    shown.append(blocks.section("others", f"*Managed by others, not this bot ({len(others):,})*"))
-    lines = [_entry(arn, entry) for arn, entry in others]
-    shown += blocks.sections("entries", lines or ["None."], most=1, rest="entry")
+    if roster.by_hand:
+        title = f"*Added by hand to this bot's entries ({len(roster.by_hand):,})*"
+        shown.append(blocks.section("by-hand", title, "The bot did not put this there:"))
+        lines = [_entry(arn, entry) for arn, entry in roster.by_hand]
+        shown += blocks.sections("additions", lines, most=2, rest="entry")
+    number = len(roster.others) + roster.others_unread
+    if number or not roster.problem:
+        shown.append(blocks.section("others", f"*Managed by others, not this bot ({number:,})*"))
+        lines = [_entry(arn, entry) for arn, entry in roster.others]
+        if roster.others_unread:
+            lines.append(f"… and {roster.others_unread:,} more that were not read.")
+        shown += blocks.sections("entries", lines or ["None."], most=4, rest="entry")
+    if roster.own_unread:
+        unread = f"{roster.own_unread:,} of this bot's own entries"
+        shown.append(blocks.context("unread", f"What others added to {unread} was not read."))
+    if roster.problem:
+        shown.append(blocks.sentence("problem", f"Not all was read. {roster.problem}"))
     return Message(f"Access to {name}: {count(len(live), 'grant')}", shown)
 
 

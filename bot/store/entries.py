@@ -151,15 +151,15 @@ def get(tx: Connection, entry_id: int, now: datetime) -> Entry:
     )
 
 
-def principals_of(tx: Connection, cluster: Cluster) -> frozenset[str]:
-    """The principals of a cluster whose access entries the bot made and has not removed."""
-    query = select(entries.c.principal_arn).where(
+def placed_on(tx: Connection, cluster: Cluster, now: datetime) -> list[Entry]:
+    """The entries of a cluster that the bot made, or put something on, and has not cleared."""
+    query = select(entries.c.id).where(
         entries.c.account == cluster.account,
         entries.c.region == cluster.region,
         entries.c.cluster == cluster.name,
-        entries.c.created.is_(True),
+        entries.c.created.is_(True) | entries.c.id.in_(select(associations.c.entry_id)),
     )
-    return frozenset(tx.scalars(query))
+    return [get(tx, entry_id, now) for entry_id in tx.scalars(query)]
 
 
 def rest(

@@ -39,6 +39,7 @@ from bot.core.errors import InvalidInput, Refused
 from bot.core.model import AccessScope, AuditEvent, RequestState
 from bot.core.planner import ObservedEntry
 from bot.core.policy import Tickets
+from bot.core.roster import Roster
 from bot.slack.blocks import Message
 from bot.slack.commands import FORMS, Help, parse
 from bot.slack.replies import (
@@ -157,7 +158,7 @@ ENTRY = ObservedEntry(
 
 def test_who_tells_the_bots_grants_from_what_others_manage() -> None:
     bare = replace(ENTRY, policies={}, kubernetes_groups=frozenset())
-    others = [(f"{ROLE}ops", ENTRY), (f"{ROLE}node", bare)]
+    others = Roster(others=((f"{ROLE}ops", ENTRY), (f"{ROLE}node", bare)))
     assert shown(who_reply("prod-eu", [(approved(), live())], others, names=NAMES)) == [
         "*Access to prod-eu through this bot (1)*",
         f"Ana Ruiz: {WHAT} · active until 2026-01-05 16:42 UTC · req 7K3-QMX",
@@ -165,15 +166,40 @@ def test_who_tells_the_bots_grants_from_what_others_manage() -> None:
         "`role/ops` in account 111122223333: `AmazonEKSViewPolicy` (`a`) and group `ops`",
         "`role/node` in account 111122223333: no policy and no group",
     ]
-    assert shown(who_reply("prod-eu", [], [], names=NAMES)) == [
+    assert shown(who_reply("prod-eu", [], Roster(), names=NAMES)) == [
         "*Access to prod-eu through this bot (0)*",
         "Nobody.",
         "*Managed by others, not this bot (0)*",
         "None.",
     ]
-    assert shown(who_reply("prod-eu", [], None, names=NAMES))[-1] == (
-        "Entries that others manage were not read."
+
+
+def test_who_marks_what_was_added_by_hand_to_the_bots_own_entries() -> None:
+    lines = shown(who_reply("prod-eu", [], Roster(by_hand=((f"{ROLE}ana", ENTRY),)), names=NAMES))
+    assert lines[2:5] == [
+        "*Added by hand to this bot's entries (1)*",
+        "The bot did not put this there:",
+        "`role/ana` in account 111122223333: `AmazonEKSViewPolicy` (`a`) and group `ops`",
+    ]
+
+
+def test_who_counts_what_was_not_read_and_says_why() -> None:
+    roster = Roster(
+        others=((f"{ROLE}ops", ENTRY),),
+        others_unread=70,
+        own_unread=3,
+        problem="EKS throttles the bot.",
     )
+    assert shown(who_reply("prod-eu", [], roster, names=NAMES))[2:] == [
+        "*Managed by others, not this bot (71)*",
+        "`role/ops` in account 111122223333: `AmazonEKSViewPolicy` (`a`) and group `ops`",
+        "… and 70 more that were not read.",
+        "What others added to 3 of this bot's own entries was not read.",
+        "Not all was read. EKS throttles the bot.",
+    ]
+    assert shown(who_reply("prod-eu", [], Roster(problem="No."), names=NAMES))[2:] == [
+        "Not all was read. No."
+    ]
 
 
 def event(action: str, actor: str, after: timedelta = timedelta(), **details: object) -> AuditEvent:
@@ -282,20 +308,32 @@ entries = st.builds(
 )
 
 
+some_entries = st.tuples(
+    st.lists(st.tuples(hostile, entries), max_size=4), st.sampled_from([1, 5, 30])
+).map(lambda drawn: tuple(drawn[0] * drawn[1]))
+rosters = st.builds(
+    Roster,
+    others=some_entries,
+    by_hand=some_entries,
+    others_unread=st.sampled_from([0, 1, 3000]),
+    own_unread=st.sampled_from([0, 200]),
+    problem=st.none() | hostile,
+)
+
+
 @given(
     situations(),
     st.integers(0, 80),
-    st.none() | st.lists(st.tuples(hostile, entries), max_size=4),
-    st.integers(1, 30),
+    rosters,
 )
 @settings(max_examples=60, deadline=None)
-def test_slack_takes_every_list(situation: Situation, number: int, others, times: int) -> None:
+def test_slack_takes_every_list(situation: Situation, number: int, roster: Roster) -> None:
     asked, _, given_, names, _ = situation
     many = [replace(asked, id=f"7K3-{index:03}") for index in range(number)]
     check_message(mine_reply([(one, given_) for one in many]))
     if given_ is not None:
         pairs = [(one, given_) for one in many]
-        check_message(who_reply(asked.cluster.name, pairs, others and others * times, names=names))
+        check_message(who_reply(asked.cluster.name, pairs, roster, names=names))
     clusters = [replace(asked.cluster, name=f"{asked.cluster.name[:90]}{one.id}") for one in many]
     levels = {one.name: [asked.level] * 30 for one in clusters}
     check_message(clusters_reply(clusters, levels))

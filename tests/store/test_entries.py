@@ -16,7 +16,7 @@ from race import race
 from sqlalchemy import Connection
 from store_examples import HOUR, LAB, MINUTE, NOW, ROLE, SECOND
 
-from bot.core.model import Cluster, Standing
+from bot.core.model import AccessScope, Cluster, Standing
 from bot.core.planner import (
     Action,
     Associate,
@@ -145,7 +145,7 @@ def test_a_wish_starts_the_count_of_failures_anew(database: Database) -> None:
         assert entries.get(tx, entry_id, NOW).attempts == 0
 
 
-def test_the_principals_whose_entries_the_bot_made_are_known(database: Database) -> None:
+def test_the_entries_on_which_something_is_of_the_bot_are_known(database: Database) -> None:
     with database.transaction() as tx:
         made, gone = wish(tx), wish(tx, principal=ROLE + "-gone")
         wish(tx, principal=ROLE + "-asked-for")
@@ -153,7 +153,12 @@ def test_the_principals_whose_entries_the_bot_made_are_known(database: Database)
         for entry_id in (made, gone, elsewhere):
             entries.intend_creation(tx, entry_id, frozenset(), NOW)
         entries.reset(tx, gone)
-        assert entries.principals_of(tx, LAB) == {ROLE}
+        beside = wish(tx, principal=ROLE + "-of-others")
+        entries.intend_association(tx, beside, "arn:policy", AccessScope(), NOW)
+        placed = {one.principal_arn: one.record for one in entries.placed_on(tx, LAB, NOW)}
+        assert set(placed) == {ROLE, ROLE + "-of-others"}
+        assert placed[ROLE].created
+        assert not placed[ROLE + "-of-others"].created
 
 
 # What the bot put there
