@@ -5,13 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 
-import structlog
 from slack_sdk import WebClient
 
 from bot.access import end
 from bot.aws.clients import EksClients
 from bot.core.errors import Conflict, PolicyUnavailable, StoreUnavailable
-from bot.core.lifecycle import BOT
 from bot.core.model import AccessRequest, AuditEvent, Grant, Review
 from bot.core.policy import Policy
 from bot.http import HttpServer, Readiness, build_http
@@ -19,6 +17,7 @@ from bot.jobs import Jobs, Loop
 from bot.metrics import build_registry
 from bot.policy_file import PolicySource
 from bot.reconcile.access import AccessReconciler
+from bot.reconcile.announcements import Announcer
 from bot.reconcile.messages import MessageReconciler, Projection
 from bot.settings import Settings
 from bot.slack.connection import SocketModeConnection
@@ -26,12 +25,11 @@ from bot.slack.desk import Desk
 from bot.slack.inbox import InboxWorker
 from bot.slack.listeners import Listeners
 from bot.slack.people import Directory
+from bot.slack.policy_watch import PolicyWatch
 from bot.slack.projection import project
-from bot.store import audit, requests
+from bot.store import requests
 from bot.store.claims import Claims
 from bot.store.database import Database
-
-log = structlog.get_logger(__name__)
 
 Clock = Callable[[], datetime]
 
@@ -101,16 +99,22 @@ class Bot:
         self._message_loop = Loop(
             "messages", messages.due, messages.reconcile, workers=_OTHER_WORKERS
         )
+        announcer = Announcer(self.database, client, claims, clock=clock)
+        self._announcement_loop = Loop(
+            "announcements", announcer.due, announcer.post, workers=_OTHER_WORKERS
+        )
         self._lapse_loop = Loop("lapses", self._lapsing, self._lapse, workers=1)
         self._loops = (
             self._inbox_loop,
             self._back_loop,
             self._access_loop,
             self._message_loop,
+            self._announcement_loop,
             self._lapse_loop,
         )
         self._jobs = Jobs(self._loops)
-        self._jobs.every(1.0, "policy", self._watch_policy)
+        watch = PolicyWatch(self.database, self.policy, clock=clock)
+        self._jobs.every(1.0, "policy", watch.look)
         self._connection: SocketModeConnection | None = None
         if settings.socket_mode:
             self._connection = SocketModeConnection(
@@ -210,20 +214,6 @@ class Bot:
             return self.policy.current().policy
         except PolicyUnavailable:
             return None
-
-    def _watch_policy(self) -> None:
-        """Note each change of the policy file in the log and the audit trail."""
-        try:
-            self.policy.current()
-        except PolicyUnavailable:
-            log.error("there is no policy in force, so nothing is granted")  # noqa: TRY400 - no fault of ours
-        for change in self.policy.take_events():
-            report = change.problem.report if change.problem else None
-            log.info("policy", change=change.kind, digest=change.digest, findings=report)
-            details = {"digest": change.digest, "findings": report}
-            event = AuditEvent(self.clock(), BOT, f"policy.{change.kind}", details=details)
-            with self.database.transaction() as tx:
-                audit.record(tx, [event])
 
     def _lapsing(self) -> list[str]:
         with self.database.reading() as tx:

@@ -281,6 +281,15 @@ class Lockdown(Entry):
     break_glass: People | None = None
 
 
+class Drift(Entry):
+    """What to do where a live grant's access was taken away at EKS by hand.
+
+    `repair` makes it anew, if the bot saw it since it was started; otherwise the grant ends.
+    """
+
+    repair: bool = Field(default=False, strict=True)
+
+
 class Policy(Entry):
     """The whole file. `deployment` goes into the ownership tag of every access entry."""
 
@@ -294,6 +303,7 @@ class Policy(Entry):
     rules: tuple[Rule, ...]
     break_glass: tuple[BreakGlass, ...] = ()
     lockdown: Lockdown | None = None
+    drift: Drift = Drift()
 
     _rules_on: dict[str, tuple[Rule, ...]] = PrivateAttr(default_factory=dict)
 

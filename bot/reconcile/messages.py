@@ -21,6 +21,7 @@ from slack_sdk.errors import SlackApiError, SlackClientError
 from bot.core.lifecycle import BOT
 from bot.core.model import AccessRequest, AuditEvent, Grant, Review
 from bot.reconcile.backoff import pause
+from bot.reconcile.slack_errors import REFUSED, Delayed, code_of, delayed_by
 from bot.store import audit, grants, messages, requests
 from bot.store.claims import Claims
 from bot.store.database import Database
@@ -30,20 +31,6 @@ log = structlog.get_logger(__name__)
 
 _BATCH = 200
 _GONE = frozenset({"message_not_found", "cant_update_message", "thread_not_found"})
-_REFUSED = frozenset(
-    {
-        "account_inactive",
-        "cannot_dm_bot",
-        "channel_not_found",
-        "is_archived",
-        "is_inactive",  # what is said of a change in a channel that was archived
-        "messages_tab_disabled",
-        "not_in_channel",
-        "restricted_action",
-        "user_disabled",
-        "user_not_found",
-    }
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,14 +85,6 @@ class Project(Protocol):
     ) -> Projection: ...
 
 
-class _Delayed(Exception):
-    """Slack did not take a message now. `after` is how long it asks to wait, if it says."""
-
-    def __init__(self, problem: str, after: timedelta | None = None) -> None:
-        super().__init__(problem)
-        self.after = after
-
-
 class MessageReconciler:
     """The loop that keeps Slack equal to the store. Safe to call from several threads.
 
@@ -149,7 +128,7 @@ class MessageReconciler:
             questions = audit.questions(tx, request_id)
             posted = {(one.key, one.recipient): one for one in messages.of_request(tx, request_id)}
         unreachable = {one.recipient: one.problem for one in posted.values() if one.problem}
-        delayed: _Delayed | None = None
+        delayed: Delayed | None = None
         refused = False
         changes_at = None
         try:
@@ -166,11 +145,11 @@ class MessageReconciler:
             for wanted in projection.wanted:
                 try:
                     refused |= not self._bring(request, wanted, posted, fresh)
-                except _Delayed as error:
+                except Delayed as error:
                     delayed = error
         except Exception:
             log.exception("cannot render or send the messages of a request", request=request_id)
-            delayed = _Delayed("internal_error")
+            delayed = Delayed("internal_error")
         self._rest(backlog, changes_at, delayed, again=refused)
         if delayed is None:
             self._shown(request)
@@ -179,7 +158,7 @@ class MessageReconciler:
         self,
         backlog: messages.Backlog,
         changes_at: datetime | None,
-        delayed: _Delayed | None,
+        delayed: Delayed | None,
         *,
         again: bool,
     ) -> None:
@@ -199,7 +178,7 @@ class MessageReconciler:
         posted: dict[tuple[str, str], Posted],
         fresh: set[tuple[str, str]],
     ) -> bool:
-        """Post or update one message. False where Slack refuses it. Raises _Delayed."""
+        """Post or update one message. False where Slack refuses it. Raises Delayed."""
         at = (wanted.key, wanted.recipient)
         thread = posted.get((wanted.thread, wanted.recipient)) if wanted.thread else None
         known = posted.get(at)
@@ -226,7 +205,7 @@ class MessageReconciler:
         return new.ts is not None
 
     def _update(self, request: AccessRequest, wanted: Wanted, known: Posted) -> bool:
-        """Change a message where it stands. False where it is gone. Raises _Delayed."""
+        """Change a message where it stands. False where it is gone. Raises Delayed."""
         try:
             self._client.chat_update(
                 channel=str(known.channel),
@@ -235,15 +214,15 @@ class MessageReconciler:
                 blocks=wanted.blocks,
             )
         except SlackApiError as error:
-            code = _code(error)
-            if code not in _GONE and code not in _REFUSED:
-                raise _delayed(error) from error
+            code = code_of(error)
+            if code not in _GONE and code not in REFUSED:
+                raise delayed_by(error) from error
             log.warning("a message is gone from Slack", request=request.id, error=code)
             with self._database.transaction() as tx:
                 messages.forget(tx, request.id, known)
             return False
         except (SlackClientError, OSError) as error:
-            raise _Delayed(type(error).__name__) from error
+            raise Delayed(type(error).__name__) from error
         self._put(request.id, replace(known, digest=wanted.digest))
         return True
 
@@ -260,16 +239,16 @@ class MessageReconciler:
                 unfurl_media=False,
             )
         except SlackApiError as error:
-            code = _code(error)
+            code = code_of(error)
             if code == "thread_not_found" and thread is not None:
                 # What it replies to is gone: that is posted anew, and then this beneath it.
                 with self._database.transaction() as tx:
                     messages.forget(tx, request.id, thread)
-            if code not in _REFUSED:
-                raise _delayed(error) from error
+            if code not in REFUSED:
+                raise delayed_by(error) from error
             return self._refused(request, wanted, known, code)
         except (SlackClientError, OSError) as error:
-            raise _Delayed(type(error).__name__) from error
+            raise Delayed(type(error).__name__) from error
         new = Posted(wanted.key, wanted.recipient, answer["channel"], answer["ts"], wanted.digest)
         self._put(request.id, new)
         return new
@@ -307,13 +286,3 @@ class MessageReconciler:
     def _put(self, request_id: str, posted: Posted) -> None:
         with self._database.transaction() as tx:
             messages.put(tx, request_id, posted)
-
-
-def _code(error: SlackApiError) -> str:
-    return str(error.response.get("error"))
-
-
-def _delayed(error: SlackApiError) -> _Delayed:
-    log.warning("Slack did not take a message", error=_code(error))
-    seconds = error.response.headers.get("Retry-After")
-    return _Delayed(_code(error), timedelta(seconds=int(seconds)) if seconds else None)

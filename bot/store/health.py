@@ -10,7 +10,7 @@ from sqlalchemy import Connection, func, select
 from bot.core.lifecycle import late
 from bot.core.model import RequestState
 from bot.store import grants
-from bot.store.tables import entries, requests
+from bot.store.tables import announcements, entries, requests
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,7 +18,8 @@ class Health:
     """Requests and grants, and what is not as it should be.
 
     `eks_problems` counts access entries with which EKS has trouble; `slack_problems` counts
-    requests of which Slack does not take a message.
+    requests of which Slack does not take a message; `unposted` counts announcements that Slack
+    did not take at the first try and that are not given up.
     """
 
     pending: int
@@ -26,6 +27,7 @@ class Health:
     late: int
     eks_problems: int
     slack_problems: int
+    unposted: int = 0
 
 
 def health(tx: Connection, now: datetime) -> Health:
@@ -34,10 +36,14 @@ def health(tx: Connection, now: datetime) -> Health:
     pending = select(func.count()).where(requests.c.state == RequestState.PENDING.value)
     eks = select(func.count()).where(entries.c.problem.is_not(None))
     slack = select(func.count()).where(requests.c.messages_attempts > 0)
+    unposted = select(func.count()).where(
+        announcements.c.due_at.is_not(None), announcements.c.attempts > 0
+    )
     return Health(
         pending=int(tx.scalar(pending) or 0),
         live=len(live),
         late=sum(late(one, now) for one in live),
         eks_problems=int(tx.scalar(eks) or 0),
         slack_problems=int(tx.scalar(slack) or 0),
+        unposted=int(tx.scalar(unposted) or 0),
     )

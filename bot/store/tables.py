@@ -261,6 +261,24 @@ messages = Table(
     _column("problem", Text, nullable=True),
 )
 
+announcements = Table(
+    "announcements",
+    metadata,
+    _column("id", _Counter, primary_key=True, autoincrement=True),
+    _column("key", String(200)),
+    _column("channel", String(32)),
+    _column("text", Text),
+    _column("blocks", Document),
+    _column("created_at", UtcDateTime),
+    _column("due_at", UtcDateTime, nullable=True),  # None once posted or given up
+    _column("attempts", Integer, server_default=text("0")),
+    _column("posted_channel", String(32), nullable=True),
+    _column("posted_ts", String(32), nullable=True),
+    _column("problem", Text, nullable=True),
+    Index("uq_announcements_key_channel", "key", "channel", unique=True),
+    Index("ix_announcements_due_at", "due_at"),
+)
+
 inbox = Table(
     "inbox",
     metadata,

@@ -15,7 +15,7 @@ from store_examples import (
 )
 
 from bot.core.model import EndReason, GrantState, RequestState
-from bot.store import entries, messages, requests
+from bot.store import announcements, entries, messages, requests
 from bot.store.database import Database
 from bot.store.health import Health, health
 
@@ -60,3 +60,9 @@ def test_health_counts_what_is_not_as_it_should_be(database: Database) -> None:
         messages.rest(tx, messages.backlog(tx, "01A-000"), NOW + HOUR, attempts=1)
     with database.reading() as tx:
         assert health(tx, NOW + MINUTE) == Health(1, 1, 0, 1, 1)
+        for key in ("taken", "waits", "given up"):
+            announcements.announce(tx, key=key, channel="C0AUDIT", text=key, blocks=[], now=NOW)
+        _, waits, given_up = announcements.due_in(tx, "C0AUDIT", NOW, 10)
+        announcements.failed(tx, waits.id, "is_archived", NOW + MINUTE)
+        announcements.failed(tx, given_up.id, "is_archived", None)
+        assert health(tx, NOW + MINUTE) == Health(1, 1, 0, 1, 1, unposted=1)

@@ -1,0 +1,126 @@
+"""Post what was announced, one channel at a time, in the order in which it was announced.
+
+A crash between posting and storing may post twice; nothing is lost.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+
+import structlog
+from slack_sdk import WebClient
+from slack_sdk.errors import SlackApiError, SlackClientError
+
+from bot.core.lifecycle import BOT
+from bot.core.model import AuditEvent
+from bot.reconcile.backoff import pause
+from bot.reconcile.slack_errors import REFUSED, Delayed, code_of, delayed_by
+from bot.store import announcements, audit
+from bot.store.announcements import Announcement
+from bot.store.claims import Claims, StillHeld
+from bot.store.database import Database
+
+log = structlog.get_logger(__name__)
+
+GIVEN_UP_AFTER = timedelta(hours=24)
+"""How old an announcement may be that Slack still does not take: after that it is no news."""
+
+_BATCH = 50
+
+
+class Announcer:
+    """The loop that posts announcements. Safe to call from several threads."""
+
+    def __init__(
+        self,
+        database: Database,
+        client: WebClient,
+        claims: Claims,
+        *,
+        clock: Callable[[], datetime],
+    ) -> None:
+        self._database = database
+        self._client = client
+        self._claims = claims
+        self._clock = clock
+
+    def due(self) -> list[str]:
+        """The channels to post to now."""
+        with self._database.reading() as tx:
+            return announcements.channels_due(tx, self._clock())
+
+    def post(self, channel: str) -> None:
+        """Post what waits for a channel, unless another worker is at it."""
+        with self._claims.claim(f"announcements:{channel}") as still_held:
+            if still_held is not None:
+                self._round(channel, still_held)
+
+    def _round(self, channel: str, still_held: StillHeld) -> None:
+        with self._database.reading() as tx:
+            waiting = announcements.due_in(tx, channel, self._clock(), _BATCH)
+        for announcement in waiting:
+            if not still_held() or not self._post(announcement):
+                return
+
+    def _post(self, announcement: Announcement) -> bool:
+        """Post one. False where the others for its channel must wait as well."""
+        try:
+            answer = self._client.chat_postMessage(
+                channel=announcement.channel,
+                text=announcement.text,
+                blocks=announcement.blocks,
+                unfurl_links=False,
+                unfurl_media=False,
+            )
+        except SlackApiError as error:
+            if code_of(error) in REFUSED:
+                self._refused(announcement, code_of(error))
+                return False
+            delayed = delayed_by(error)
+            # Without a time to wait, the fault may lie in this one message: the others go on.
+            self._failed(announcement, str(delayed), delayed, whole=delayed.after is not None)
+            return delayed.after is None
+        except (SlackClientError, OSError) as error:
+            problem = type(error).__name__
+            self._failed(announcement, problem, Delayed(problem), whole=True)
+            return False
+        with self._database.transaction() as tx:
+            announcements.posted(tx, announcement.id, str(answer["channel"]), str(answer["ts"]))
+        return True
+
+    def _refused(self, announcement: Announcement, code: str) -> None:
+        if announcement.problem != code:
+            log.warning(
+                "Slack refuses an announcement",
+                recipient=announcement.channel,
+                error=code,
+                key=announcement.key,
+            )
+            details = {"recipient": announcement.channel, "error": code, "key": announcement.key}
+            event = AuditEvent(self._clock(), BOT, "message.refused", details=details)
+            with self._database.transaction() as tx:
+                audit.record(tx, [event])
+        self._failed(announcement, code, Delayed(code), whole=True)
+
+    def _failed(
+        self, announcement: Announcement, problem: str, delayed: Delayed, *, whole: bool
+    ) -> None:
+        now = self._clock()
+        due_at: datetime | None = now + max(
+            pause(announcement.attempts + 1), delayed.after or timedelta()
+        )
+        with self._database.transaction() as tx:
+            if whole and due_at is not None:
+                announcements.put_off(tx, announcement.channel, due_at)
+            if now - announcement.created_at >= GIVEN_UP_AFTER:
+                due_at = None
+            announcements.failed(tx, announcement.id, problem, due_at)
+        if due_at is None:
+            log.error(
+                "an announcement is given up, because Slack did not take it for a day",
+                recipient=announcement.channel,
+                error=problem,
+                key=announcement.key,
+                text=announcement.text,
+            )

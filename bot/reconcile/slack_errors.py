@@ -1,0 +1,46 @@
+"""What Slack's answers to a message mean: refused until somebody acts, or to be tried later."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import structlog
+from slack_sdk.errors import SlackApiError
+
+log = structlog.get_logger(__name__)
+
+REFUSED = frozenset(
+    {
+        "account_inactive",
+        "cannot_dm_bot",
+        "channel_not_found",
+        "is_archived",
+        "is_inactive",  # what is said of a change in a channel that was archived
+        "messages_tab_disabled",
+        "not_in_channel",
+        "restricted_action",
+        "user_disabled",
+        "user_not_found",
+    }
+)
+"""The codes that hold until somebody changes the channel, the person or the app."""
+
+
+class Delayed(Exception):
+    """Slack did not take a message now. `after` is how long it asks to wait, if it says."""
+
+    def __init__(self, problem: str, after: timedelta | None = None) -> None:
+        super().__init__(problem)
+        self.after = after
+
+
+def code_of(error: SlackApiError) -> str:
+    """Slack's code for what is wrong."""
+    return str(error.response.get("error"))
+
+
+def delayed_by(error: SlackApiError) -> Delayed:
+    """The delay that an answer asks for, noted in the log."""
+    log.warning("Slack did not take a message", error=code_of(error))
+    seconds = error.response.headers.get("Retry-After")
+    return Delayed(code_of(error), timedelta(seconds=int(seconds)) if seconds else None)

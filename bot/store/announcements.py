@@ -1,0 +1,154 @@
+"""The outbox of messages that belong to no request: alarms, digests, heads of the audit chain.
+
+A use case announces in its own transaction, so that what is said and what is so are committed
+together. A loop posts it afterwards; see bot.reconcile.announcements.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, Row, func, insert, select, update
+from sqlalchemy.exc import IntegrityError
+
+from bot.store.tables import announcements
+
+
+@dataclass(frozen=True, slots=True)
+class Announcement:
+    """One message for one channel. `blocks` are Block Kit, `text` is for notifications.
+
+    `problem` is what Slack last said against it. `posted_ts` is None until it stands in Slack.
+    """
+
+    id: int
+    key: str
+    channel: str
+    text: str
+    blocks: Sequence[dict[str, Any]]
+    created_at: datetime
+    attempts: int
+    posted_ts: str | None
+    problem: str | None
+
+
+def announce(
+    tx: Connection,
+    *,
+    key: str,
+    channel: str,
+    text: str,
+    blocks: Sequence[dict[str, Any]],
+    now: datetime,
+) -> bool:
+    """Have the message posted to the channel once `tx` is committed.
+
+    The same `key` (at most 200 characters) is announced once in a channel, whoever announces it
+    and however often; False where it was announced before.
+    """
+    if _announced(tx, key, channel):
+        return False
+    row = insert(announcements).values(
+        key=key,
+        channel=channel,
+        text=text,
+        blocks=list(blocks),
+        created_at=now,
+        due_at=_free_from(tx, channel, now),
+    )
+    try:
+        with tx.begin_nested():
+            tx.execute(row)
+    except IntegrityError:
+        return False  # another replica was faster
+    return True
+
+
+def channels_due(tx: Connection, now: datetime) -> list[str]:
+    """The channels for which something is to be posted now, the longest waiting first."""
+    query = select(announcements.c.channel).where(announcements.c.due_at <= now)
+    return list(dict.fromkeys(tx.scalars(query.order_by(announcements.c.due_at))))
+
+
+def due_in(tx: Connection, channel: str, now: datetime, limit: int) -> list[Announcement]:
+    """What is to be posted to the channel now, in the order in which it was announced."""
+    query = (
+        select(announcements)
+        .where(announcements.c.channel == channel, announcements.c.due_at <= now)
+        .order_by(announcements.c.id)
+        .limit(limit)
+    )
+    return [_announcement(row) for row in tx.execute(query)]
+
+
+def newest(tx: Connection, prefix: str) -> Announcement | None:
+    """The last announcement whose key begins with `prefix`."""
+    query = (
+        select(announcements)
+        .where(announcements.c.key.startswith(prefix, autoescape=True))
+        .order_by(announcements.c.id.desc())
+        .limit(1)
+    )
+    row = tx.execute(query).one_or_none()
+    return _announcement(row) if row is not None else None
+
+
+def posted(tx: Connection, announcement_id: int, channel: str, ts: str) -> None:
+    """Store where the message stands in Slack."""
+    _change(
+        tx,
+        announcement_id,
+        due_at=None,
+        posted_channel=channel,
+        posted_ts=ts,
+        problem=None,
+    )
+
+
+def failed(tx: Connection, announcement_id: int, problem: str, due_at: datetime | None) -> None:
+    """Store that Slack did not take it, and when to try again; None: never."""
+    attempts = announcements.c.attempts + 1
+    _change(tx, announcement_id, due_at=due_at, attempts=attempts, problem=problem)
+
+
+def put_off(tx: Connection, channel: str, until: datetime) -> None:
+    """Let everything that waits for the channel wait until then."""
+    tx.execute(
+        update(announcements)
+        .where(announcements.c.channel == channel, announcements.c.due_at < until)
+        .values(due_at=until)
+    )
+
+
+def _announced(tx: Connection, key: str, channel: str) -> bool:
+    query = select(announcements.c.id).where(
+        announcements.c.key == key, announcements.c.channel == channel
+    )
+    return tx.scalar(query) is not None
+
+
+def _free_from(tx: Connection, channel: str, now: datetime) -> datetime:
+    """When the channel takes something new: what waits for it goes first."""
+    waiting = select(func.max(announcements.c.due_at)).where(announcements.c.channel == channel)
+    return max(now, tx.scalar(waiting) or now)
+
+
+def _change(tx: Connection, announcement_id: int, **values: Any) -> None:
+    tx.execute(update(announcements).where(announcements.c.id == announcement_id).values(values))
+
+
+def _announcement(row: Row[Any]) -> Announcement:
+    return Announcement(
+        id=row.id,
+        key=row.key,
+        channel=row.channel,
+        text=row.text,
+        blocks=row.blocks,
+        created_at=row.created_at,
+        attempts=row.attempts,
+        posted_ts=row.posted_ts,
+        problem=row.problem,
+    )

@@ -1,0 +1,37 @@
+"""A policy file that is broken while the bot runs is told in the audit channel."""
+
+from __future__ import annotations
+
+from reading import PATIENCE_SECONDS, words
+
+from bot.sandbox.stage import Stage
+
+AUDIT = "C0AUDIT"
+
+
+def test_people_read_that_the_policy_file_is_broken_and_that_it_is_good_again(
+    stage: Stage,
+) -> None:
+    cleo = stage.slack.human("U03CLEO")
+    good = stage.policy_file.read_text()
+    replace(stage, good.replace("approval: automatic", "approval: auto"))
+    wait_said(stage, cleo, "The last good policy holds")
+    assert "approval" in wait_said(stage, cleo, "eks-access policy check")
+    replace(stage, good)
+    wait_said(stage, cleo, "without errors again")
+
+
+def replace(stage: Stage, text: str) -> None:
+    new = stage.policy_file.with_suffix(".new")
+    new.write_text(text)
+    new.replace(stage.policy_file)
+
+
+def wait_said(stage: Stage, person, said: str) -> str:
+    def found() -> str | None:
+        seen = [words(one) for one in person.sees(AUDIT)]
+        return next((one for one in seen if said in one), None)
+
+    text = stage.slack.wait(found, PATIENCE_SECONDS)
+    assert text is not None
+    return text
