@@ -12,12 +12,11 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Coroutine, Sequence
-from typing import Any, Self, TypeVar, cast
+from typing import Any, Self, TypeVar
 
 import uvicorn
 from starlette.applications import Starlette
 from starlette.routing import BaseRoute, Mount, Route, WebSocketRoute
-from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from bot.sandbox import slack_chat, slack_directory, slack_views
 from bot.sandbox.control import Control, LoopbackOnly
@@ -26,6 +25,7 @@ from bot.sandbox.http_delivery import HttpDelivery
 from bot.sandbox.humans import Human
 from bot.sandbox.interactions import Interactions
 from bot.sandbox.response_urls import ResponseUrls
+from bot.sandbox.serving import CuttableProtocol, EventServer
 from bot.sandbox.slack_admin import ManagedWorkspace
 from bot.sandbox.slack_api import WebApi
 from bot.sandbox.slack_files import Files
@@ -36,47 +36,6 @@ from bot.sandbox.workspace import Clock, utc_now
 T = TypeVar("T")
 
 HOST = "127.0.0.1"
-GOODBYE_SECONDS = 0.5
-
-
-class _Protocol(H11Protocol):
-    """Puts the transport into each request's state, so that a fault can cut the connection."""
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        super().connection_made(cast(asyncio.Transport, transport))
-        self.app_state = {**self.app_state, "transport": transport}
-
-
-class _Server(uvicorn.Server):
-    """uvicorn, waiting for an event instead of looking ten times a second."""
-
-    def __init__(self, config: uvicorn.Config) -> None:
-        super().__init__(config)
-        self.ready = asyncio.Event()
-        self.ending = asyncio.Event()
-
-    async def main_loop(self) -> None:
-        await self.on_tick(0)
-        self.ready.set()
-        await self.ending.wait()
-
-    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Close the listener; give open connections a moment to say goodbye, unless forced."""
-        for server in self.servers:
-            server.close()
-        for listener in sockets or ():
-            listener.close()
-        connections = list(self.server_state.connections)
-        if not self.force_exit:
-            for connection in connections:
-                connection.shutdown()
-            if self.server_state.tasks:
-                await asyncio.wait(self.server_state.tasks, timeout=GOODBYE_SECONDS)
-        for connection in connections:
-            connection.transport.abort()
-        for task in list(self.server_state.tasks):
-            task.cancel()
-        await asyncio.gather(*self.server_state.tasks, return_exceptions=True)
 
 
 class SlackWorkspace(ManagedWorkspace):
@@ -110,7 +69,7 @@ class SlackWorkspace(ManagedWorkspace):
         self._stopping = threading.Lock()
         self._thread: threading.Thread | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._server: _Server | None = None
+        self._server: EventServer | None = None
         self._serving: asyncio.Task[None] | None = None
         self.sockets = SocketMode(self)
         self.courier = Courier(self, self.sockets, ack_seconds)
@@ -254,7 +213,7 @@ class SlackWorkspace(ManagedWorkspace):
         self.url = f"http://{HOST}:{self.port}"
         config = uvicorn.Config(
             self._application(),
-            http=_Protocol,
+            http=CuttableProtocol,
             ws="websockets-sansio",
             ws_ping_interval=self._ping_seconds,
             ws_ping_timeout=self._ping_seconds,
@@ -263,7 +222,7 @@ class SlackWorkspace(ManagedWorkspace):
             log_config=None,
             log_level="critical",
         )
-        self._server = _Server(config)
+        self._server = EventServer(config)
         self._control.open(asyncio.get_running_loop())
         self._serving = asyncio.get_running_loop().create_task(
             self._server.serve(sockets=[listener])
