@@ -74,6 +74,7 @@ def run() -> None:
     settings = _settings()
     with _explained(), _opened(settings) as database:
         settings.ensure_slack()
+        settings.ensure_services()
         with only_instance(database):
             if database.is_sqlite:
                 migrate.upgrade(database)

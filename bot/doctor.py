@@ -1,4 +1,4 @@
-"""Whether a set-up can work: the database, the policy file, Slack, and each cluster.
+"""Whether a set-up can work: the database, the policy file, Slack, other services, each cluster.
 
 Everything is asked of the real thing and nothing is changed. Each answer is a `Result` with the
 remedy beside it, so that the operator reads one line and knows what to do.
@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bot import doctor_slack
+from bot import doctor_services, doctor_slack
 from bot.aws import access_entries
 from bot.aws.clients import EksClients
 from bot.aws.errors import translated
@@ -43,6 +43,7 @@ def examine(settings: Settings, began: Callable[[str], None]) -> Iterator[Result
     yield doctor_slack.connection(settings)
     slack, result = doctor_slack.bot_token(settings, policy)
     yield result
+    yield from doctor_services.answers(settings, began)
     if policy is None:
         return
     if slack is not None:

@@ -13,7 +13,8 @@ from collections.abc import Mapping
 import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
 
-# Slack's tokens, the secret part of its hooks and sockets, passwords in database URLs, AWS keys.
+# Slack's tokens, the secret part of its hooks and sockets, passwords in database URLs, AWS keys,
+# what the keys of other services stand behind in a header, Atlassian's tokens.
 _SECRETS = re.compile(
     r"xox[a-z]-[\w-]+"
     r"|xapp-[\w-]+"
@@ -24,6 +25,11 @@ _SECRETS = re.compile(
     r"|(?<=://)[^/\s:@]*:[^\s\"'@]+(?=@)"
     r"|(?<=password=)[^\s\"'&]+"
     r"|\b(?:AKIA|ASIA)[A-Z0-9]{16}\b"
+    r"|(?<=Token token=)[^\s\"',]+"
+    r"|(?<=GenieKey )[^\s\"',]+"
+    r"|(?<=Basic )[A-Za-z0-9+/]{16,}=*"
+    r"|(?<=Bearer )[\w.~+/-]{16,}=*"
+    r"|\bATATT[\w=-]+"
 )
 _SILENT = frozenset({"websocket"})  # what it reports, Slack's SDK reports too
 _QUIET = frozenset(
@@ -32,6 +38,8 @@ _QUIET = frozenset(
         "apscheduler",
         "boto3",
         "botocore",
+        "httpcore",
+        "httpx",
         "slack_bolt",
         "slack_sdk",
         "urllib3",

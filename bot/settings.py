@@ -15,7 +15,11 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
+from bot.core.addresses import service_url
+
 SLACK_API_URL = "https://slack.com/api/"
+PAGERDUTY_API_URL = "https://api.pagerduty.com"
+OPSGENIE_API_URL = "https://api.opsgenie.com"
 SECRETS_DIR = "EKS_ACCESS_SECRETS_DIR"
 
 
@@ -37,6 +41,13 @@ class Settings(BaseSettings):
     database_url: SecretStr = Field(SecretStr("sqlite:///eks-access.db"), alias="DATABASE_URL")
     config: Path = Field(Path("eks-access.yaml"), alias="EKS_ACCESS_CONFIG")
     http_port: int = Field(8000, alias="EKS_ACCESS_HTTP_PORT", ge=0, le=65535)
+    pagerduty_token: SecretStr | None = Field(None, alias="PAGERDUTY_TOKEN")
+    pagerduty_api_url: str = Field(PAGERDUTY_API_URL, alias="PAGERDUTY_API_URL")
+    opsgenie_api_key: SecretStr | None = Field(None, alias="OPSGENIE_API_KEY")
+    opsgenie_api_url: str = Field(OPSGENIE_API_URL, alias="OPSGENIE_API_URL")
+    jira_url: str | None = Field(None, alias="JIRA_URL")
+    jira_email: str | None = Field(None, alias="JIRA_EMAIL")
+    jira_token: SecretStr | None = Field(None, alias="JIRA_TOKEN")
 
     @property
     def socket_mode(self) -> bool:
@@ -60,6 +71,36 @@ class Settings(BaseSettings):
                 "the signing secret; both are on the app's page at api.slack.com."
             )
         return self.slack_signing_secret.get_secret_value()
+
+    def pagerduty_key(self) -> str | None:
+        """PagerDuty's token, or None. Raises SettingsError for a token or an address that is none.
+
+        So do the two below.
+        """
+        _ensure_address(self.pagerduty_api_url, "PAGERDUTY_API_URL")
+        return _key(self.pagerduty_token, "PAGERDUTY_TOKEN")
+
+    def opsgenie_key(self) -> str | None:
+        """Opsgenie's API key, or None."""
+        _ensure_address(self.opsgenie_api_url, "OPSGENIE_API_URL")
+        return _key(self.opsgenie_api_key, "OPSGENIE_API_KEY")
+
+    def jira_key(self) -> str | None:
+        """Jira's token, or None. The token and the address are there together, or neither."""
+        key = _key(self.jira_token, "JIRA_TOKEN")
+        if self.jira_url is not None:
+            _ensure_address(self.jira_url, "JIRA_URL")
+            if key is None:
+                raise SettingsError("JIRA_URL is set and JIRA_TOKEN is not. Set both, or neither.")
+        elif key is not None:
+            raise SettingsError("JIRA_TOKEN is set and JIRA_URL is not. Set both, or neither.")
+        return key
+
+    def ensure_services(self) -> None:
+        """Raise SettingsError for an address or a key of another service that cannot be one."""
+        self.pagerduty_key()
+        self.opsgenie_key()
+        self.jira_key()
 
     def ensure_slack(self) -> None:
         """Raise SettingsError unless everything that talking to Slack needs is there."""
@@ -122,3 +163,17 @@ def _secret(value: SecretStr | None, name: str, prefix: str) -> str:
     if not text.startswith(prefix):
         raise SettingsError(f"{name} does not begin with {prefix}, so it is another kind of token.")
     return text
+
+
+def _ensure_address(url: str, name: str) -> None:
+    try:
+        service_url(url)
+    except ValueError as problem:
+        raise SettingsError(f"{name} {problem}.") from None
+
+
+def _key(value: SecretStr | None, name: str) -> str | None:
+    text = value.get_secret_value().strip() if value is not None else ""
+    if not text.isascii() or not text.isprintable() or " " in text:
+        raise SettingsError(f"{name} has characters that no key has. Copy it again.")
+    return text or None

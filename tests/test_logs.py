@@ -30,8 +30,22 @@ SECRETS = {
     "connection string": "host=db user=bot password=sEcReT dbname=eks",
     "access key": "AKIAIOSFODNN7EXAMPLE",
     "session's access key": "ASIAIOSFODNN7EXAMPLE",
+    "PagerDuty's header": "Authorization: Token token=y_sEcReT+TWUXYEu",
+    "Opsgenie's header": "{'Authorization': 'GenieKey sEcReT11-faa2-4ba2-a551'}",
+    "Jira Cloud's header": "Authorization: Basic c0VjUmVUc0VjUmVUc0VjUmVU==",
+    "Jira Data Center's header": "Authorization: Bearer sEcReTsEcReTsEcReT0123",
+    "Atlassian's token": "ATATT3xFfGF0sEcReT_-=ABCD1234",
 }
-PARTS = ("1234-5678", "0123abcdef", "xoxp-1-2", "Mi0yLTE", "sEcReT", "sEc/ReT", "IOSFODNN7")
+PARTS = (
+    "c0VjUmVU",
+    "1234-5678",
+    "0123abcdef",
+    "xoxp-1-2",
+    "Mi0yLTE",
+    "sEcReT",
+    "sEc/ReT",
+    "IOSFODNN7",
+)
 
 
 @pytest.fixture(autouse=True)
@@ -69,6 +83,8 @@ def test_a_secret_is_not_in_the_text(kind):
         "http://127.0.0.1:8080/readyz answered ana@example.com",
         "https://slack.com/api/chat.postMessage",
         "request 7K3-QMX of U01ANA on prod-eu",
+        "Copy SLACK_APP_TOKEN again: Basic Information, App-Level Tokens",
+        "a Bearer token, and GET https://api.pagerduty.com/oncalls?limit=1",
     ],
 )
 def test_what_an_operator_needs_stays(text):

@@ -6,7 +6,15 @@ from pathlib import Path
 
 import pytest
 
-from bot.settings import SECRETS_DIR, SLACK_API_URL, Settings, SettingsError, read_settings
+from bot.settings import (
+    OPSGENIE_API_URL,
+    PAGERDUTY_API_URL,
+    SECRETS_DIR,
+    SLACK_API_URL,
+    Settings,
+    SettingsError,
+    read_settings,
+)
 
 BOT_TOKEN = "xoxb-11-22-bottoken"
 APP_TOKEN = "xapp-1-A01-apptoken"
@@ -27,6 +35,10 @@ def test_everything_but_the_tokens_has_a_default():
     assert settings.database_url.get_secret_value() == "sqlite:///eks-access.db"
     assert settings.config == Path("eks-access.yaml")
     assert settings.http_port == 8000
+    assert settings.pagerduty_api_url == PAGERDUTY_API_URL
+    assert settings.opsgenie_api_url == OPSGENIE_API_URL
+    assert settings.pagerduty_key() is settings.opsgenie_key() is settings.jira_key() is None
+    assert settings.jira_url is None
 
 
 def test_an_app_token_means_socket_mode(monkeypatch):
@@ -138,10 +150,74 @@ def test_printing_the_settings_shows_no_secret(monkeypatch):
         "SLACK_APP_TOKEN": APP_TOKEN,
         "SLACK_SIGNING_SECRET": SIGNING_SECRET,
         "DATABASE_URL": f"postgresql://bot:{PASSWORD}@db/eks",
+        "PAGERDUTY_TOKEN": "y_pagerduty+key",
+        "OPSGENIE_API_KEY": "eb24-opsgenie-key",
+        "JIRA_TOKEN": "ATATT3-jira-token",
+        "JIRA_URL": "https://example.atlassian.net",
     }
+    public = {"JIRA_URL"}
     for name, value in secrets.items():
         monkeypatch.setenv(name, value)
     settings = read_settings()
     for shown in (repr(settings), str(settings), settings.model_dump_json()):
-        assert not [value for value in secrets.values() if value in shown]
+        assert not [
+            value for name, value in secrets.items() if value in shown and name not in public
+        ]
         assert PASSWORD not in shown
+
+
+# Other services
+
+
+def test_keys_of_other_services_may_come_from_files(monkeypatch, tmp_path):
+    (tmp_path / "PAGERDUTY_TOKEN").write_text("y_pagerduty+key\n")
+    (tmp_path / "OPSGENIE_API_KEY").write_text("eb24-opsgenie-key\n")
+    (tmp_path / "JIRA_TOKEN").write_text("ATATT3-jira-token\n")
+    monkeypatch.setenv("JIRA_URL", "https://example.atlassian.net")
+    monkeypatch.setenv(SECRETS_DIR, str(tmp_path))
+    settings = read_settings()
+    assert settings.pagerduty_key() == "y_pagerduty+key"
+    assert settings.opsgenie_key() == "eb24-opsgenie-key"
+    assert settings.jira_key() == "ATATT3-jira-token"
+
+
+@pytest.mark.parametrize("name", ["PAGERDUTY_API_URL", "OPSGENIE_API_URL", "JIRA_URL"])
+@pytest.mark.parametrize(
+    ("url", "words"),
+    [
+        ("http://api.example.com", "is not https"),
+        ("ftp://api.example.com", "is no URL of the form"),
+        ("https://bot:hunter2@api.example.com", "holds a user name or a password"),
+        ("https://api.example.com/?key=hunter2", "goes on after the path"),
+    ],
+)
+def test_an_address_that_no_key_may_be_sent_to_is_refused(monkeypatch, name, url, words):
+    monkeypatch.setenv("JIRA_TOKEN", "token")
+    monkeypatch.setenv("JIRA_URL", "https://example.atlassian.net")
+    monkeypatch.setenv(name, url)
+    with pytest.raises(SettingsError, match=f"{name} {words}") as error:
+        read_settings().ensure_services()
+    assert PASSWORD not in str(error.value)
+
+
+@pytest.mark.parametrize("name", ["PAGERDUTY_TOKEN", "OPSGENIE_API_KEY", "JIRA_TOKEN"])
+@pytest.mark.parametrize("key", ["two words", "two\nlines", "schlüssel"])
+def test_what_can_be_no_key_is_refused_without_being_shown(monkeypatch, name, key):
+    monkeypatch.setenv("JIRA_URL", "https://example.atlassian.net")
+    monkeypatch.setenv(name, key)
+    with pytest.raises(SettingsError, match=f"{name} has characters") as error:
+        read_settings().ensure_services()
+    assert key not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "missing"),
+    [
+        ("JIRA_URL", "https://example.atlassian.net", "JIRA_TOKEN"),
+        ("JIRA_TOKEN", "token", "JIRA_URL"),
+    ],
+)
+def test_half_a_jira_is_refused(monkeypatch, name, value, missing):
+    monkeypatch.setenv(name, value)
+    with pytest.raises(SettingsError, match=f"{name} is set and {missing} is not"):
+        read_settings().ensure_services()

@@ -1,7 +1,7 @@
-"""The sandbox put together: a local Slack workspace, a local EKS, a store, and the real bot.
+"""The sandbox put together: local Slack, EKS and other services, a store, and the real bot.
 
 Nothing in the bot knows that it is here: it talks Slack's Web API and Socket Mode to the one, the
-AWS API to the other, over HTTP and WebSocket on loopback.
+AWS API to the other, over HTTP and WebSocket on loopback, and to the others as they would have it.
 """
 
 from __future__ import annotations
@@ -18,8 +18,10 @@ from typing import Any, Self
 
 import yaml
 
+from bot.sandbox import local_opsgenie
 from bot.sandbox.clock import MovableClock
 from bot.sandbox.eks import EksStandIn
+from bot.sandbox.local_services import LocalServices
 from bot.sandbox.page import page_routes
 from bot.sandbox.panel import Panel
 from bot.sandbox.slack_model import AppSettings
@@ -59,6 +61,7 @@ class Stage:
         self._http_mode = http_mode
         self._cleanup = ExitStack()
         self.eks = EksStandIn(account=LAB_ACCOUNT)
+        self.services = LocalServices(clock=self.clock)
         self.panel = Panel(self.eks, self.clock, self.policy_file)
         self.slack = SlackWorkspace(
             app=AppSettings.from_manifest(manifest()),
@@ -72,6 +75,8 @@ class Stage:
         self._cleanup.callback(shutil.rmtree, self.folder, ignore_errors=True)
         self.eks.start()
         self._cleanup.callback(self.eks.stop)
+        self.services.start()
+        self._cleanup.callback(self.services.stop)
         self.slack.start()
         self._cleanup.callback(self.slack.stop)
         self._cleanup.callback(_set_environment(self.eks.environment(LAB_ACCOUNT)))
@@ -91,6 +96,7 @@ class Stage:
             "DATABASE_URL": self.database_url,
             "EKS_ACCESS_CONFIG": self.policy_file,
             "EKS_ACCESS_HTTP_PORT": 0,
+            **self.services.settings(),
         }
         return Settings(**values)
 
@@ -155,6 +161,7 @@ def furnish(stage: Stage) -> None:
     slack.add_channel("C02PAYMENTS", "payments-access")
     slack.add_channel("C0AUDIT", "eks-audit")
     slack.join("C02PAYMENTS", "U05GIA")
+    _call_and_ticket(stage.services)
     eks.create_cluster("modern-access-lab", "eu-west-1", LAB_ACCOUNT)
     eks.create_cluster("legacy-eu", "eu-west-1", LAB_ACCOUNT, authentication_mode="CONFIG_MAP")
     eks.create_cluster("prod-eu", "eu-central-1", PRODUCTION_ACCOUNT)
@@ -167,6 +174,22 @@ def furnish(stage: Stage) -> None:
         policies={"AmazonEKSClusterAdminPolicy": ()},
     )
     eks.put_entry("prod-eu", NODE_ROLE, "eu-central-1", PRODUCTION_ACCOUNT, type="EC2_LINUX")
+
+
+def _call_and_ticket(services: LocalServices) -> None:
+    """Cleo is on call for the platform and Dan behind her; there are tickets and an incident."""
+    pagerduty, opsgenie, jira = services.pagerduty, services.opsgenie, services.jira
+    for user, name in (("PCLEO01", "cleo.roux"), ("PDAN001", "dan.okafor")):
+        pagerduty.put_user(user, f"{name}@example.com")
+    pagerduty.put_on_call("PCLEO01", "PPLATFM", level=1)
+    pagerduty.put_on_call("PDAN001", "PPLATFM", level=2)
+    pagerduty.put_incident("Q1XVIGDOPM2UJ4", 1234)
+    opsgenie.put_schedule("b5b92115-bfe7-43eb-8c2a-e467f2e5ddc4", "platform")
+    cleo, dan = (local_opsgenie.user(f"{name}@example.com") for name in ("cleo.roux", "dan.okafor"))
+    behind = local_opsgenie.escalation("platform", {**dan, "escalationTime": 10})
+    opsgenie.put_on_call("b5b92115-bfe7-43eb-8c2a-e467f2e5ddc4", cleo, behind)
+    jira.put_issue("PAY-1423", "indeterminate")
+    jira.put_issue("PAY-1400", "done")
 
 
 def _set_environment(values: Mapping[str, str]) -> Any:

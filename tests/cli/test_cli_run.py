@@ -39,6 +39,13 @@ def test_a_missing_token_is_named(cli, ready, missing, said):
     assert said in result.stderr
 
 
+def test_run_refuses_to_send_a_key_where_others_could_read_it(cli, ready):
+    result = cli("run", **ready, PAGERDUTY_TOKEN="hunter2", PAGERDUTY_API_URL="http://example.com")
+    assert result.exit_code == 2
+    assert "PAGERDUTY_API_URL is not https" in result.stderr
+    assert "hunter2" not in result.stderr
+
+
 def test_run_refuses_a_broken_policy_file_with_file_and_line(cli, ready, policy_file):
     policy_file.write_text(BROKEN)
     result = cli("run", **ready)

@@ -85,6 +85,9 @@ def test_a_whole_set_up_has_no_findings_and_every_part_is_looked_at(whole, resul
         "policy file",
         "slack connection",
         "slack bot token",
+        "pagerduty",
+        "opsgenie",
+        "jira",
         "channel C0AUDIT",
         "channel C01PLATFORM",
         "channel C02PAYMENTS",
@@ -155,7 +158,15 @@ def test_a_broken_policy_file_is_told_and_the_rest_is_still_looked_at(whole, res
     assert findings(found) == {"policy file"}
     assert f"{whole.policy_file}:1: error" in found["policy file"].message
     assert "policy check" in found["policy file"].remedy
-    assert set(found) == {"database", "policy file", "slack connection", "slack bot token"}
+    assert set(found) == {
+        "database",
+        "policy file",
+        "slack connection",
+        "slack bot token",
+        "pagerduty",
+        "opsgenie",
+        "jira",
+    }
 
 
 # Slack
