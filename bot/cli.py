@@ -6,12 +6,10 @@ import json
 import signal
 import sys
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import Annotated
 
 import structlog
 import typer
@@ -19,21 +17,29 @@ import typer
 import bot
 from bot import console
 from bot.access import end
-from bot.core.errors import Conflict, DomainError, InvalidInput, StoreUnavailable
+from bot.cli_common import (
+    FINDING,
+    GOOD,
+    Json,
+    environment,
+    existing,
+    explained,
+    fail,
+    opened,
+)
+from bot.core.errors import Conflict, InvalidInput, StoreUnavailable
 from bot.core.ids import parse_id
 from bot.core.lifecycle import OPERATOR
 from bot.core.model import EndReason, GrantState
 from bot.doctor import examine
 from bot.doctor_result import Status
-from bot.logs import cause_without_secrets, configure_logs
+from bot.logs import configure_logs
 from bot.policy_file import PolicyError, check_policy, load_policy
-from bot.settings import Settings, SettingsError, read_settings
+from bot.settings import Settings
 from bot.store import grants, migrate
 from bot.store.database import Database
 from bot.store.instance import only_instance
 from bot.wiring import Bot, utc_now
-
-GOOD, FINDING, BAD_USE = 0, 1, 2
 
 _REVOKE_TRIES = 10
 
@@ -49,8 +55,6 @@ db = typer.Typer(no_args_is_help=True, help="The database: bring it up to date, 
 policy = typer.Typer(no_args_is_help=True, help="The policy file: check it before it is used.")
 app.add_typer(db, name="db")
 app.add_typer(policy, name="policy")
-
-Json = Annotated[bool, typer.Option("--json", help="Print JSON for a script.")]
 
 
 def main() -> None:
@@ -71,8 +75,8 @@ def _options(
 def run() -> None:
     """Run the bot, until it is told to stop."""
     configure_logs()
-    settings = _settings()
-    with _explained(), _opened(settings) as database:
+    settings = environment()
+    with explained(), opened(settings) as database:
         settings.ensure_slack()
         settings.ensure_services()
         with only_instance(database):
@@ -93,7 +97,7 @@ def sandbox(
     """Try the bot on this machine: a local Slack workspace, a local EKS, and a page to see both."""
     missing = [name for name in ("moto", "websockets") if find_spec(name) is None]
     if missing:
-        _fail(
+        fail(
             f"The sandbox needs {' and '.join(missing)}, which this installation does not have. "
             "Install the extra: pip install 'eks-access-bot[sandbox]'."
         )
@@ -105,7 +109,7 @@ def sandbox(
 @db.command("upgrade")
 def db_upgrade() -> None:
     """Bring the database to the shape that this version needs."""
-    with _explained(), _opened(_settings()) as database:
+    with explained(), opened(environment()) as database:
         before, after = migrate.upgrade(database)
     if before == after:
         typer.echo(f"The database is up to date, at {after}.")
@@ -116,7 +120,7 @@ def db_upgrade() -> None:
 @db.command("check")
 def db_check() -> None:
     """Say whether this version can work on the database. Exits 1 if not."""
-    with _explained(), _existing(_settings()) as database:
+    with explained(), existing(environment()) as database:
         try:
             problems = migrate.check(database)
         except StoreUnavailable as error:
@@ -136,7 +140,7 @@ def policy_check(file: Path, as_json: Json = False) -> None:
     try:
         text = file.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        _fail(f"{file} cannot be read: {error}. Name a policy file in UTF-8.")
+        fail(f"{file} cannot be read: {error}. Name a policy file in UTF-8.")
     loaded, findings = check_policy(text, str(file))
     if as_json:
         typer.echo(json.dumps([asdict(finding) for finding in findings], indent=2))
@@ -154,8 +158,8 @@ def doctor(as_json: Json = False) -> None:
     """Check the whole set-up against Slack, AWS and the database. Exits 1 on a finding."""
     configure_logs("CRITICAL")
     began = console.progress(sys.stderr)
-    with _explained():
-        results = list(examine(_settings(), began))
+    with explained():
+        results = list(examine(environment(), began))
     began("")
     if as_json:
         typer.echo(json.dumps([asdict(result) for result in results], indent=2))
@@ -171,7 +175,7 @@ def list_grants(
     as_json: Json = False,
 ) -> None:
     """Access that is live now, from the store."""
-    with _explained(), _existing(_settings()) as database:
+    with explained(), existing(environment()) as database:
         migrate.ensure_current(database)
         with database.reading() as tx:
             live = grants.live(tx, cluster=cluster)
@@ -192,9 +196,9 @@ def revoke(
 ) -> None:
     """End access now. The running bot removes it, and reads back that it is gone."""
     if (grant is None) != everything or (cluster is not None and not everything):
-        _fail("Name one grant, or --all, or --all --cluster CLUSTER.")
+        fail("Name one grant, or --all, or --all --cluster CLUSTER.")
     where = f" on {cluster}" if cluster is not None else ""
-    with _explained(), _existing(_settings()) as database:
+    with explained(), existing(environment()) as database:
         migrate.ensure_current(database)
         chosen = [_known(database, grant)] if grant is not None else _to_revoke(database, cluster)
         for one in chosen:
@@ -207,10 +211,10 @@ def _known(database: Database, typed: str) -> str:
     try:
         grant_id = parse_id(typed)
     except InvalidInput:
-        _fail(f"`{typed}` is no grant's id. `eks-access grants` lists what is live.")
+        fail(f"`{typed}` is no grant's id. `eks-access grants` lists what is live.")
     with database.reading() as tx:
         if grants.find(tx, grant_id) is None:
-            _fail(f"There is no grant {grant_id}. `eks-access grants` lists what is live.")
+            fail(f"There is no grant {grant_id}. `eks-access grants` lists what is live.")
     return grant_id
 
 
@@ -257,7 +261,7 @@ def _ensure_policy(file: Path, database: Database) -> None:
         with database.reading() as tx:
             live = grants.live(tx)
         if not live:
-            _fail(
+            fail(
                 f"{problem.report}\n"
                 "The policy file has errors, and without it nothing can be granted."
             )
@@ -266,52 +270,3 @@ def _ensure_policy(file: Path, database: Database) -> None:
             findings=problem.report,
             live_grants=len(live),
         )
-
-
-def _settings() -> Settings:
-    try:
-        return read_settings()
-    except SettingsError as error:
-        _fail(str(error))
-
-
-@contextmanager
-def _existing(settings: Settings) -> Iterator[Database]:
-    """The database, but no new file: in a wrong directory that would say that nobody has access."""
-    with _opened(settings) as database:
-        file = database.engine.url.database
-        if database.is_sqlite and file is not None and not Path(file).exists():
-            _fail(
-                f"There is no database at {Path(file).absolute()}. Set DATABASE_URL as the bot "
-                "has it; `eks-access run` or `eks-access db upgrade` makes a new one."
-            )
-        yield database
-
-
-@contextmanager
-def _opened(settings: Settings) -> Iterator[Database]:
-    database = Database(settings.database_url.get_secret_value())
-    try:
-        yield database
-    finally:
-        database.close()
-
-
-@contextmanager
-def _explained() -> Iterator[None]:
-    """Print what went wrong as a sentence, and exit 2."""
-    try:
-        yield
-    except StoreUnavailable as error:
-        # Where the sentence names the cause itself, the driver's words add nothing.
-        cause = cause_without_secrets(error) if error.code == "store_unavailable" else ""
-        _fail(f"{error.sentence}\n{cause}")
-    except DomainError as error:
-        _fail(error.sentence)
-    except SettingsError as error:
-        _fail(str(error))
-
-
-def _fail(sentence: str) -> NoReturn:
-    typer.echo(sentence.strip(), err=True)
-    sys.exit(BAD_USE)

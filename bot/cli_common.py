@@ -1,0 +1,71 @@
+"""What every command shares: exit codes, the set-up it reads, and errors as sentences."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, NoReturn
+
+import typer
+
+from bot.core.errors import DomainError, StoreUnavailable
+from bot.logs import cause_without_secrets
+from bot.settings import Settings, SettingsError, read_settings
+from bot.store.database import Database
+
+GOOD, FINDING, BAD_USE = 0, 1, 2
+"""Exit codes."""
+
+Json = Annotated[bool, typer.Option("--json", help="Print JSON for a script.")]
+
+
+def environment() -> Settings:
+    """The environment's settings. Exits 2 where they are not valid."""
+    try:
+        return read_settings()
+    except SettingsError as error:
+        fail(str(error))
+
+
+@contextmanager
+def existing(settings: Settings) -> Iterator[Database]:
+    """The database, but no new file: in a wrong directory that would say that nobody has access."""
+    with opened(settings) as database:
+        file = database.engine.url.database
+        if database.is_sqlite and file is not None and not Path(file).exists():
+            fail(
+                f"There is no database at {Path(file).absolute()}. Set DATABASE_URL as the bot "
+                "has it; `eks-access run` or `eks-access db upgrade` makes a new one."
+            )
+        yield database
+
+
+@contextmanager
+def opened(settings: Settings) -> Iterator[Database]:
+    database = Database(settings.database_url.get_secret_value())
+    try:
+        yield database
+    finally:
+        database.close()
+
+
+@contextmanager
+def explained() -> Iterator[None]:
+    """Print what went wrong as a sentence, and exit 2."""
+    try:
+        yield
+    except StoreUnavailable as error:
+        # Where the sentence names the cause itself, the driver's words add nothing.
+        cause = cause_without_secrets(error) if error.code == "store_unavailable" else ""
+        fail(f"{error.sentence}\n{cause}")
+    except DomainError as error:
+        fail(error.sentence)
+    except SettingsError as error:
+        fail(str(error))
+
+
+def fail(sentence: str) -> NoReturn:
+    typer.echo(sentence.strip(), err=True)
+    sys.exit(BAD_USE)
