@@ -6,7 +6,7 @@ entries fit each other (`core.policy_checks`). Here they all get their line.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, get_args, get_origin
 
@@ -15,9 +15,9 @@ from pydantic_core import ErrorDetails
 
 from bot.core.names import listed, nearest, quoted
 from bot.core.policy import Policy
-from bot.core.policy_approval import MOST_APPROVERS
-from bot.core.policy_checks import Location, Problem, Severity
+from bot.core.policy_approval import MOST_APPROVERS, MOST_PER_DAY
 from bot.core.policy_fields import PolicyFault
+from bot.core.policy_problems import Location, Problem, Severity
 from bot.yaml_lines import YamlList, YamlMap, YamlProblem
 
 NOT_ACTED_ON = {
@@ -27,6 +27,8 @@ NOT_ACTED_ON = {
     "remind_after": "nobody is reminded",
 }
 """Keys that this version reads and checks, and what therefore does not happen yet."""
+
+_MOST = {"required": MOST_APPROVERS, "per_day": MOST_PER_DAY}
 
 _WORDS_ALSO = {"approval": ", or a mapping with `channel:` and `owners:`"}
 
@@ -133,10 +135,10 @@ def _missing(details: ErrorDetails, _: YamlMap, way: Location) -> tuple[str, str
     return f"`{key}` is missing {_inside(way)}.", f"Add `{key}: …`."
 
 
-def _unknown_key(_: ErrorDetails, __: YamlMap, way: Location) -> tuple[str, str]:
+def _unknown_key(_: ErrorDetails, data: YamlMap, way: Location) -> tuple[str, str]:
     """With the key that was probably meant, or those that there are."""
     message = f"There is no key {quoted(str(way[-1]))} {_inside(way[:-1])}."
-    model = _model_at(way[:-1])
+    model = _model_at(way[:-1], data)
     if model is None:
         return message, "Take it out."
     near = nearest(str(way[-1]), model.model_fields)
@@ -185,8 +187,24 @@ def _empty(_: ErrorDetails, __: YamlMap, way: Location) -> tuple[str, str]:
 def _no_count(details: ErrorDetails, _: YamlMap, way: Location) -> tuple[str, str]:
     return (
         f"{_called(way)} cannot be {quoted(str(details['input']))}.",
-        f"Write a whole number from 1 to {MOST_APPROVERS}, without quotes.",
+        f"Write a whole number from 1 to {_MOST[str(way[-1])]:,}, without quotes.",
     )
+
+
+def _no_truth(details: ErrorDetails, _: YamlMap, way: Location) -> tuple[str, str]:
+    return f"{_called(way)} cannot be {quoted(str(details['input']))}.", "Write `true` or `false`."
+
+
+def _no_service_id(details: ErrorDetails, _: YamlMap, way: Location) -> tuple[str, str]:
+    return (
+        f"{_called(way)} cannot be {quoted(str(details['input']))}.",
+        "Write the id that the on-call service shows: letters, digits and hyphens.",
+    )
+
+
+def _too_many(details: ErrorDetails, _: YamlMap, way: Location) -> tuple[str, str]:
+    most = details["ctx"]["max_length"]
+    return f"{_called(way)} has more than {most} items.", "Write fewer."
 
 
 _SENTENCES: dict[str, Callable[[ErrorDetails, YamlMap, Location], tuple[str, str]]] = {
@@ -203,6 +221,10 @@ _SENTENCES: dict[str, Callable[[ErrorDetails, YamlMap, Location], tuple[str, str
     "int_type": _no_count,
     "greater_than_equal": _no_count,
     "less_than_equal": _no_count,
+    "bool_type": _no_truth,
+    "bool_parsing": _no_truth,
+    "too_long": _too_many,
+    "string_pattern_mismatch": _no_service_id,
 }
 """How each of pydantic's kinds of error is said here."""
 
@@ -229,23 +251,33 @@ def _inside(way: Location) -> str:
     return f"in {_called(way)}" if way else "at the top of the file"
 
 
-def _model_at(way: Location) -> type[BaseModel] | None:
+def _model_at(way: Location, data: YamlMap) -> type[BaseModel] | None:
+    """The model of the entry at this place; where several may stand there, the likeliest."""
     here: Any = Policy
+    given: Any = data
     for part in way:
-        model = _model_in(here)
-        if get_origin(here) is dict or model is None:
-            here = get_args(here)[1] if get_origin(here) is dict else here
+        given = given.at(part)
+        if get_origin(here) is dict:
+            here = get_args(here)[1]
         elif isinstance(part, str):
-            here = model.model_fields[part].annotation
-    return _model_in(here)
+            model = _likeliest(here, ())
+            here = model.model_fields[part].annotation if model is not None else None
+        if get_origin(here) is not dict and isinstance(given, YamlMap):
+            here = _likeliest(here, given)
+    return _likeliest(here, ())
 
 
-def _model_in(annotation: Any) -> type[BaseModel] | None:
-    """The one model within an annotation such as `tuple[Rule, ...]` or `People | None`."""
+def _likeliest(annotation: Any, keys: Collection[str]) -> type[BaseModel] | None:
+    """Of the models within an annotation such as `tuple[Rule, ...]`: that with most of `keys`."""
+    return max(
+        _models_in(annotation),
+        key=lambda model: len(model.model_fields.keys() & set(keys)),
+        default=None,
+    )
+
+
+def _models_in(annotation: Any) -> Iterator[type[BaseModel]]:
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return annotation
+        yield annotation
     for inner in get_args(annotation):
-        model = _model_in(inner)
-        if model is not None:
-            return model
-    return None
+        yield from _models_in(inner)

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from bot.core.errors import PolicyUnavailable
-from bot.core.policy_checks import Severity
+from bot.core.policy_problems import Severity
 from bot.policy_file import PolicyError, PolicySource, check_policy, load_policy
 
 GOOD = """\
@@ -67,6 +67,7 @@ NOT_ACTED_ON = """\
       escalate: {after: 30m, channel: C01PLATFORM, owners: {groups: [S03PLATFORM]}}
 """
 BREAK_GLASS = """\
+security_channel: C0SECURITY
 break_glass:
   - clusters: ["*"]
     levels: [cluster-admin]
@@ -101,10 +102,12 @@ def test_keys_that_are_read_and_not_acted_on_are_noted():
         (39, Severity.NOTE),
         (40, Severity.NOTE),
         (49, Severity.NOTE),
+        (50, Severity.NOTE),
     ]
     assert "nobody is reminded" in found[0].message
     assert "nobody else is asked" in found[1].message
-    assert "nobody can break glass" in found[2].message
+    assert "nothing is posted there" in found[2].message
+    assert "nobody can break glass" in found[3].message
 
 
 @pytest.mark.parametrize(

@@ -192,10 +192,11 @@ class ClusterChoice(Entry):
 
 
 def _approval_kind(value: object) -> str:
+    """Which form stands there, in words that are no key: pydantic puts them into its locations."""
     if isinstance(value, str):
         return "one word"
     automatic = isinstance(value, Automatic) or (isinstance(value, dict) and "automatic" in value)
-    return "automatic" if automatic else "by owners"
+    return "without owners" if automatic else "by owners"
 
 
 class Rule(ClusterChoice):
@@ -212,7 +213,7 @@ class Rule(ClusterChoice):
     requesters: People | None = None
     approval: Annotated[
         Annotated[Literal["automatic"], Tag("one word")]
-        | Annotated[Automatic, Tag("automatic")]
+        | Annotated[Automatic, Tag("without owners")]
         | Annotated[Approval, Tag("by owners")],
         Discriminator(_approval_kind),
     ]

@@ -17,6 +17,7 @@ from bot.core.policy_fields import ChannelId, GroupId, Length, PartName, PolicyF
 
 MOST_APPROVERS = 10
 MOST_PARTS = 5
+MOST_PER_DAY = 1000
 LAPSE_AFTER = timedelta(hours=1)
 """How long a request waits for its owners where the rule does not say: somebody is blocked by it,
 and an approval given hours later is an answer to a question nobody asks any more."""
@@ -132,8 +133,12 @@ class Caps(Entry):
     Then the next rule that matches decides, which may ask owners.
     """
 
-    per_day: Annotated[int, Field(strict=True, ge=1, le=1000)] | None = None
+    per_day: Annotated[int, Field(strict=True, ge=1, le=MOST_PER_DAY)] | None = None
     time_per_day: Length | None = None
+
+    @property
+    def limited(self) -> bool:
+        return self.per_day is not None or self.time_per_day is not None
 
 
 class Automatic(Entry):

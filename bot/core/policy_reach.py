@@ -11,6 +11,7 @@ from operator import and_, or_
 
 from bot.core.patterns import Patterns, is_glob
 from bot.core.policy import ClusterChoice, LabelSelector, Policy, Rule
+from bot.core.policy_approval import Automatic
 
 
 class Reach:
@@ -57,6 +58,7 @@ class Reach:
             and not set(self._rules[place].levels).isdisjoint(rule.levels)
             and any(_covers(self._rules[place], name) for name in rule.namespaces or (None,))
             and _admits_all_of(self._rules[place], rule)
+            and _holds_whenever(self._rules[place], rule)
         ]
         hidden = all(
             not clusters & ~self._taken(earlier, level, namespace)
@@ -80,6 +82,13 @@ def _covers(rule: Rule, pattern: str | None) -> bool:
     if rule.scope == "cluster":
         return True
     return pattern is not None and rule.namespace_patterns.cover_namespaces_of(pattern)
+
+
+def _holds_whenever(earlier: Rule, later: Rule) -> bool:
+    """Whether the earlier rule is never passed over where the later one holds."""
+    if isinstance(earlier.approval, Automatic) and earlier.approval.automatic.limited:
+        return False
+    return earlier.when is None or earlier.when.covers(later.when)
 
 
 def _admits_all_of(earlier: Rule, later: Rule) -> bool:

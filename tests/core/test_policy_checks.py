@@ -7,12 +7,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bot.core.policy import Policy
-from bot.core.policy_checks import Severity, errors, warnings
+from bot.core.policy_checks import errors, warnings
+from bot.core.policy_problems import Severity
 
 ROLE = "arn:aws:iam::{account}:role/eks-jit/alice"
 PINNED = "arn:aws:iam::111122223333:role/alice"
 SSO = "arn:aws:iam::{account}:role/aws-reserved/sso.amazonaws.com/AWSReservedSSO_Dev_0123"
 ASKED = {"channel": "C01PAY", "owners": {"users": ["U02BOB", "U03CARO"]}}
+OFFICE = {"days": ["mon-fri"], "hours": "09:00-17:00", "time_zone": "Europe/Berlin"}
 PROD = {"name": "prod", "region": "eu-west-1", "account": "111122223333"}
 
 
@@ -136,15 +138,16 @@ def test_a_policy_whose_entries_fit_each_other_has_no_problems():
         ),
         (
             policy(
+                security_channel="C0SEC",
                 break_glass=[
                     {
                         "clusters": ["*"],
                         "levels": ["admin"],
-                        "responders": {"pagerduty": {"schedules": ["PABC123"]}},
+                        "responders": {"groups": ["S04ONCALL"]},
                         "max_duration": "1h",
                         "review": {"owners": {"groups": ["S05SEC"]}, "within": "24h"},
                     }
-                ]
+                ],
             ),
             ("break_glass", 0, "levels", 0),
             "There is no level `admin`",
@@ -265,6 +268,14 @@ def test_principals_that_never_meet_on_a_cluster_are_no_error():
             rule("b", requesters={"groups": ["S1B"]}),
             False,
         ),
+        (rule("a", when=OFFICE), rule("b"), False),
+        (rule("a"), rule("b", when=OFFICE), True),
+        (rule("a", when=OFFICE), rule("b", when=OFFICE), True),
+        (rule("a", when=OFFICE), rule("b", when=OFFICE | {"time_zone": "UTC"}), False),
+        (rule("a", approval={"automatic": {"per_day": 9}}), rule("b"), False),
+        (rule("a", approval={"automatic": {"time_per_day": "9h"}}), rule("b"), False),
+        (rule("a", approval={"automatic": {}, "channel": "C01"}), rule("b"), True),
+        (rule("a"), rule("b", approval={"automatic": {"per_day": 9}}), True),
     ],
 )
 def test_a_rule_that_an_earlier_one_hides_is_found(earlier, later, hidden):
