@@ -18,6 +18,7 @@ from bot.metrics import build_registry
 from bot.policy_file import PolicySource
 from bot.reconcile.access import AccessReconciler
 from bot.reconcile.announcements import Announcer
+from bot.reconcile.audit import AuditSealer
 from bot.reconcile.messages import MessageReconciler, Projection
 from bot.settings import Settings
 from bot.slack.connection import SocketModeConnection
@@ -104,6 +105,8 @@ class Bot:
             "announcements", announcer.due, announcer.post, workers=_OTHER_WORKERS
         )
         self._lapse_loop = Loop("lapses", self._lapsing, self._lapse, workers=1)
+        self._sealer = AuditSealer(self.database, claims, clock=clock)
+        self._audit_loop = Loop("audit", self._sealer.due, self._sealer.seal, workers=1)
         self._loops = (
             self._inbox_loop,
             self._back_loop,
@@ -111,6 +114,7 @@ class Bot:
             self._message_loop,
             self._announcement_loop,
             self._lapse_loop,
+            self._audit_loop,
         )
         self._jobs = Jobs(self._loops)
         watch = PolicyWatch(self.database, self.policy, clock=clock)
@@ -175,6 +179,7 @@ class Bot:
         def reconcile(entry_id: int) -> None:
             work(entry_id)
             self._message_loop.wake()
+            self._audit_loop.wake()
 
         return reconcile
 

@@ -205,7 +205,9 @@ def test_the_bot_is_alive_and_ready(server):
             "loop giving back",
             "loop access",
             "loop messages",
+            "loop announcements",
             "loop lapses",
+            "loop audit",
         ],
         True,
     )

@@ -320,6 +320,7 @@ audit_seals = Table(
     _column("position", _Counter, primary_key=True, autoincrement=False),
     _column("event_id", _Counter, ForeignKey("audit_events.id")),
     _column("sealed_at", UtcDateTime),
+    _column("digest", String(64)),
     _column("hash", String(64)),
     Index("uq_audit_seals_event_id", "event_id", unique=True),
 )

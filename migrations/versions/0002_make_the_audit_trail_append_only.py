@@ -33,6 +33,7 @@ def upgrade() -> None:
         sa.Column("position", _COUNTER, autoincrement=False, nullable=False),
         sa.Column("event_id", _COUNTER, nullable=False),
         sa.Column("sealed_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("digest", sa.String(length=64), nullable=False),
         sa.Column("hash", sa.String(length=64), nullable=False),
         sa.ForeignKeyConstraint(
             ["event_id"], ["audit_events.id"], name=op.f("fk_audit_seals_event_id")

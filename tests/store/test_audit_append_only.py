@@ -11,7 +11,7 @@ from bot.core.model import AuditEvent
 from bot.store import audit, migrate
 from bot.store.database import Database
 
-SEAL = "INSERT INTO audit_seals (position, event_id, sealed_at, hash) VALUES "
+SEAL = "INSERT INTO audit_seals (position, event_id, sealed_at, digest, hash) VALUES "
 CHANGES = [
     "UPDATE audit_events SET actor = 'U99'",
     "UPDATE audit_events SET actor = actor WHERE id = 1",
@@ -29,8 +29,8 @@ OF_SQLITE = [
     "VALUES (1, '2026-01-01', 'U99', 'forged', '{}') "
     "ON CONFLICT (id) DO UPDATE SET actor = 'U99'",
     "UPDATE OR REPLACE audit_events SET id = 2 WHERE id = 1",
-    f"REPLACE {SEAL.removeprefix('INSERT ')} (1, 2, '2026-01-01', 'x')",
-    f"REPLACE {SEAL.removeprefix('INSERT ')} (2, 1, '2026-01-01', 'x')",
+    f"REPLACE {SEAL.removeprefix('INSERT ')} (1, 2, '2026-01-01', 'x', 'x')",
+    f"REPLACE {SEAL.removeprefix('INSERT ')} (2, 1, '2026-01-01', 'x', 'x')",
 ]
 OF_POSTGRESQL = [
     "TRUNCATE audit_events, audit_seals",
@@ -50,7 +50,7 @@ def written(database: Database) -> Database:
     """A database with two events, the first of them sealed."""
     with database.transaction() as tx:
         audit.record(tx, [AuditEvent(NOW, ANA, "first"), AuditEvent(NOW, ANA, "second")])
-        tx.execute(text(f"{SEAL} (1, 1, '2026-03-01 12:00:00.000000', 'abc')"))
+        tx.execute(text(f"{SEAL} (1, 1, '2026-03-01 12:00:00.000000', 'abc', 'abc')"))
     return database
 
 
