@@ -43,7 +43,7 @@ def examine(settings: Settings, began: Callable[[str], None]) -> Iterator[Result
     yield doctor_slack.connection(settings)
     slack, result = doctor_slack.bot_token(settings, policy)
     yield result
-    yield from doctor_services.answers(settings, began)
+    yield from doctor_services.answers(settings, policy, began)
     if policy is None:
         return
     if slack is not None:

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
 from urllib.parse import quote
 
@@ -16,7 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from bot import services
 from bot.core.names import quoted
-from bot.core.oncall import OnCall
+from bot.core.oncall import OnCall, OnCallFacts, Schedules
 from bot.kept import Kept
 from bot.web import PATIENCE, PROBLEM_KEPT, JsonWeb, NotThere, Service, WebProblem
 
@@ -29,6 +30,7 @@ MOST_PAGES = 20
 
 _FIRST_LEVEL = 1
 _AT_ONCE = 0
+_AT_A_TIME = 8
 
 Clock = Callable[[], datetime]
 People = Iterator[tuple[str, str | None]]
@@ -168,6 +170,31 @@ class Opsgenie(OnCallService):
                 raise web.malformed("answers for another schedule")
             if data.parent.enabled:
                 yield from _told_at_once(data.participants)
+
+
+class OnCallServices:
+    """Every on-call service there is, by the name that the policy file gives it. Thread-safe."""
+
+    def __init__(self, services_by_name: Mapping[str, OnCallService]) -> None:
+        self._services = services_by_name
+
+    def facts(self, schedules: Collection[Schedules]) -> OnCallFacts:
+        """Who is on call by each of these, all asked at once. Never raises."""
+        if not schedules:
+            return {}
+        wanted = sorted(set(schedules))
+        # One after the other, services that are silent would add their silences up.
+        with ThreadPoolExecutor(min(len(wanted), _AT_A_TIME)) as pool:
+            return dict(zip(wanted, pool.map(self._one, wanted), strict=True))
+
+    def close(self) -> None:
+        """Close the connections."""
+        for service in self._services.values():
+            service.close()
+
+    def _one(self, schedules: Schedules) -> OnCall:
+        name, ids = schedules
+        return self._services[name].on_call(ids)
 
 
 class _Answer(BaseModel):
