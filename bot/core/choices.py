@@ -72,7 +72,7 @@ def choices_for(
     literals, globs = _namespaces(level, rules)
     whole = any(rule.covers_namespace(None) for rule in rules)
     names = _obtainable(entered.namespaces, level, rules)
-    if not names and not whole and not globs:
+    if not names and not whole:
         names = tuple(filter(None, [_only(literals)]))
     matched, settled = _matched(names, rules, whole=whole)
     lengths = [rule.max_duration for rule in matched]

@@ -71,9 +71,9 @@ def request_card(
 
 
 def _headline(request: AccessRequest) -> list[str]:
-    starts = "starting when access is confirmed"
+    starts = ", starting when access is confirmed" if phrases.is_open(request) else ""
     if request.start_at is not None:
-        starts = f"starting {date(request.start_at)}"
+        starts = f", starting {date(request.start_at)}"
     asks = "asks" if phrases.is_open(request) else "asked"
     if request.extends is not None:
         longer = format_duration(request.duration)
@@ -84,7 +84,7 @@ def _headline(request: AccessRequest) -> list[str]:
         ]
     return [
         f"{mention(request.requester)} {asks} for {phrases.subject(request)}",
-        f"for {format_duration(request.duration)}, {starts}",
+        f"for {format_duration(request.duration)}{starts}",
     ]
 
 

@@ -56,10 +56,16 @@ def api(silent_stage: Stage) -> WebClient:
 def open_window(chromium: Browser, silent_stage: Stage) -> Iterator[Callable[..., Window]]:
     """Opens the page as a person at a place; at the end nothing may have gone wrong in it.
 
+    Nor may it have asked anybody but the sandbox for anything.
+
     Windows opened with the same `context` are windows of one browser.
     """
     problems: list[str] = []
     contexts: list[BrowserContext] = []
+
+    def asked(url: str) -> None:
+        if not url.startswith((f"{silent_stage.slack.url}/", "data:", "blob:")):
+            problems.append(f"the page asks for {url}")
 
     def open_(
         person: str = ANA,
@@ -78,6 +84,7 @@ def open_window(chromium: Browser, silent_stage: Stage) -> Iterator[Callable[...
             "console",
             lambda said: problems.append(said.text) if said.type in ("error", "warning") else None,
         )
+        page.on("request", lambda request: asked(request.url))
         page.on("dialog", lambda dialog: problems.append(f"a dialog: {dialog.message}"))
         page.goto(f"{silent_stage.slack.url}/#{person}/{place}")
         expect(page.get_by_role("article", name="prod-eu", exact=True)).to_be_visible()

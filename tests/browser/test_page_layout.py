@@ -120,6 +120,8 @@ def test_the_three_steps_can_be_followed_and_hidden_for_good(
     assert stage.bot is not None
     window = open_window(ANA)
     steps = window.page.get_by_role("complementary", name="Three steps to try")
+    again = window.button("Show the three steps")
+    expect(again).not_to_be_visible()
     steps.get_by_role("button", name="Write it for me").click()
     expect(window.composer).to_be_focused()
     window.composer.press("Enter")
@@ -132,3 +134,6 @@ def test_the_three_steps_can_be_followed_and_hidden_for_good(
     window.page.reload()
     expect(window.messages).to_be_visible()
     expect(steps).not_to_be_visible()
+    again.click()
+    expect(steps).to_be_visible()
+    expect(again).not_to_be_visible()

@@ -72,6 +72,14 @@ def test_exact_names_are_told_from_globs():
     assert choices(Ask("lab", "edit"), membership={"S01ENG": ["U01ALICE"]}).whole_cluster
 
 
+def test_the_only_namespace_that_the_rules_name_is_filled_in():
+    assert choices(Ask("lab", "edit")).entered.namespaces == ("a",)
+    assert choices(Ask("lab", "edit", ("dev-1",))).entered.namespaces == ("dev-1",)
+    assert choices(Ask("lab", "view")).entered.namespaces == ()
+    whole = choices(Ask("lab", "edit"), membership={"S01ENG": ["U01ALICE"]})
+    assert whole.entered.namespaces == ()
+
+
 def test_the_longest_is_offered_until_the_namespaces_say_which_rules_decide():
     open_ = choices(Ask("lab", "view"))
     assert (open_.settled, open_.max_duration) == (False, 8 * HOUR)

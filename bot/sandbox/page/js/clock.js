@@ -46,12 +46,13 @@ export function clock(app) {
     setClock(read.now);
     const offset = Math.round(read.offset_seconds);
     setText(ahead, offset > 0 ? `${length(offset)} ahead` : "real time");
-    tick();
+    render();
   }
 
-  function tick() {
+  /** The time of whoever looks. */
+  function render() {
     if (app.viewer) setText(time, clockSeconds(now(), app.viewer.tz));
   }
 
-  return { element, take, advance, start: () => everySecond(tick) };
+  return { element, take, advance, render, start: () => everySecond(render) };
 }

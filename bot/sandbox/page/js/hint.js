@@ -22,14 +22,22 @@ export function hint(app) {
     h("button", { type: "button", class: "button quiet", click: hide }, "Hide"),
   );
 
+  const opener = h(
+    "button",
+    { type: "button", class: "button quiet", hidden: !element.hidden, click: show },
+    "Show the three steps",
+  );
+
   function hide() {
     element.hidden = true;
+    opener.hidden = false;
     store(true);
     app.focusComposer();
   }
 
   function show() {
     element.hidden = false;
+    opener.hidden = true;
     store(false);
     element.querySelector("button").focus();
   }
@@ -38,6 +46,7 @@ export function hint(app) {
     const { people, channels } = app.directory;
     if (!people.has(ANA) || !people.has(BEN) || !channels.has(OWNERS)) {
       element.hidden = true;
+      opener.hidden = true;
       return;
     }
     const ana = app.directory.firstName(ANA);
@@ -120,7 +129,7 @@ export function hint(app) {
     );
   }
 
-  return { element, render, show, empty };
+  return { element, opener, render, empty };
 }
 
 const step = (action, title, words, label, go) => ({ action, title, words, label, go });

@@ -135,6 +135,7 @@ class App {
     for (const part of Object.values(this.parts)) part.render();
     this.layout.render();
     this.hint.render();
+    this.clock.render();
   }
 
   /** Says a sentence beside the composer and in an open modal. */

@@ -35,11 +35,7 @@ export function sidebar(app) {
       h("p", {}, keycap("Alt"), " + ", keycap("1"), "–", keycap("9"), " be somebody else"),
       h("p", {}, keycap("Alt"), " + ", keycap("↑"), " ", keycap("↓"), " other channel"),
       h("p", {}, keycap("/"), " write · ", keycap("Enter"), " send"),
-      h(
-        "button",
-        { type: "button", class: "button quiet", click: () => app.hint.show() },
-        "Show the three steps",
-      ),
+      app.hint.opener,
     ),
   );
   people.setAttribute("aria-labelledby", "you-are");
