@@ -15,9 +15,8 @@ import structlog
 import typer
 
 import bot
-from bot import console
+from bot import cli_drift, console
 from bot.access import end
-from bot.cli_audit import audit
 from bot.cli_common import (
     FINDING,
     GOOD,
@@ -56,7 +55,7 @@ db = typer.Typer(no_args_is_help=True, help="The database: bring it up to date, 
 policy = typer.Typer(no_args_is_help=True, help="The policy file: check it before it is used.")
 app.add_typer(db, name="db")
 app.add_typer(policy, name="policy")
-app.add_typer(audit, name="audit")
+app.command("drift")(cli_drift.list_differences)
 
 
 def main() -> None:

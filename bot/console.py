@@ -60,14 +60,14 @@ def result_table(results: Sequence[Result]) -> str:
     )
 
 
-def progress(stream: TextIO) -> Callable[[str], None]:
+def progress(stream: TextIO, doing: str = "Checking") -> Callable[[str], None]:
     """What shows on a terminal what is being waited for, and elsewhere nothing.
 
     Called with "" it clears the line.
     """
 
     def began(what: str) -> None:
-        stream.write(f"{_CLEAR_LINE}{what and f'Checking {what} …'}")
+        stream.write(f"{_CLEAR_LINE}{what and f'{doing} {what} …'}")
         stream.flush()
 
     return began if stream.isatty() else lambda _: None

@@ -10,10 +10,11 @@ from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 import bot
+from bot.core.drift import Kind
 from bot.core.errors import StoreUnavailable
 from bot.core.lifecycle import late
 from bot.jobs import Loop
-from bot.store import grants
+from bot.store import drift, grants
 from bot.store.database import Database
 
 
@@ -54,6 +55,8 @@ class _BotCollector(Collector):
         try:
             with self._database.reading() as tx:
                 live = grants.live(tx)
+                differing = drift.open_by_kind(tx)
+                scans = drift.scans(tx)
         except StoreUnavailable:
             up.add_metric([], 0)
             yield up
@@ -70,3 +73,21 @@ class _BotCollector(Collector):
         )
         overdue.add_metric([], sum(late(one, now) for one in live))
         yield overdue
+        findings = GaugeMetricFamily(
+            "eks_access_drift_findings",
+            "Access entries that others changed and that still differ, by kind.",
+            labels=["kind"],
+        )
+        for kind in Kind:
+            findings.add_metric([kind.value], differing.get(kind, 0))
+        yield findings
+        scanned = GaugeMetricFamily(
+            "eks_access_drift_last_scan_timestamp_seconds",
+            "When a cluster was last read whole.",
+            labels=["cluster", "account", "region"],
+        )
+        for one in scans:
+            if one.scanned_at is not None:
+                place = [one.cluster, one.account, one.region]
+                scanned.add_metric(place, one.scanned_at.timestamp())
+        yield scanned

@@ -48,6 +48,7 @@ class Settings(BaseSettings):
     jira_url: str | None = Field(None, alias="JIRA_URL")
     jira_email: str | None = Field(None, alias="JIRA_EMAIL")
     jira_token: SecretStr | None = Field(None, alias="JIRA_TOKEN")
+    drift_minutes: int = Field(15, alias="EKS_ACCESS_DRIFT_MINUTES", ge=1, le=24 * 60)
 
     @property
     def socket_mode(self) -> bool:

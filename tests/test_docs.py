@@ -19,6 +19,7 @@ import yaml
 import bot
 from bot import console
 from bot.cli import app
+from bot.cli_drift import Difference
 from bot.core import names
 from bot.core.model import Access, AccessScope, Cluster, Grant
 from bot.core.planner import DEPLOYMENT_TAG, GRANT_TAG
@@ -87,7 +88,7 @@ def test_every_command_and_option_stands_in_the_table_of_commands(command, optio
 
 
 def test_the_documents_name_no_command_that_is_not_there():
-    known = {*command_tree(), "audit", "db", "policy"}
+    known = {*command_tree(), "db", "policy"}
     wrong = []
     for document in DOCUMENTS:
         for line in code_in(document.read_text(encoding="utf-8")):
@@ -152,6 +153,7 @@ def test_the_fields_of_json_output_are_those_that_are_told():
     for beginning, fields in (
         ("A grant", [*console.grant_json(grant)]),
         ("A finding of `policy check`", [one.name for one in dataclasses.fields(Finding)]),
+        ("A difference of `drift`", [*Difference(cluster).as_json()]),
         ("A check of the doctor", [one.name for one in dataclasses.fields(Result)]),
     ):
         (told,) = re.findall(rf"{beginning} has (.*?)\.", text)

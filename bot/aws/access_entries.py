@@ -6,8 +6,10 @@ error does. Source: the EKS API Reference.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
 from typing import TYPE_CHECKING, TypedDict
 
 from botocore.exceptions import ClientError
@@ -32,25 +34,60 @@ if TYPE_CHECKING:
     from mypy_boto3_eks.type_defs import AccessScopeTypeDef
 
 
+@dataclass(frozen=True, slots=True)
+class Described:
+    """What DescribeAccessEntry alone tells: the entry without its policies."""
+
+    arn: str
+    type: str
+    tags: Mapping[str, str]
+    kubernetes_groups: frozenset[str]
+    created_at: datetime | None
+
+    def with_policies(self, policies: Mapping[str, AccessScope]) -> ObservedEntry:
+        return ObservedEntry(self.arn, self.type, self.tags, policies, self.kubernetes_groups)
+
+
 def observe(client: EKSClient, cluster: Cluster, principal_arn: str) -> ObservedEntry | None:
     """The access entry as EKS shows it now, or None. Raises AwsProblem."""
+    described = describe(client, cluster, principal_arn)
+    if described is None:
+        return None
+    policies = policies_of(client, cluster, principal_arn)
+    return None if policies is None else described.with_policies(policies)
+
+
+def describe(client: EKSClient, cluster: Cluster, principal_arn: str) -> Described | None:
+    """The access entry without its policies, or None where there is none. Raises AwsProblem."""
     with translated(cluster, principal_arn, "read access entries"):
         try:
             entry = client.describe_access_entry(
                 clusterName=cluster.name, principalArn=principal_arn
             )["accessEntry"]
-            policies = dict(_associations(client, cluster, principal_arn))
         except ClientError as error:
             if is_not_found(error):
                 return None
             raise
-    return ObservedEntry(
+    return Described(
         arn=entry["accessEntryArn"],
         type=entry["type"],
         tags=entry.get("tags", {}),
-        policies=policies,
         kubernetes_groups=frozenset(entry.get("kubernetesGroups", [])),
+        created_at=entry.get("createdAt"),
     )
+
+
+def policies_of(
+    client: EKSClient, cluster: Cluster, principal_arn: str
+) -> dict[str, AccessScope] | None:
+    """The policies of an entry with their scopes; None where there is no entry."""
+    with translated(cluster, principal_arn, "read access entries"):
+        try:
+            return dict(_associations(client, cluster, principal_arn))
+        except ClientError as error:
+            if is_not_found(error):
+                return None
+            raise
 
 
 def principals(client: EKSClient, cluster: Cluster) -> list[str]:

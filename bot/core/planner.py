@@ -228,7 +228,7 @@ def plan(
         return _plan_absent(desired, record)
     tagged = observed.tags.get(DEPLOYMENT_TAG) == deployment
     replaced = record.arn is not None and record.arn != observed.arn
-    if tagged and not record.created and GRANT_TAG in observed.tags and observed.type == STANDARD:
+    if bears_our_tags(observed, deployment) and not record.created:
         # Tagged as ours, unknown to the store: the database was restored or lost. What hangs on it
         # was granted by nobody we know of, so it goes whole, and once it is gone it is made anew.
         return Plan(removals=(DeleteEntry(),), reset_record=True)
@@ -252,6 +252,15 @@ def satisfied(access: Access, observed: ObservedEntry | None) -> bool:
         return True
     scope = observed.policies.get(access.policy_arn)
     return scope is not None and scope.covers(access.scope)
+
+
+def bears_our_tags(observed: ObservedEntry, deployment: str) -> bool:
+    """Whether the entry is of a kind that the bot makes, and tagged as this deployment's."""
+    return (
+        observed.tags.get(DEPLOYMENT_TAG) == deployment
+        and GRANT_TAG in observed.tags
+        and observed.type == STANDARD
+    )
 
 
 def _plan_absent(desired: DesiredEntry, record: EntryRecord) -> Plan:

@@ -7,7 +7,7 @@ the next round knows which part of what it sees is the bot's.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Protocol
@@ -26,10 +26,12 @@ from bot.core.errors import (
     PermanentAwsProblem,
     TemporaryAwsProblem,
 )
-from bot.core.model import AuditEvent, EndReason, Grant, GrantState
+from bot.core.model import EndReason, Grant, GrantState
 from bot.core.planner import Blocked, Obstacle, Plan
 from bot.reconcile.backoff import pause
-from bot.store import audit, entries, grants, requests
+from bot.reconcile.drift_watch import DriftWatch
+from bot.reconcile.storing import store_grant
+from bot.store import entries, grants
 from bot.store.claims import Claims, StillHeld
 from bot.store.database import Database
 from bot.store.entries import Entry
@@ -70,7 +72,10 @@ class _Trouble:
 
 
 class AccessReconciler:
-    """The loop that keeps EKS equal to the store. Safe to call from several threads."""
+    """The loop that keeps EKS equal to the store. Safe to call from several threads.
+
+    `repair` says whether access that others took away is made anew.
+    """
 
     def __init__(
         self,
@@ -79,11 +84,13 @@ class AccessReconciler:
         claims: Claims,
         *,
         clock: Clock,
+        repair: Callable[[], bool] = lambda: False,
     ) -> None:
         self._database = database
         self._clients = clients
         self._claims = claims
         self._clock = clock
+        self._drift = DriftWatch(database, repair, clock=clock)
 
     def due(self) -> list[int]:
         """Ids of the access entries to reconcile now."""
@@ -128,7 +135,7 @@ class AccessReconciler:
             for grant in grants.live_of_entry(tx, entry_id):
                 shortened = lifecycle.after_clock_jump(grant, now)
                 if shortened is not None:
-                    _store(tx, grant, *shortened, now)
+                    store_grant(tx, grant, *shortened, now)
                     continue
                 reason = lifecycle.overdue(grant, now)
                 if reason is not None:
@@ -136,7 +143,7 @@ class AccessReconciler:
                     if reason is EndReason.FAILED and problem is None:
                         problem = _never_shown(grant)
                     by_bot = lifecycle.revoke(grant, now, reason, by=lifecycle.BOT, problem=problem)
-                    _store(tx, grant, *by_bot, now)
+                    store_grant(tx, grant, *by_bot, now)
             return entries.get(tx, entry_id, now)
 
     def _act(self, entry: Entry, still_held: StillHeld) -> tuple[list[_Trouble], bool]:
@@ -146,6 +153,7 @@ class AccessReconciler:
         """
         client = self._clients.for_cluster(entry.cluster)
         observed = access_entries.observe(client, entry.cluster, entry.principal_arn)
+        differs = self._drift.look(entry, observed)
         live, plan = self._plan(entry, observed)
         if plan.blocked:
             self._fail_blocked(entry, live, plan)
@@ -163,7 +171,10 @@ class AccessReconciler:
                     break
         if plan.actions:
             observed = access_entries.observe(client, entry.cluster, entry.principal_arn)
-        return troubles, self._settle(entry, observed)
+        more = self._settle(entry, observed)
+        if differs:
+            self._drift.look(entry, observed)
+        return troubles, more
 
     def _apply(
         self, client: EKSClient, entry: Entry, action: planner.Action, grant_id: str
@@ -225,7 +236,7 @@ class AccessReconciler:
                         by=lifecycle.BOT,
                         problem=_obstacle_sentence(entry, obstacle),
                     )
-                    _store(tx, grant, *failed, now)
+                    store_grant(tx, grant, *failed, now)
 
     def _void(self, entry: Entry, plan: Plan) -> None:
         if plan.reset_record or plan.forget:
@@ -268,7 +279,7 @@ class AccessReconciler:
                 if grant.state is GrantState.PROVISIONING and grant in live:
                     given = planner.satisfied(grant.access, observed)
                     if given and not plan.changes(grant.access) and not plan.blocks(grant.access):
-                        _store(tx, grant, *lifecycle.confirm(grant, now), now)
+                        store_grant(tx, grant, *lifecycle.confirm(grant, now), now)
                         _supersede(tx, grant, now)
                 # One revoked since it was planned for is still there: the next round takes it away.
                 elif (
@@ -279,7 +290,7 @@ class AccessReconciler:
                 ):
                     if grant.end_reason is not EndReason.FAILED:
                         grant = replace(grant, problem=None)  # noqa: PLW2901 - it is overcome
-                    _store(tx, grant, *lifecycle.end(grant, now), now)
+                    store_grant(tx, grant, *lifecycle.end(grant, now), now)
         return bool(plan.actions)
 
     def _finish(
@@ -305,6 +316,7 @@ class AccessReconciler:
                 min(times, default=None),
                 attempts=attempts,
                 problem=troubles[0].problem.sentence if troubles else None,
+                looked_at=now if all(one.action is not None for one in troubles) else None,
             )
         for trouble in troubles:
             log.warning(
@@ -342,23 +354,12 @@ def _troubled(tx: Connection, grant: Grant, troubles: Sequence[_Trouble], now: d
             failed = lifecycle.revoke(
                 grant, now, EndReason.FAILED, by=lifecycle.BOT, problem=problem.sentence
             )
-            return _store(tx, grant, *failed, now)
+            return store_grant(tx, grant, *failed, now)
     waiting = grant.state in (GrantState.PROVISIONING, GrantState.REVOKING)
     keeps_its_reason = grant.end_reason is EndReason.FAILED
     if waiting and not keeps_its_reason and grant.problem != problem.sentence:
-        return _store(tx, grant, replace(grant, problem=problem.sentence), (), now)
+        return store_grant(tx, grant, replace(grant, problem=problem.sentence), (), now)
     return grant
-
-
-def _store(
-    tx: Connection, before: Grant, after: Grant, events: tuple[AuditEvent, ...], now: datetime
-) -> Grant:
-    # The request's row first, as the use cases lock it: two that lock in other orders would block
-    # each other for good.
-    requests.touch(tx, after.id, now)
-    grants.change(tx, after, expected=before.state)
-    audit.record(tx, events)
-    return after
 
 
 def _never_shown(grant: Grant) -> str:
@@ -381,7 +382,7 @@ def _supersede(tx: Connection, grant: Grant, now: datetime) -> None:
     before = grants.get(tx, grant.extends)
     if before.state is GrantState.ACTIVE:
         over = lifecycle.revoke(before, now, EndReason.SUPERSEDED, by=lifecycle.BOT)
-        _store(tx, before, *over, now)
+        store_grant(tx, before, *over, now)
 
 
 def _obstacle_sentence(entry: Entry, blocked: Blocked) -> str:

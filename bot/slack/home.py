@@ -174,6 +174,7 @@ def _health(health: Health) -> str:
         "access entry with trouble at EKS": health.eks_problems,
         "request with messages that Slack does not take": health.slack_problems,
         "announcement that Slack does not take": health.unposted,
+        "drift finding": health.drift,
     }
     several = {
         "access entry with trouble at EKS": "access entries with trouble at EKS",

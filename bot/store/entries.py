@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from pydantic import TypeAdapter
-from sqlalchemy import ColumnElement, Connection, delete, insert, select, update
+from sqlalchemy import ColumnElement, Connection, delete, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from bot.core.lifecycle import CLOCK_TOLERANCE
@@ -22,7 +22,7 @@ from bot.core.planner import (
     ObservedEntry,
     SetGroups,
 )
-from bot.store.tables import associations, entries, grants
+from bot.store.tables import associations, drift_findings, entries, grants
 
 PROPAGATION = timedelta(seconds=30)
 """How long a write that was not read back may still take effect. EKS says "several seconds"."""
@@ -48,6 +48,15 @@ class Entry:
     generation: int
     attempts: int
     problem: str | None
+    looked_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """An entry at one cluster that the bot made or gives access by, or where something differed."""
+
+    id: int
+    principal_arn: str
 
 
 def wish(
@@ -148,6 +157,46 @@ def get(tx: Connection, entry_id: int, now: datetime) -> Entry:
         generation=row.generation,
         attempts=row.attempts,
         problem=row.problem,
+        looked_at=row.looked_at,
+    )
+
+
+def known_at(tx: Connection, cluster: Cluster) -> tuple[Known, ...]:
+    """The entries of a cluster that are in use.
+
+    Those are the ones that the bot made and has not removed, those of live grants, and those where
+    something differs.
+    """
+    query = select(entries.c.id, entries.c.principal_arn).where(
+        entries.c.account == cluster.account,
+        entries.c.region == cluster.region,
+        entries.c.cluster == cluster.name,
+        _in_use(),
+    )
+    return tuple(Known(row.id, row.principal_arn) for row in tx.execute(query.order_by("id")))
+
+
+def clusters_in_use(tx: Connection) -> tuple[Cluster, ...]:
+    """The clusters with such entries, each as its newest entry says how to reach it."""
+    newest = (
+        select(func.max(entries.c.id))
+        .where(_in_use())
+        .group_by(entries.c.account, entries.c.region, entries.c.cluster)
+    )
+    query = select(entries.c.document).where(entries.c.id.in_(newest))
+    return tuple(_cluster.validate_python(one["cluster"]) for one in tx.scalars(query))
+
+
+def look(tx: Connection, entry_id: int, now: datetime) -> None:
+    """Ask that a known entry be looked at, unless it is being tried again anyway."""
+    tx.execute(
+        update(entries)
+        .where(
+            entries.c.id == entry_id,
+            entries.c.attempts == 0,
+            entries.c.due_at.is_(None) | (entries.c.due_at > now),
+        )
+        .values(due_at=now, generation=entries.c.generation + 1)
     )
 
 
@@ -163,17 +212,25 @@ def placed_on(tx: Connection, cluster: Cluster, now: datetime) -> list[Entry]:
 
 
 def rest(
-    tx: Connection, entry: Entry, due_at: datetime | None, *, attempts: int, problem: str | None
+    tx: Connection,
+    entry: Entry,
+    due_at: datetime | None,
+    *,
+    attempts: int,
+    problem: str | None,
+    looked_at: datetime | None = None,
 ) -> None:
-    """Say when to look again, unless somebody asked for it since `entry` was read."""
+    """Say when to look again, unless somebody asked for it since `entry` was read.
+
+    `looked_at` is when EKS was seen there; None where it could not be.
+    """
     tx.execute(
         update(entries)
         .where(entries.c.id == entry.id, entries.c.generation == entry.generation)
         .values(due_at=due_at)
     )
-    tx.execute(
-        update(entries).where(entries.c.id == entry.id).values(attempts=attempts, problem=problem)
-    )
+    seen = {} if looked_at is None else {"looked_at": looked_at}
+    _change(tx, entry.id, attempts=attempts, problem=problem, **seen)
 
 
 def reset(tx: Connection, entry_id: int) -> None:
@@ -301,6 +358,17 @@ def _forget_groups(tx: Connection, entry_id: int, gone: set[str]) -> None:
 
 def _change(tx: Connection, entry_id: int, **values: Any) -> None:
     tx.execute(update(entries).where(entries.c.id == entry_id).values(values))
+
+
+def _in_use() -> ColumnElement[bool]:
+    live = [state.value for state in GrantState if state is not GrantState.ENDED]
+    return (
+        entries.c.created.is_(True)
+        | entries.c.id.in_(select(grants.c.entry_id).where(grants.c.state.in_(live)))
+        | entries.c.id.in_(
+            select(drift_findings.c.entry_id).where(drift_findings.c.over_at.is_(None))
+        )
+    )
 
 
 def _at(entry_id: int, policy_arn: str) -> tuple[ColumnElement[bool], ColumnElement[bool]]:

@@ -9,7 +9,7 @@ from sqlalchemy import Connection, func, select
 
 from bot.core.lifecycle import late
 from bot.core.model import RequestState
-from bot.store import grants
+from bot.store import drift, grants
 from bot.store.tables import announcements, entries, requests
 
 
@@ -19,7 +19,8 @@ class Health:
 
     `eks_problems` counts access entries with which EKS has trouble; `slack_problems` counts
     requests of which Slack does not take a message; `unposted` counts announcements that Slack
-    did not take at the first try and that are not given up.
+    did not take at the first try and that are not given up; `drift` counts what others changed at
+    EKS and that still differs.
     """
 
     pending: int
@@ -28,6 +29,7 @@ class Health:
     eks_problems: int
     slack_problems: int
     unposted: int = 0
+    drift: int = 0
 
 
 def health(tx: Connection, now: datetime) -> Health:
@@ -46,4 +48,5 @@ def health(tx: Connection, now: datetime) -> Health:
         eks_problems=int(tx.scalar(eks) or 0),
         slack_problems=int(tx.scalar(slack) or 0),
         unposted=int(tx.scalar(unposted) or 0),
+        drift=sum(drift.open_by_kind(tx).values()),
     )

@@ -198,6 +198,7 @@ entries = Table(
     _column("generation", Integer, server_default=text("0")),
     _column("attempts", Integer, server_default=text("0")),
     _column("problem", Text, nullable=True),
+    _column("looked_at", UtcDateTime, nullable=True),  # when EKS was last seen there
     Index(
         "uq_entries_principal",
         "account",
@@ -277,6 +278,38 @@ announcements = Table(
     _column("problem", Text, nullable=True),
     Index("uq_announcements_key_channel", "key", "channel", unique=True),
     Index("ix_announcements_due_at", "due_at"),
+)
+
+drift_scans = Table(
+    "drift_scans",
+    metadata,
+    _column("account", String(12), primary_key=True),
+    _column("region", String(32), primary_key=True),
+    _column("cluster", String(100), primary_key=True),
+    _column("due_at", UtcDateTime),
+    _column("attempts", Integer, server_default=text("0")),
+    _column("scanned_at", UtcDateTime, nullable=True),
+    _column("problem", Text, nullable=True),
+    # Who has standing access there, as of the last whole scan; see bot.store.drift.Standing.
+    _column("document", Document, nullable=True),
+)
+
+drift_findings = Table(
+    "drift_findings",
+    metadata,
+    _column("id", _Counter, primary_key=True, autoincrement=True),
+    _column("entry_id", _Counter, ForeignKey("entries.id")),
+    _column("kind", String(16)),
+    _column("subject", Text),
+    _column("detail", Text),
+    _column("grants", Document),
+    _column("outcome", String(16)),
+    _column("found_at", UtcDateTime),
+    _column("told_at", UtcDateTime, nullable=True),
+    _column("over_at", UtcDateTime, nullable=True),
+    Index("ix_drift_findings_entry_id", "entry_id"),
+    Index("ix_drift_findings_told_at", "told_at"),
+    Index("ix_drift_findings_over_at", "over_at"),
 )
 
 inbox = Table(

@@ -101,7 +101,13 @@ class World:
     def fresh_bot(self, database: Database | None = None) -> AccessReconciler:
         """A loop that knows nothing but the store, as after a restart or in another replica."""
         store = database or self.database
-        return AccessReconciler(store, self.clients, Claims(store), clock=self.clock)
+        return AccessReconciler(
+            store,
+            self.clients,
+            Claims(store),
+            clock=self.clock,
+            repair=lambda: self.policy.drift.repair,
+        )
 
     # What people do
 

@@ -1,0 +1,103 @@
+"""Notice, each time the access loop looks at an entry, what others changed there.
+
+A grant whose access was taken away ends. With `repair` the planner makes the access anew instead,
+but only where the bot has seen the entry since it was started: what was gone when it came back may
+have been taken away by a later state of its own store, of which this one is an old backup.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+
+import structlog
+
+from bot.core import drift, lifecycle
+from bot.core.drift import Finding
+from bot.core.model import AuditEvent, EndReason
+from bot.core.planner import ObservedEntry
+from bot.reconcile.storing import store_grant
+from bot.store import audit, entries, grants
+from bot.store import drift as drift_store
+from bot.store.database import Database
+from bot.store.entries import Entry
+
+log = structlog.get_logger(__name__)
+
+
+class DriftWatch:
+    """Compares what EKS shows with what the store knows, and stores the difference.
+
+    The caller holds the claim on the entry, so nothing else writes there.
+    """
+
+    def __init__(
+        self, database: Database, repair: Callable[[], bool], *, clock: Callable[[], datetime]
+    ) -> None:
+        self._database = database
+        self._repair = repair
+        self._clock = clock
+        self._started_at = clock()
+
+    def look(self, entry: Entry, observed: ObservedEntry | None) -> bool:
+        """Note what differs at the entry, and end what others took away.
+
+        Returns whether anything differs or did, so that a look after the changes is worth it.
+        """
+        now = self._clock()
+        with self._database.reading() as tx:
+            live = grants.live_of_entry(tx, entry.id)
+            record = entries.get(tx, entry.id, now).record
+            before = drift_store.open_at(tx, entry.id)
+        found = drift.compare(
+            live,
+            observed,
+            record,
+            deployment=entry.deployment,
+            confirmed_before=now - entries.PROPAGATION,
+        )
+        if found is None:
+            return bool(before)
+        seen = entry.looked_at is not None and entry.looked_at >= self._started_at
+        repair = seen and bool(found) and self._repair()
+        lost = drift.lost(found, repair=repair)
+        if not lost and set(found) == set(before):
+            return bool(found)
+        outcomes = {one: drift.outcome(one.kind, repair=repair) for one in found}
+        with self._database.transaction() as tx:
+            # The grants first, as everywhere: their requests' rows are locked before all others.
+            for grant in live:
+                if grant.id in lost:
+                    gone = lifecycle.revoke(grant, now, EndReason.REMOVED, by=lifecycle.BOT)
+                    store_grant(tx, grant, *gone, now)
+            new = drift_store.note(tx, entry.id, found, outcomes, now)
+            audit.record(tx, [_event(entry, one, outcomes[one], now) for one in new])
+        for one in new:
+            log.warning(
+                "drift",
+                kind=one.kind.value,
+                outcome=outcomes[one].value,
+                cluster=entry.cluster.name,
+                account=entry.cluster.account,
+                principal=entry.principal_arn,
+                subject=one.subject,
+                detail=one.detail,
+                grants=list(one.grants),
+            )
+        return True
+
+
+def _event(entry: Entry, finding: Finding, result: drift.Outcome, now: datetime) -> AuditEvent:
+    return AuditEvent(
+        at=now,
+        actor=lifecycle.BOT,
+        action=f"drift.{finding.kind.value}",
+        cluster=entry.cluster.name,
+        details={
+            "principal": entry.principal_arn,
+            "subject": finding.subject,
+            "detail": finding.detail,
+            "grants": list(finding.grants),
+            "outcome": result.value,
+        },
+    )
