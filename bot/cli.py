@@ -27,6 +27,7 @@ from bot.cli_common import (
     fail,
     opened,
 )
+from bot.cli_policy import app as policy_commands
 from bot.core.errors import Conflict, InvalidInput, StoreUnavailable
 from bot.core.ids import parse_id
 from bot.core.lifecycle import OPERATOR
@@ -34,7 +35,7 @@ from bot.core.model import EndReason, GrantState
 from bot.doctor import examine
 from bot.doctor_result import Status
 from bot.logs import configure_logs
-from bot.policy_file import PolicyError, check_policy, load_policy
+from bot.policy_file import PolicyError, load_policy
 from bot.settings import Settings
 from bot.store import grants, migrate
 from bot.store.database import Database
@@ -52,10 +53,9 @@ app = typer.Typer(
     help="Just-in-time access to Amazon EKS clusters from Slack, taken away on time.",
 )
 db = typer.Typer(no_args_is_help=True, help="The database: bring it up to date, or check it.")
-policy = typer.Typer(no_args_is_help=True, help="The policy file: check it before it is used.")
 app.add_typer(db, name="db")
-app.add_typer(policy, name="policy")
 app.command("drift")(cli_drift.list_differences)
+app.add_typer(policy_commands, name="policy")
 
 
 def main() -> None:
@@ -133,25 +133,6 @@ def db_check() -> None:
     if problems:
         raise typer.Exit(FINDING)
     typer.echo(f"The database is up to date, at {migrate.head()}.")
-
-
-@policy.command("check")
-def policy_check(file: Path, as_json: Json = False) -> None:
-    """Everything that is wrong with a policy file, with line and remedy. Exits 1 on an error."""
-    try:
-        text = file.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        fail(f"{file} cannot be read: {error}. Name a policy file in UTF-8.")
-    loaded, findings = check_policy(text, str(file))
-    if as_json:
-        typer.echo(json.dumps([asdict(finding) for finding in findings], indent=2))
-    else:
-        for finding in findings:
-            typer.echo(str(finding))
-        if loaded is not None:
-            counts = f"{len(loaded.clusters)} clusters, {len(loaded.rules)} rules"
-            typer.echo(f"{file}: no errors ({counts}).")
-    raise typer.Exit(GOOD if loaded is not None else FINDING)
 
 
 @app.command()

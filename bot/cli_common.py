@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, NoReturn
 
-import typer
-
+from bot.cli_exit import BAD_USE, FINDING, GOOD, Json, fail
 from bot.core.errors import DomainError, StoreUnavailable
 from bot.logs import cause_without_secrets
 from bot.settings import Settings, SettingsError, read_settings
 from bot.store.database import Database
 
-GOOD, FINDING, BAD_USE = 0, 1, 2
-"""Exit codes."""
-
-Json = Annotated[bool, typer.Option("--json", help="Print JSON for a script.")]
+__all__ = [
+    "BAD_USE",
+    "FINDING",
+    "GOOD",
+    "Json",
+    "environment",
+    "existing",
+    "explained",
+    "fail",
+    "opened",
+]
 
 
 def environment() -> Settings:
@@ -64,8 +68,3 @@ def explained() -> Iterator[None]:
         fail(error.sentence)
     except SettingsError as error:
         fail(str(error))
-
-
-def fail(sentence: str) -> NoReturn:
-    typer.echo(sentence.strip(), err=True)
-    sys.exit(BAD_USE)

@@ -116,7 +116,7 @@ def may_ask(
     found = []
     for entry in policy.break_glass:
         known = {group: membership.get(group, ()) for group in entry.responders.groups_needed}
-        if _admitted(policy, entry.responders, user, known, on_call)[0]:
+        if lets_in(policy, entry.responders, user, known, on_call)[0]:
             found.append(entry)
     return tuple(found)
 
@@ -289,14 +289,14 @@ def _first_admitting(
 ) -> tuple[BreakGlass | None, tuple[Reason, ...]]:
     silent: list[Reason] = []
     for entry in entries:
-        admitted, why = _admitted(policy, entry.responders, requester, membership, on_call)
+        admitted, why = lets_in(policy, entry.responders, requester, membership, on_call)
         if admitted:
             return entry, why
         silent += why
     return None, tuple(dict.fromkeys(silent))
 
 
-def _admitted(
+def lets_in(
     policy: Policy,
     responders: Responders,
     person: Person,

@@ -49,12 +49,7 @@ def groups_needed(policy: Policy, ask: Ask) -> frozenset[str]:
 
     Where no rule fits the ask, they are those that tell what could be asked for instead.
     """
-    targets = ask.namespaces or _WHOLE_CLUSTER
-    rules = [
-        rule
-        for rule in policy.rules_on(ask.cluster)
-        if ask.level in rule.levels and any(rule.covers_namespace(target) for target in targets)
-    ]
+    rules = rules_about(policy, ask)
     if not rules:
         return requester_groups(policy, ask.cluster)
     groups: set[str] = set()
@@ -64,6 +59,16 @@ def groups_needed(policy: Policy, ask: Ask) -> frozenset[str]:
         if isinstance(rule.approval, Approval):
             groups.update(rule.approval.groups)
     return frozenset(groups)
+
+
+def rules_about(policy: Policy, ask: Ask) -> tuple[Rule, ...]:
+    """The rules that cover the cluster, the level and some namespace asked for, in order."""
+    targets = ask.namespaces or _WHOLE_CLUSTER
+    return tuple(
+        rule
+        for rule in policy.rules_on(ask.cluster)
+        if ask.level in rule.levels and any(rule.covers_namespace(target) for target in targets)
+    )
 
 
 def evaluate(
@@ -115,13 +120,7 @@ def decide_for(
     if malformed is not None:
         return _refused(malformed)
     namespaces = tuple(dict.fromkeys(ask.namespaces))
-    moment = now if ask.start_at is None or ask.start_at.tzinfo is None else max(now, ask.start_at)
-    found: dict[str | None, Rule | None] = {}
-    passed: dict[str | None, tuple[Reason, ...]] = {}
-    for target in namespaces or _WHOLE_CLUSTER:
-        found[target], passed[target] = first_rule(
-            candidates, target, ask, user, membership=membership, moment=moment, usage=usage
-        )
+    found, passed = routed(candidates, ask, user, membership, now, usage=usage)
     missing = [target for target, rule in found.items() if rule is None]
     if missing:
         return _refused(_no_rule(policy, ask, missing, passed, user=user, membership=membership))
@@ -152,6 +151,35 @@ def decide_for(
         shown_in=_shown_in(rules),
         ends_with_ticket=any(rule.ends_with_ticket for rule in rules),
     )
+
+
+def routed(
+    candidates: Iterable[Rule],
+    ask: Ask,
+    user: str,
+    membership: Membership,
+    now: datetime,
+    *,
+    usage: Usage,
+) -> tuple[dict[str | None, Rule | None], dict[str | None, tuple[Reason, ...]]]:
+    """By namespace (None: the whole cluster), the rule that decides and what was passed over.
+
+    Raises DirectoryUnavailable where it hangs on a group that nobody answered for.
+    """
+    rules = tuple(candidates)
+    moment = begins_at(ask, now)
+    found: dict[str | None, Rule | None] = {}
+    passed: dict[str | None, tuple[Reason, ...]] = {}
+    for target in tuple(dict.fromkeys(ask.namespaces)) or _WHOLE_CLUSTER:
+        found[target], passed[target] = first_rule(
+            rules, target, ask, user, membership=membership, moment=moment, usage=usage
+        )
+    return found, passed
+
+
+def begins_at(ask: Ask, now: datetime) -> datetime:
+    """The moment whose rules decide: when access is to begin, and never before now."""
+    return now if ask.start_at is None or ask.start_at.tzinfo is None else max(now, ask.start_at)
 
 
 def requirements_of(rule: str, approval: Approval) -> tuple[Requirement, ...]:
