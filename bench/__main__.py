@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Sequence
 from datetime import timedelta
 
+from bench.slow_slack import DELAY_SECONDS, acknowledgements
 from bot.core.model import Grant
 from bot.logs import configure_logs
 from bot.sandbox.humans import Human
@@ -19,6 +20,7 @@ from bot.sandbox.stage import LAB_ACCOUNT, Stage, furnish
 from bot.store import grants
 
 ROUNDS = 20
+ENOUGH_FOR_P99 = 100
 MINUTE = timedelta(minutes=1)
 ANA = f"arn:aws:iam::{LAB_ACCOUNT}:role/eks-jit/ana"
 CLUSTER = "modern-access-lab"
@@ -49,7 +51,19 @@ def main() -> None:
             ("click acknowledged", clicks),
             ("bare boto3: describe, list, delete, describe", bare),
         ]
-        _print(rows)
+    commands, clicks = _with_a_slow_slack()
+    rows += [
+        (f"command acknowledged, Slack {DELAY_SECONDS:g} s slow", commands),
+        (f"click acknowledged, Slack {DELAY_SECONDS:g} s slow", clicks),
+    ]
+    _print(rows)
+
+
+def _with_a_slow_slack() -> tuple[list[float], list[float]]:
+    with Stage() as stage:
+        furnish(stage)
+        stage.start_bot()
+        return acknowledgements(stage, stage.slack.human("U01ANA"), stage.slack.human("U02BEN"))
 
 
 def _life(stage: Stage, ana: Human) -> tuple[float, float, float]:
@@ -128,11 +142,20 @@ def _wait_live(stage: Stage, look: Callable[[tuple[Grant, ...]], object]) -> str
 
 def _print(rows: Sequence[tuple[str, list[float]]]) -> None:
     width = max(len(name) for name, _ in rows)
-    sys.stdout.write(f"{'':{width}}  {'min':>8} {'median':>8} {'max':>8}   (ms)\n")
+    titles = ("times", "min", "median", "p99", "max")
+    head = " ".join(f"{one:>8}" for one in titles)
+    sys.stdout.write(f"{'':{width}}  {head}   (ms)\n")
     for name, seconds in rows:
-        figures = (min(seconds), statistics.median(seconds), max(seconds))
-        shown = " ".join(f"{one * 1000:8.1f}" for one in figures)
-        sys.stdout.write(f"{name:{width}}  {shown}\n")
+        figures = (min(seconds), statistics.median(seconds), _p99(seconds), max(seconds))
+        shown = " ".join(" " * 8 if one is None else f"{one * 1000:8.1f}" for one in figures)
+        sys.stdout.write(f"{name:{width}}  {len(seconds):8} {shown}\n")
+
+
+def _p99(seconds: Sequence[float]) -> float | None:
+    """What 99 of 100 stay within; None where there are too few to say it."""
+    if len(seconds) < ENOUGH_FOR_P99:
+        return None
+    return statistics.quantiles(seconds, n=100)[98]
 
 
 if __name__ == "__main__":

@@ -17,6 +17,7 @@ import typer
 import bot
 from bot import cli_drift, console
 from bot.access import end
+from bot.cli_audit import audit
 from bot.cli_common import (
     FINDING,
     GOOD,
@@ -54,6 +55,7 @@ app = typer.Typer(
 )
 db = typer.Typer(no_args_is_help=True, help="The database: bring it up to date, or check it.")
 app.add_typer(db, name="db")
+app.add_typer(audit, name="audit")
 app.command("drift")(cli_drift.list_differences)
 app.add_typer(policy_commands, name="policy")
 

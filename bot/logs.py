@@ -6,31 +6,14 @@ One JSON object a line, or aligned text on a terminal.
 from __future__ import annotations
 
 import logging
-import re
 import sys
 from collections.abc import Mapping
 
 import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
 
-# Slack's tokens, the secret part of its hooks and sockets, passwords in database URLs, AWS keys,
-# what the keys of other services stand behind in a header, Atlassian's tokens.
-_SECRETS = re.compile(
-    r"xox[a-z]-[\w-]+"
-    r"|xapp-[\w-]+"
-    r"|(?<=/commands/)[\w/-]+"
-    r"|(?<=/actions/)[\w/-]+"
-    r"|(?<=/services/)[\w/-]+"
-    r"|(?<=ticket=)[\w-]+"
-    r"|(?<=://)[^/\s:@]*:[^\s\"'@]+(?=@)"
-    r"|(?<=password=)[^\s\"'&]+"
-    r"|\b(?:AKIA|ASIA)[A-Z0-9]{16}\b"
-    r"|(?<=Token token=)[^\s\"',]+"
-    r"|(?<=GenieKey )[^\s\"',]+"
-    r"|(?<=Basic )[A-Za-z0-9+/]{16,}=*"
-    r"|(?<=Bearer )[\w.~+/-]{16,}=*"
-    r"|\bATATT[\w=-]+"
-)
+from bot.core.masking import without_secrets
+
 _SILENT = frozenset({"websocket"})  # what it reports, Slack's SDK reports too
 _QUIET = frozenset(
     {
@@ -86,11 +69,6 @@ def redact(logger: WrappedLogger, method: str, event: EventDict) -> EventDict:
     """Take secrets out of everything a log line says, tracebacks included."""
     del logger, method
     return {key: value if key.startswith("_") else _redacted(value) for key, value in event.items()}
-
-
-def without_secrets(text: str) -> str:
-    """The text with everything that looks like a secret replaced."""
-    return _SECRETS.sub("[secret]", text)
 
 
 def cause_without_secrets(error: BaseException) -> str:

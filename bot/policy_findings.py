@@ -22,8 +22,6 @@ from bot.yaml_lines import YamlList, YamlMap, YamlProblem
 
 NOT_ACTED_ON = {
     "break_glass": "nobody can break glass",
-    "escalate": "nobody else is asked",
-    "remind_after": "nobody is reminded",
 }
 """Keys that this version reads and checks, and what therefore does not happen yet."""
 
@@ -74,9 +72,6 @@ def from_checks(problems: Iterable[Problem], data: YamlMap, file: str) -> list[F
 def not_acted_on(data: YamlMap, file: str) -> list[Finding]:
     """A note for each key that is read and not acted on, so that nobody relies on it."""
     places: list[tuple[YamlMap, str]] = [(data, "break_glass")]
-    for rule in data.get("rules") or ():
-        if isinstance(rule.get("approval"), YamlMap):
-            places += [(rule["approval"], "remind_after"), (rule["approval"], "escalate")]
     return [
         Finding(
             file,

@@ -7,9 +7,9 @@ from datetime import UTC, datetime, timedelta
 
 from slack_sdk import WebClient
 
-from bot.access import end
+from bot.access.waiting import WaitingRequests
 from bot.aws.clients import EksClients
-from bot.core.errors import Conflict, PolicyUnavailable, StoreUnavailable
+from bot.core.errors import PolicyUnavailable, StoreUnavailable
 from bot.core.model import AccessRequest, AuditEvent, Grant, Review
 from bot.core.policy import Policy
 from bot.http import HttpServer, Readiness, build_http
@@ -31,7 +31,6 @@ from bot.slack.listeners import Listeners
 from bot.slack.people import Directory
 from bot.slack.policy_watch import PolicyWatch
 from bot.slack.projection import project
-from bot.store import requests
 from bot.store.claims import Claims
 from bot.store.database import Database
 
@@ -40,7 +39,6 @@ Clock = Callable[[], datetime]
 _ACCESS_WORKERS = 16
 _OTHER_WORKERS = 4
 _STALE_LOOP = timedelta(seconds=10)
-_LAPSES_AT_ONCE = 100
 
 
 def utc_now() -> datetime:
@@ -107,6 +105,8 @@ class Bot:
         self._announcement_loop = Loop(
             "announcements", announcer.due, announcer.post, workers=_OTHER_WORKERS
         )
+        waiting = WaitingRequests(self.database, changed=self._wake_messages, clock=clock)
+        self._waiting_loop = Loop("waiting", waiting.due, waiting.work, workers=1)
         self._scanner = DriftScanner(
             self.database,
             clients,
@@ -127,7 +127,6 @@ class Bot:
             "drift", self._scanner.due, self._scanner.scan, workers=_OTHER_WORKERS
         )
         self._report_loop = Loop("drift reports", reporter.due, reporter.report, workers=1)
-        self._lapse_loop = Loop("lapses", self._lapsing, self._lapse, workers=1)
         self._sealer = AuditSealer(self.database, claims, clock=clock)
         self._audit_loop = Loop("audit", self._sealer.due, self._sealer.seal, workers=1)
         self._loops = (
@@ -136,9 +135,9 @@ class Bot:
             self._access_loop,
             self._message_loop,
             self._announcement_loop,
+            self._waiting_loop,
             self._drift_loop,
             self._report_loop,
-            self._lapse_loop,
             self._audit_loop,
         )
         self._jobs = Jobs(self._loops)
@@ -198,6 +197,9 @@ class Bot:
         self._inbox_loop.wake()
         self._back_loop.wake()
 
+    def _wake_messages(self) -> None:
+        self._message_loop.wake()
+
     def _wake_all(self) -> None:
         self._jobs.wake_all()
 
@@ -221,10 +223,11 @@ class Bot:
         ) -> Projection:
             policy = self._policy()
             people = {request.requester, *(one.reviewer for one in reviews)}
+            people = people.union(*(one.deputy_of for one in reviews))
             people |= {request.decided_by or "", (grant.ended_by if grant else None) or ""}
             people |= {*request.principal.shared_with, *(one.actor for one in questions)}
             for one in request.requirements:
-                people |= one.owners.users
+                people |= one.everybody.users
             return project(
                 request,
                 reviews,
@@ -254,18 +257,6 @@ class Bot:
             return self._policy_in_force().drift.repair
         except PolicyUnavailable:
             return False
-
-    def _lapsing(self) -> list[str]:
-        with self.database.reading() as tx:
-            return requests.lapsing(tx, self.clock(), _LAPSES_AT_ONCE)
-
-    def _lapse(self, request_id: str) -> None:
-        try:
-            with self.database.transaction() as tx:
-                end.lapse(tx, request_id, self.clock())
-        except Conflict:
-            return  # decided at the last moment
-        self._message_loop.wake()
 
 
 def _slack_client(settings: Settings) -> WebClient:

@@ -206,7 +206,7 @@ def test_the_bot_is_alive_and_ready(server):
             "loop access",
             "loop messages",
             "loop announcements",
-            "loop lapses",
+            "loop waiting",
             "loop audit",
         ],
         True,
@@ -223,7 +223,7 @@ def test_prometheus_can_read_the_metrics(server):
     assert {f"eks_access_grants{one}" for one in ("scheduled", "provisioning", "revoking")} < set(
         found
     )
-    for loop in ("inbox", "access", "messages", "lapses"):
+    for loop in ("inbox", "access", "messages", "waiting"):
         assert found[f"eks_access_loop_last_look_timestamp_seconds{loop}"] > 1_700_000_000
 
 

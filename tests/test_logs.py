@@ -13,7 +13,8 @@ import sys
 import pytest
 import structlog
 
-from bot.logs import cause_without_secrets, configure_logs, without_secrets
+from bot.core.masking import without_secrets
+from bot.logs import cause_without_secrets, configure_logs
 
 SECRETS = {
     "bot token": "xoxb-1234-5678-AbCdEf",
@@ -28,6 +29,12 @@ SECRETS = {
     "database URL without a user": "postgresql://:sEcReT@db/eks",
     "database URL with a slash": "postgresql://bot:sEc/ReT@db/eks",
     "connection string": "host=db user=bot password=sEcReT dbname=eks",
+    "cluster token": "k8s-aws-v1.sEcReT-aHR0cHM6",
+    "web token": "eyJhbGciOiJSUzI1NiJ9.sEcReT.sEcReT-sEcReT",
+    "GitHub token": "ghp_sEcReT0123456789abcdefghijkl",
+    "secret key": "AWS_SECRET_ACCESS_KEY=sEcReT/sEcReT+sEcReT",
+    "session token": "aws_session_token=sEcReT//sEcReT==",
+    "private key": "-----BEGIN RSA PRIVATE KEY-----\nsEcReT\n-----END RSA PRIVATE KEY-----",
     "access key": "AKIAIOSFODNN7EXAMPLE",
     "session's access key": "ASIAIOSFODNN7EXAMPLE",
     "PagerDuty's header": "Authorization: Token token=y_sEcReT+TWUXYEu",

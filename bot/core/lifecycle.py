@@ -148,6 +148,7 @@ def approve(
             "approvers": list(approvers),
             "rules": list(request.rules),
             "policy_digest": digest,
+            "gives": _given(grant),
         },
     )
     return decided, grant, (event,)
@@ -325,6 +326,21 @@ def _decision(request: AccessRequest, actor: str, action: str) -> AuditEvent:
         cluster=request.cluster.name,
         details={"reason": request.decision_reason} if request.decision_reason else {},
     )
+
+
+def _given(grant: Grant) -> dict[str, object]:
+    """What a grant gives, to whom and until when at the latest, as the audit trail keeps it."""
+    return {
+        "requester": grant.requester,
+        "principal": grant.principal_arn,
+        "account": grant.cluster.account,
+        "region": grant.cluster.region,
+        "policy_arn": grant.access.policy_arn,
+        "namespaces": sorted(grant.access.scope.namespaces),
+        "kubernetes_groups": sorted(grant.access.kubernetes_groups),
+        "starts_at": grant.starts_at.isoformat() if grant.starts_at else None,
+        "ends_at": grant.ends_at.isoformat(),
+    }
 
 
 def _grant_event(

@@ -255,6 +255,22 @@ class Requirement:
         return self.everybody if escalated else self.owners
 
 
+class StepKind(StrEnum):
+    """What the bot did because a request waited."""
+
+    REMINDED = "reminded"
+    ESCALATED = "escalated"
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """A reminder or an escalation that was done. `requirement` is the key of the one it is for."""
+
+    kind: StepKind
+    requirement: str
+    at: datetime
+
+
 @dataclass(frozen=True, slots=True)
 class Reason:
     """Why a decision is as it is: a stable code, a sentence, and the rule it comes from."""
@@ -310,6 +326,7 @@ class AccessRequest:
     `extends` is the grant that this request would prolong by `duration`; `already` is how long that
     access lasts without it, which counts towards a rule's maximum. `shown_in` are the channels of
     a request that asks no owner there. `replaces` is the request that this break-glass came from.
+    `steps` are the reminders and escalations that were done while it waited.
     """
 
     id: str
@@ -338,6 +355,7 @@ class AccessRequest:
     break_glass: bool = False
     ends_with_ticket: bool = False
     replaces: str | None = None
+    steps: tuple[Step, ...] = ()
 
     @property
     def ask(self) -> Ask:
@@ -351,6 +369,16 @@ class AccessRequest:
             ticket=self.ticket,
             reason=self.reason,
         )
+
+    def escalated(self, one: Requirement) -> bool:
+        """Whether further owners were asked to decide this requirement."""
+        return any(
+            step.kind is StepKind.ESCALATED and step.requirement == one.key for step in self.steps
+        )
+
+    def asked_of(self, one: Requirement) -> Owners:
+        """The owners of a requirement who were asked so far: to show, not to decide."""
+        return one.everybody if self.escalated(one) else one.owners
 
 
 @dataclass(frozen=True, slots=True)

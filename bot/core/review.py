@@ -142,6 +142,33 @@ def reviewer_seats(
     }
 
 
+def decides(
+    request: AccessRequest,
+    user: str,
+    *,
+    membership: Membership,
+    delegations: Iterable[Delegation],
+    now: datetime,
+) -> bool:
+    """Whether the request asks this person now, by its own words: to show it, not to decide it.
+
+    Raises DirectoryUnavailable where it hangs on a group nobody answered for.
+    """
+    held = tuple(delegations)
+    return any(
+        seats(
+            user,
+            one,
+            one.owners_after(now - request.created_at),
+            membership=membership,
+            delegations=held,
+            excluded={request.requester},
+            now=now,
+        )
+        for one in request.requirements
+    )
+
+
 def asked_again(request: AccessRequest, now: datetime) -> Ask:
     """The request as an ask to evaluate later on.
 

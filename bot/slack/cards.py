@@ -7,7 +7,7 @@ request id and nothing else.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from bot.core.ask_checks import MOST_TICKET_LETTERS
@@ -20,17 +20,13 @@ from bot.core.model import (
     GrantState,
     Principal,
     RequestState,
-    Requirement,
     Review,
-    Verdict,
 )
 from bot.core.policy import Tickets
 from bot.slack import blocks, phrases
 from bot.slack.blocks import Block, Message
-from bot.slack.text import count, date, mention, plain, safe
-
-Counted = Mapping[str, Collection[str]]
-"""Per rule, the reviewers whose approval counts for it."""
+from bot.slack.progress import further_owners, requirement_lines
+from bot.slack.text import date, mention, plain, safe
 
 
 def request_card(
@@ -40,16 +36,14 @@ def request_card(
     *,
     names: Mapping[str, str],
     now: datetime,
-    counted: Counted | None = None,
     console_url: str | None = None,
     tickets: Tickets | None = None,
 ) -> Message:
     """The card as it is true at `now`; `names` maps Slack user ids to names.
 
     `now` matters only where something is overdue, so the card changes with the state and not with
-    the clock. `counted` says for which rules each approval counts; without it the number is shown
-    where the reviews alone can tell it. `console_url` is linked if it is https.
-    `tickets` says where tickets are; without it the ticket is only text.
+    the clock. `console_url` is linked if it is https. `tickets` says where tickets are; without it
+    the ticket is only text.
     """
     shown: list[Block] = [
         blocks.section("request", *_headline(request)),
@@ -62,8 +56,10 @@ def request_card(
         shown += blocks.sections("namespaces", lines, most=1, rest="namespace")
     shown.append(blocks.context("facts", *_facts(request, grant, names)))
     if phrases.is_open(request):
-        lines = [_requirement(one, request, reviews, counted) for one in request.requirements]
-        shown += blocks.sections("rules", lines, most=1, rest="rule")
+        shown += blocks.sections("rules", requirement_lines(request, reviews), most=1, rest="rule")
+        later = further_owners(request)
+        if later:
+            shown.append(blocks.context("later", *later))
         if not past_deciding(request, now):
             shown.append(_buttons(request, names))
     shown.append(blocks.context("id", *_small_print(request, console_url)))
@@ -135,11 +131,11 @@ def _state(
     """Where the request stands, and what somebody else said about it as a quote of its own."""
     match request.state:
         case RequestState.PENDING:
-            so_far = [one.reviewer for one in reviews if one.verdict is Verdict.APPROVE]
-            by = f"Approved so far by {phrases.people(so_far, names)}" if so_far else ""
+            so_far = phrases.approved_by(reviews, names)
+            by = f"Approved so far by {so_far}" if so_far else ""
             return [blocks.section("state", *_pending(request, now), by)]
         case RequestState.DENIED:
-            said = f"*DENIED* by {phrases.person(request.decided_by, names)}{_when(request)}"
+            said = f"*DENIED* by {phrases.denied_by(request, reviews, names)}{_when(request)}"
             why = [blocks.quote("decision", request.decision_reason or "")]
             return [blocks.section("state", said), *(why if request.decision_reason else [])]
         case RequestState.CANCELLED:
@@ -214,40 +210,6 @@ def past_deciding(request: AccessRequest, now: datetime) -> bool:
 
 def _when(request: AccessRequest) -> str:
     return f" · {date(request.decided_at)}" if request.decided_at else ""
-
-
-def _requirement(
-    requirement: Requirement,
-    request: AccessRequest,
-    reviews: Sequence[Review],
-    counted: Counted | None,
-) -> str:
-    rule = f"Rule *{safe(requirement.rule, 60)}*"
-    given = approvals(requirement, request, reviews, counted)
-    needed = count(requirement.required, "approval")
-    progress = f"needs {needed}" if given is None else f"{given:,} of {needed}"
-    return f"{rule} · {progress} · owners: {phrases.owners(requirement.owners, request.requester)}"
-
-
-def approvals(
-    requirement: Requirement,
-    request: AccessRequest,
-    reviews: Sequence[Review],
-    counted: Counted | None,
-) -> int | None:
-    """How many approvals the rule has, or None where the reviews alone cannot tell.
-
-    With several rules and user groups among the owners, only who decided on the click knows for
-    which of them it counted.
-    """
-    said_yes = {one.reviewer for one in reviews if one.verdict is Verdict.APPROVE}
-    if counted is not None:
-        return len(said_yes & set(counted.get(requirement.rule, ())))
-    if len(request.requirements) == 1 or not said_yes:
-        return len(said_yes)
-    if requirement.owners.groups:
-        return None
-    return len(said_yes & requirement.owners.users)
 
 
 def _buttons(request: AccessRequest, names: Mapping[str, str]) -> Block:

@@ -23,13 +23,13 @@ from bot.core.errors import (
 from bot.core.lifecycle import ensure_extensible, ensure_open
 from bot.core.model import AccessRequest, Grant, Person
 from bot.core.offers import clusters_for, levels_on, requester_groups
-from bot.core.people import belongs, not_full_member, surely_belongs
-from bot.core.review import every_owner
+from bot.core.people import not_full_member, surely_belongs
+from bot.core.review import decides, every_owner
 from bot.policy_file import LoadedPolicy
 from bot.slack import commands
 from bot.slack.blocks import Message
 from bot.slack.form import RequestForm
-from bot.slack.home_desk import HomeDesk
+from bot.slack.home_desk import HomeDesk, groups_asked
 from bot.slack.modals import deny_modal, extend_modal
 from bot.slack.people import Directory
 from bot.slack.questions import question_modal
@@ -214,15 +214,12 @@ class Desk:
         return clusters_reply(clusters, levels)
 
     def _waiting_for(self, user_id: str, pending: list[AccessRequest]) -> list[AccessRequest]:
-        others = [one for one in pending if one.requester != user_id]
-        groups = {
-            group for one in others for each in one.requirements for group in each.owners.groups
-        }
-        membership = self._directory.membership(groups)
+        membership = self._directory.membership(groups_asked(pending))
+        now = self._clock()
         return [
             one
-            for one in others
-            if any(belongs(user_id, each.owners, membership) for each in one.requirements)
+            for one in pending
+            if decides(one, user_id, membership=membership, delegations=(), now=now)
         ]
 
 

@@ -25,7 +25,7 @@ from bot.slack import blocks, phrases
 from bot.slack.blocks import Block, Message
 from bot.slack.cards import past_deciding, problem, reason
 from bot.slack.commands import written
-from bot.slack.text import clean, code, date, listed, mention_channel, size
+from bot.slack.text import clean, code, date, size
 
 TOKENS_OUTLIVE = "Tokens already issued may still work for some minutes."
 """What the removal of an access entry cannot cut at once (EKS publishes no figure)."""
@@ -47,7 +47,7 @@ def direct_message(
         case RequestState.PENDING:
             return submitted(request, now, tickets)
         case RequestState.DENIED:
-            return denied(request, names)
+            return denied(request, reviews, names)
         case RequestState.CANCELLED:
             return cancelled(request)
         case RequestState.LAPSED:
@@ -67,14 +67,14 @@ def submitted(request: AccessRequest, now: datetime, tickets: Tickets | None = N
     return _message(
         request,
         first,
-        f"{phrases.all_owners(request)} can approve it{_in_channels(request)}.{lapses}",
+        f"{phrases.all_owners(request)} can approve it{phrases.in_channels(request)}.{lapses}",
         extra=[reason(request, tickets), blocks.actions("cancel", cancel)],
     )
 
 
-def denied(request: AccessRequest, names: Mapping[str, str]) -> Message:
+def denied(request: AccessRequest, reviews: Sequence[Review], names: Mapping[str, str]) -> Message:
     """Who said no, and why in their own words."""
-    by = phrases.person(request.decided_by, names)
+    by = phrases.denied_by(request, reviews, names)
     if not clean(request.decision_reason or ""):
         return _message(
             request, f"{by} denied {phrases.subject(request)}.", extra=[_again(request)]
@@ -97,7 +97,7 @@ def lapsed(request: AccessRequest) -> Message:
     """Nobody decided. How to ask again, and whom to talk to."""
     by = f" by {date(request.lapses_at)}" if request.lapses_at else " in time"
     first = f"Nobody decided{by} about {phrases.subject(request)}. Nothing was granted."
-    whom = f"The owners are {phrases.all_owners(request)}{_in_channels(request)}."
+    whom = f"The owners are {phrases.all_owners(request)}{phrases.in_channels(request)}."
     again = written(request.ask)
     if size(again) > _PASTE_LIMIT:
         return _message(request, first, whom, extra=[_again(request)])
@@ -141,7 +141,7 @@ def failed(request: AccessRequest, grant: Grant) -> Message:
         return _message(request, first, extra=[*problem(grant), blocks.section("next", begun)])
     lines = ["Nothing of it is left at EKS."]
     if request.requirements:
-        lines.append(f"Ask {phrases.all_owners(request)}{_in_channels(request)} about it.")
+        lines.append(f"Ask {phrases.all_owners(request)}{phrases.in_channels(request)} about it.")
     return _message(request, first, extra=[*problem(grant), blocks.section("next", *lines)])
 
 
@@ -231,13 +231,6 @@ def _extend_or_return(request: AccessRequest) -> Block:
 
 def _again(request: AccessRequest) -> Block:
     return blocks.actions("again", blocks.ask_again(request.id))
-
-
-def _in_channels(request: AccessRequest) -> str:
-    channels = dict.fromkeys(one.channel for one in request.requirements)
-    return (
-        f" in {listed([mention_channel(channel) for channel in channels], 5)}" if channels else ""
-    )
 
 
 def _message(request: AccessRequest, *lines: str, extra: Sequence[Block] = ()) -> Message:

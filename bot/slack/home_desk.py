@@ -11,7 +11,7 @@ from bot.core.errors import PolicyUnavailable
 from bot.core.model import AccessRequest, RequestState
 from bot.core.people import Membership, surely_belongs
 from bot.core.policy import Tickets
-from bot.core.review import every_owner
+from bot.core.review import decides, every_owner
 from bot.policy_file import LoadedPolicy
 from bot.slack.blocks import View
 from bot.slack.cards import past_deciding
@@ -54,12 +54,10 @@ class HomeDesk:
                 for one in requests.pending(tx, _LOOKED_AT)
                 if one.requester != user_id and not past_deciding(one, now)
             ]
-        groups = {
-            group for one in others for each in one.requirements for group in each.owners.groups
-        }
+        groups = groups_asked(others)
         membership = self._directory.membership_to_show(groups)
         with self._database.reading() as tx:
-            waiting = _to_decide(tx, user_id, others, membership)
+            waiting = _to_decide(tx, user_id, others, membership, now)
         return home_view(
             sorted(mine, key=lambda pair: pair[1].ends_at),
             own,
@@ -95,14 +93,27 @@ class HomeDesk:
             return health(tx, now)
 
 
+def groups_asked(pending: Sequence[AccessRequest]) -> frozenset[str]:
+    """The groups and channels whose members tell whom these requests ask."""
+    return frozenset().union(
+        *(each.everybody.groups for one in pending for each in one.requirements)
+    )
+
+
 def _to_decide(
-    tx: Connection, user_id: str, others: Sequence[AccessRequest], membership: Membership
+    tx: Connection,
+    user_id: str,
+    others: Sequence[AccessRequest],
+    membership: Membership,
+    now: datetime,
 ) -> list[AccessRequest]:
-    """The requests that this person owns and has not reviewed yet."""
+    """The requests that this person owns now and has not reviewed yet.
+
+    A group that Slack did not tell counts as empty.
+    """
+    known = dict.fromkeys(groups_asked(others), frozenset[str]()) | dict(membership)
     owned = [
-        one
-        for one in others
-        if any(surely_belongs(user_id, each.owners, membership) for each in one.requirements)
+        one for one in others if decides(one, user_id, membership=known, delegations=(), now=now)
     ]
     return [
         one

@@ -41,6 +41,7 @@ class Homes:
         # Who is to be published, and whether something changed since that began.
         self._due: dict[str, bool] = {}
         self._threads = ThreadPoolExecutor(2, "slack-homes")
+        self._closed = False
 
     def opened(self, user_id: str) -> None:
         """Somebody looks at their Home."""
@@ -61,14 +62,18 @@ class Homes:
 
     def close(self) -> None:
         """Let what is under way finish; drop the rest, which the next opening shows."""
+        with self._lock:
+            self._closed = True
         self._threads.shutdown(wait=True, cancel_futures=True)
 
     def _publish(self, user_id: str) -> None:
         with self._lock:
+            if self._closed:
+                return  # the message loop goes on a little longer than Slack's payloads
             waiting = user_id in self._due
             self._due[user_id] = waiting
-        if not waiting:
-            self._threads.submit(self._run, user_id)
+            if not waiting:
+                self._threads.submit(self._run, user_id)
 
     def _run(self, user_id: str) -> None:
         while True:

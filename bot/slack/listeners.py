@@ -50,10 +50,14 @@ log = structlog.get_logger(__name__)
 # Bolt's default of five, shared with lazy listeners, leaves the sixth busy click unacknowledged.
 LISTENER_THREADS = 32
 
+# What follows an acknowledgement: as many, because a form has three seconds to be opened in, and
+# must not wait behind answers that wait for a slow Slack or EKS.
+AFTERWARDS_THREADS = 32
+
 Body = dict[str, Any]
 
 _TOO_SLOW = (
-    "Slack took too long to open the form, so nothing was changed. Click again, or type it: "
+    "Slack took too long to open the form, so nothing was changed. Try it again, or type it: "
     "`/eks-access help` has the forms."
 )
 
@@ -83,7 +87,7 @@ class Listeners:
         self._desk = desk
         self._listening = ThreadPoolExecutor(LISTENER_THREADS, "slack-listener")
         self._homes = Homes(client, desk.home, clock=clock)
-        self._afterwards = ThreadPoolExecutor(8, "slack-afterwards")
+        self._afterwards = ThreadPoolExecutor(AFTERWARDS_THREADS, "slack-afterwards")
         self.app = App(
             # A client with a token would draw a warning, because there is an `authorize`.
             client=WebClient(base_url=client.base_url),
@@ -223,7 +227,12 @@ class Listeners:
 
     def _open_form(self, body: Body, form: Callable[[], Body]) -> None:
         # The trigger lives three seconds, so something is opened before anything is looked up.
-        opened = self._client.views_open(trigger_id=body["trigger_id"], view=loading_modal())
+        try:
+            opened = self._client.views_open(trigger_id=body["trigger_id"], view=loading_modal())
+        except SlackApiError as error:
+            log.warning("Slack opened no form", error=error.response.get("error"))
+            self._tell(body, note(_TOO_SLOW))
+            return
         try:
             view = form()
         except DomainError as error:

@@ -6,7 +6,7 @@ They go into the thread of the card. The requester is mentioned where they must 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from bot.core.durations import format_duration
 from bot.core.lifecycle import late
@@ -14,13 +14,16 @@ from bot.core.model import (
     AccessRequest,
     EndReason,
     Grant,
+    Owners,
     RequestState,
     Review,
+    Step,
+    StepKind,
 )
 from bot.slack import blocks, phrases
 from bot.slack.blocks import Message
 from bot.slack.cards import problem
-from bot.slack.text import mention
+from bot.slack.text import date, mention
 
 
 def decision_notice(
@@ -43,7 +46,7 @@ def decision_notice(
         case RequestState.PENDING:
             return None
         case RequestState.DENIED:
-            by = phrases.person(request.decided_by, names)
+            by = phrases.denied_by(request, reviews, names)
             return _notice(f"{who}: {what} is denied by {by}.", request.decision_reason)
         case RequestState.CANCELLED:
             return _notice(f"{who} no longer asks for {what}. There is nothing to decide.")
@@ -54,6 +57,28 @@ def decision_notice(
             )
         case RequestState.APPROVED:
             return _granted(request, reviews, grant, names, now)
+
+
+def step_notice(
+    request: AccessRequest, step: Step, reviews: Sequence[Review], names: Mapping[str, str]
+) -> Message:
+    """What to say to owners because a request has waited; who has approved is left alone."""
+    one = next(one for one in request.requirements if one.key == step.requirement)
+    answered = frozenset(review.reviewer for review in reviews)
+    asked = request.asked_of(one)
+    owners = phrases.owners(Owners(asked.users - answered, asked.groups), request.requester)
+    what = phrases.subject(request)
+    waited = _waited(step.at - request.created_at)
+    who = phrases.person(request.requester, names)
+    lapses = f" It lapses {date(request.lapses_at)}." if request.lapses_at else ""
+    if step.kind is StepKind.REMINDED:
+        return _notice(
+            f"{owners}: {who} has waited {waited} for {what}, and it needs your decision.{lapses}"
+        )
+    return _notice(
+        f"{owners}: nobody has decided for {waited} about {what} for {who}. "
+        f"All of you can decide it now.{lapses}"
+    )
 
 
 def _granted(
@@ -87,6 +112,11 @@ def _granted(
     by = phrases.approvers(request, reviews, names)
     length = format_duration(request.duration)
     return _notice(f"{who}: {what} for {length} is approved by {by}.")
+
+
+def _waited(length: timedelta) -> str:
+    minute = timedelta(minutes=1)
+    return format_duration(length // minute * minute if length > minute else length)
 
 
 def _notice(line: str, quoted: str | None = None) -> Message:

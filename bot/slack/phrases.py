@@ -30,6 +30,7 @@ from bot.slack.text import (
     date,
     listed,
     mention,
+    mention_channel,
     mention_group,
     plain,
     safe,
@@ -86,18 +87,45 @@ def plain_name(request: AccessRequest, names: Mapping[str, str]) -> str:
 def owners(requirement_owners: Owners, requester: str) -> str:
     """Who may review, as mentions: they are notified where the message is new to them.
 
-    The requester is left out, because nobody reviews an own request.
+    The requester is left out, because nobody reviews an own request. Of a channel all members are
+    owners: its id stands among the groups.
     """
-    groups = [mention_group(group) for group in sorted(requirement_owners.groups)]
+    groups = [
+        f"the members of {mention_channel(group)}"
+        if group.startswith(("C", "G"))
+        else mention_group(group)
+        for group in sorted(requirement_owners.groups)
+    ]
     users = [mention(user) for user in sorted(requirement_owners.users) if user != requester]
     return listed(groups + users) or "nobody who may decide"
 
 
 def all_owners(request: AccessRequest) -> str:
-    """The owners of every rule the request needs, each once."""
-    users = frozenset[str]().union(*(one.owners.users for one in request.requirements))
-    groups = frozenset[str]().union(*(one.owners.groups for one in request.requirements))
-    return owners(Owners(users, groups), request.requester)
+    """The owners of every rule the request needs who were asked, each once."""
+    everybody = Owners()
+    for one in request.requirements:
+        everybody = everybody.union(request.asked_of(one))
+    return owners(everybody, request.requester)
+
+
+def in_channels(request: AccessRequest) -> str:
+    """Where the owners were asked: " in #payments and #platform"; "" where none had to be."""
+    channels = dict.fromkeys(channel for channel, _ in asked_in(request))
+    return (
+        f" in {listed([mention_channel(channel) for channel in channels], 5)}" if channels else ""
+    )
+
+
+def asked_in(request: AccessRequest) -> list[tuple[str, Owners]]:
+    """The channels in which owners were asked so far, each with those it concerns."""
+    asked: dict[str, Owners] = {}
+    for one in request.requirements:
+        places = [one.channel]
+        if one.escalation is not None and request.escalated(one):
+            places.append(one.escalation.channel)
+        for channel in places:
+            asked[channel] = asked.get(channel, Owners()).union(request.asked_of(one))
+    return list(asked.items())
 
 
 def subject(request: AccessRequest) -> str:
@@ -171,12 +199,30 @@ def principal(arn: str) -> str:
 
 def approvers(request: AccessRequest, reviews: Iterable[Review], names: Mapping[str, str]) -> str:
     """Who approved: "Ben Ito and Cleo Roux", or the rule that needs nobody."""
-    said_yes = [one.reviewer for one in reviews if one.verdict is Verdict.APPROVE]
-    if not said_yes and request.decided_by not in {None, BOT}:
-        said_yes = [str(request.decided_by)]
-    if said_yes:
-        return people(said_yes, names)
+    by = approved_by(reviews, names)
+    if by:
+        return by
+    if request.decided_by not in {None, BOT}:
+        return person(request.decided_by, names)
     return f"rule {listed([f'*{safe(rule, 60)}*' for rule in request.rules], 5)}, automatically"
+
+
+def approved_by(reviews: Iterable[Review], names: Mapping[str, str]) -> str:
+    """Who approved so far: "Ben Ito and Cleo Roux for Dan Okafor"; "" where nobody did."""
+    said_yes = [one for one in reviews if one.verdict is Verdict.APPROVE]
+    return listed([_reviewer(one, names) for one in said_yes])
+
+
+def denied_by(request: AccessRequest, reviews: Iterable[Review], names: Mapping[str, str]) -> str:
+    """Who denied the request, and in whose place."""
+    said_no = [one for one in reviews if one.reviewer == request.decided_by]
+    return _reviewer(said_no[0], names) if said_no else person(request.decided_by, names)
+
+
+def _reviewer(review: Review, names: Mapping[str, str]) -> str:
+    """Who reviewed, and for whom where they did so as a deputy."""
+    who = person(review.reviewer, names)
+    return f"{who} for {people(review.deputy_of, names)}" if review.deputy_of else who
 
 
 def lag(length: timedelta) -> str:

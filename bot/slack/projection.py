@@ -18,14 +18,16 @@ from bot.core.model import (
     GrantState,
     RequestState,
     Review,
+    Step,
+    StepKind,
 )
 from bot.core.policy import Tickets
 from bot.reconcile.messages import Projection, Wanted
-from bot.slack import blocks
+from bot.slack import blocks, phrases
 from bot.slack.blocks import Message
 from bot.slack.cards import request_card
 from bot.slack.direct import direct_message, ends_soon
-from bot.slack.notices import decision_notice
+from bot.slack.notices import decision_notice, step_notice
 from bot.slack.questions import question_news, question_notice
 from bot.slack.text import mention_channel
 
@@ -53,25 +55,22 @@ def project(
 ) -> Projection:
     """The messages that are right at `now`, and when time alone will change them.
 
-    An automatic request has no owners to ask; its card goes to the audit channel, where there is
-    one. `tickets` says where tickets are. `unreachable` maps channels that Slack refuses to the
-    reason it gives. `questions` are the events of what was asked about the request, oldest first.
+    An automatic request has no owners to ask; its card goes to the channels where it is to be
+    shown, or else to the audit channel, where there is one. `tickets` says where tickets are.
+    `unreachable` maps channels that Slack refuses to the reason it gives. `questions` are the
+    events of what was asked about the request, oldest first.
     """
-    channels = tuple(dict.fromkeys(one.channel for one in request.requirements))
-    if not channels and audit_channel is not None:
-        channels = (audit_channel,)
-    counted = {
-        rule: [one.reviewer for one in reviews if rule in one.rules] for rule in request.rules
-    }
-    card = request_card(
-        request, reviews, grant, names=names, now=now, counted=counted, tickets=tickets
-    )
+    channels = _channels(request, audit_channel)
+    card = request_card(request, reviews, grant, names=names, now=now, tickets=tickets)
     wanted = [Wanted(CARD, channel, card.text, card.blocks) for channel in channels]
     for stage, notice in _notices(request, reviews, grant, names, now):
         wanted += [
             Wanted(f"notice:{stage}", channel, notice.text, notice.blocks, thread=CARD, once=True)
             for channel in channels
         ]
+    if request.state is RequestState.PENDING:
+        for step in request.steps:
+            wanted += _stepped(request, step, reviews, names)
     for number, question in enumerate(questions, 1):
         wanted += _question(number, request, question, channels, names)
     direct = direct_message(request, reviews, grant, names=names, now=now, tickets=tickets)
@@ -104,6 +103,47 @@ def project(
                 )
             )
     return Projection(tuple(wanted), _changes_at(grant, now))
+
+
+def _channels(request: AccessRequest, audit_channel: str | None) -> tuple[str, ...]:
+    """Where the card stands: wherever owners were asked, and where it is shown all the same."""
+    asked = [channel for channel, _ in phrases.asked_in(request)]
+    channels = tuple(dict.fromkeys([*asked, *request.shown_in]))
+    if not channels and audit_channel is not None:
+        return (audit_channel,)
+    return channels
+
+
+def _stepped(
+    request: AccessRequest, step: Step, reviews: Sequence[Review], names: Mapping[str, str]
+) -> list[Wanted]:
+    """A reminder or an escalation: in the threads of those whom it is for, and to the requester.
+
+    A card that is new there says the same, and notifies everybody it mentions.
+    """
+    number, one = next(
+        (number, one)
+        for number, one in enumerate(request.requirements)
+        if one.key == step.requirement
+    )
+    escalated = step.kind is StepKind.ESCALATED and one.escalation is not None
+    channels = [one.channel]
+    if escalated and one.escalation:
+        channels.append(one.escalation.channel)
+    said = step_notice(request, step, reviews, names)
+    key = f"{step.kind.value}:{number}"
+    wanted = [
+        Wanted(f"notice:{key}", channel, said.text, said.blocks, thread=CARD, once=True)
+        for channel in dict.fromkeys(channels)
+    ]
+    if escalated:
+        text = f"Nobody has decided yet. {phrases.all_owners(request)} can approve it now"
+        news = f"{text}{phrases.in_channels(request)}."
+        shown = [blocks.section("news", news)]
+        wanted.append(
+            Wanted(f"news:{key}", request.requester, news, shown, thread=DIRECT, once=True)
+        )
+    return wanted
 
 
 def _notices(

@@ -15,6 +15,7 @@ from bot.slack import blocks, phrases
 from bot.slack.blocks import Block, Message
 from bot.slack.cards import granted, problem, reason
 from bot.slack.commands import FORMS
+from bot.slack.progress import further_owners, requirement_lines
 from bot.slack.text import code, count, date, listed, safe
 
 OFFERS_SHOWN = 5
@@ -51,7 +52,10 @@ _EVENTS = {
     "request.asked": "asked the requester a question",
     "request.denied": "denied",
     "request.cancelled": "took the request back",
+    "request.reminded": "reminded the owners",
+    "request.escalated": "asked further owners, because nobody had decided",
     "request.lapsed": "let it lapse: nobody decided in time",
+    "grant.started": "began what was approved for this time",
     "grant.confirmed": "read at EKS that the access is there",
     "grant.revoking": "began the removal",
     "grant.ended": "read at EKS that the access is gone",
@@ -176,6 +180,10 @@ def status_reply(
     who = phrases.person(request.requester, names)
     lines = [f"{who}: {phrases.subject(request)} for {length}"]
     lines += granted(grant, names, now) if grant else [phrases.standing(request, None)]
+    if phrases.is_open(request):
+        so_far = phrases.approved_by(reviews, names)
+        lines += [f"Approved so far by {so_far}"] if so_far else []
+        lines += [*requirement_lines(request, reviews), *further_owners(request)]
     if grant is not None:
         lines.append(f"Approved by {phrases.approvers(request, reviews, names)}")
     lines.append(f"Principal {phrases.principal(request.principal.arn)}")

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 from sqlalchemy import Connection, Row, insert, select
 
+from bot.core.masking import masked
 from bot.core.model import AuditEvent
 from bot.store.tables import audit_events
 
@@ -14,7 +15,11 @@ ASKED = "request.asked"
 
 
 def record(tx: Connection, events: Iterable[AuditEvent]) -> None:
-    """Append the events."""
+    """Append the events.
+
+    What looks like a secret in them is masked: people type it into reasons, other services put it
+    into their errors, and from here nothing can be taken out again.
+    """
     rows = [
         {
             "at": event.at,
@@ -22,7 +27,7 @@ def record(tx: Connection, events: Iterable[AuditEvent]) -> None:
             "action": event.action,
             "request_id": event.request_id,
             "cluster": event.cluster,
-            "details": dict(event.details),
+            "details": masked(event.details),
         }
         for event in events
     ]

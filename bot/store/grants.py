@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from pydantic import TypeAdapter
-from sqlalchemy import Connection, Row, insert, select, update
+from sqlalchemy import Connection, Row, insert, or_, select, update
 
 from bot.core.errors import Conflict, NotFound
 from bot.core.model import Access, Cluster, EndReason, Grant, GrantState
@@ -94,6 +94,16 @@ def live(
     if cluster is not None:
         conditions.append(grants.c.cluster == cluster)
     return _live(tx, *conditions, states=states)
+
+
+def unended_at(tx: Connection, at: datetime, cluster: str | None = None) -> tuple[Grant, ...]:
+    """Grants that had been made at a moment and had not ended by then."""
+    query = select(grants).where(
+        grants.c.created_at <= at, or_(grants.c.ended_at.is_(None), grants.c.ended_at > at)
+    )
+    if cluster is not None:
+        query = query.where(grants.c.cluster == cluster)
+    return tuple(_grant(row) for row in tx.execute(query.order_by(grants.c.id)))
 
 
 def _live(

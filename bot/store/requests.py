@@ -22,15 +22,18 @@ from bot.core.model import (
     RequestState,
     Requirement,
     Review,
+    Step,
     Verdict,
 )
 from bot.core.rule_choice import CAPS_WITHIN, Spent
+from bot.core.steps import next_step_at
 from bot.store.tables import grants, requests, reviews
 
 _cluster = TypeAdapter(Cluster)
 _access = TypeAdapter(Access)
 _principal = TypeAdapter(Principal)
 _requirements = TypeAdapter(tuple[Requirement, ...])
+_steps = TypeAdapter(tuple[Step, ...])
 
 
 def new_id(tx: Connection, now: datetime) -> str:
@@ -67,6 +70,8 @@ def add(tx: Connection, request: AccessRequest) -> None:
         "created_at": request.created_at,
         "lapses_at": request.lapses_at,
         "messages_due_at": request.created_at,
+        "steps": _steps.dump_python(request.steps, mode="json"),
+        "step_due_at": next_step_at(request, request.created_at),
         "document": {
             "requester_name": request.requester_name,
             "cluster": _cluster.dump_python(request.cluster, mode="json"),
@@ -110,7 +115,11 @@ def decide(tx: Connection, request: AccessRequest, now: datetime) -> None:
     changed = tx.execute(
         update(requests)
         .where(requests.c.id == request.id, requests.c.state == RequestState.PENDING.value)
-        .values(_decided_columns(request) | {"state": request.state.value} | _touched(now))
+        .values(
+            _decided_columns(request)
+            | {"state": request.state.value, "step_due_at": None}
+            | _touched(now)
+        )
     )
     if changed.rowcount != 1:
         raise Conflict(
@@ -132,6 +141,26 @@ def lapsing(tx: Connection, now: datetime, limit: int) -> list[str]:
         .limit(limit)
     )
     return list(tx.scalars(query))
+
+
+def stepping(tx: Connection, now: datetime, limit: int) -> list[str]:
+    """Ids of requests that have waited long enough for a reminder or an escalation."""
+    query = (
+        select(requests.c.id)
+        .where(requests.c.step_due_at <= now)
+        .order_by(requests.c.step_due_at)
+        .limit(limit)
+    )
+    return list(tx.scalars(query))
+
+
+def set_steps(tx: Connection, request: AccessRequest, next_at: datetime | None) -> None:
+    """Store the steps that were done, and when to look for more."""
+    values = {
+        "steps": _steps.dump_python(request.steps, mode="json"),
+        "step_due_at": next_at,
+    }
+    tx.execute(update(requests).where(requests.c.id == request.id).values(values))
 
 
 def of_requester(
@@ -333,4 +362,5 @@ def _request(row: Row[Any]) -> AccessRequest:
         break_glass=document.get("break_glass", False),
         ends_with_ticket=document.get("ends_with_ticket", False),
         replaces=document.get("replaces"),
+        steps=_steps.validate_python(row.steps),
     )

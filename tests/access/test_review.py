@@ -44,9 +44,11 @@ def test_an_owner_approves_and_the_grant_is_made_in_the_same_transaction(
         (owner, "request.approved"),
     ]
     with desk.database.reading() as tx:
-        details = audit.of_request(tx, request.id)[-1].details
+        details = dict(audit.of_request(tx, request.id)[-1].details)
         assert len(entries.due(tx, desk.clock(), 10)) == 1
+    given = details.pop("gives")
     assert details == {"approvers": [owner], "rules": ["payments"], "policy_digest": "digest"}
+    assert (given["requester"], given["principal"]) == (ANA, request.principal.arn)
 
 
 @BOTH

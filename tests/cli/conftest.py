@@ -15,7 +15,8 @@ from bot.cli import app
 from bot.sandbox.stage import Stage, furnish, sandbox_policy
 from bot.settings import SECRETS_DIR, Settings
 
-sys.path.insert(0, str(Path(__file__).parent))
+_HERE = Path(__file__).parent
+sys.path[:0] = [str(_HERE), str(_HERE.parent / "store"), str(_HERE.parent / "core")]
 
 
 @pytest.fixture(autouse=True)
@@ -40,8 +41,8 @@ def cli():
     """Call the command in this process: `cli("grants", "--json", DATABASE_URL=…)`."""
     runner = CliRunner()
 
-    def call(*arguments: str, **environment: str):
-        return runner.invoke(app, arguments, env={"COLUMNS": "100", **environment})
+    def call(*arguments: str, stdin: str | None = None, **environment: str):
+        return runner.invoke(app, arguments, input=stdin, env={"COLUMNS": "100", **environment})
 
     return call
 

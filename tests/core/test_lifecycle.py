@@ -224,6 +224,17 @@ def test_an_approval_is_on_record_with_who_under_which_policy() -> None:
         "approvers": [BEN],
         "rules": ["lab readers"],
         "policy_digest": "abc",
+        "gives": {
+            "requester": ANA,
+            "principal": ROLE,
+            "account": LAB.account,
+            "region": LAB.region,
+            "policy_arn": VIEW.policy_arn,
+            "namespaces": ["dev"],
+            "kubernetes_groups": [],
+            "starts_at": None,
+            "ends_at": (NOW + 16 * MINUTE + 2 * HOUR).isoformat(),
+        },
     }
 
 

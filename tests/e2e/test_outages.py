@@ -6,6 +6,7 @@ from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 
+import pytest
 from reading import (
     GENERAL,
     PAYMENTS,
@@ -107,6 +108,21 @@ def test_a_slow_slack_delays_no_acknowledgement(stage: Stage) -> None:
     assert clicked.latency < 0.5
     stage.slack.faults.clear()
     wait_card_says(stage, card, "active until")
+
+
+@pytest.mark.parametrize("way", ["command", "Home"])
+def test_a_form_that_slack_opens_no_longer_is_said_and_not_swallowed(
+    stage: Stage, way: str
+) -> None:
+    ana = stage.slack.human("U01ANA")
+    home = ana.home()
+    stage.slack.faults.add("views.open", error="expired_trigger_id")
+    if way == "command":
+        assert ana.command("/eks-access", GENERAL).acknowledged
+    else:
+        assert ana.click(home, "request").acknowledged
+    wait_told(stage, ana, "Slack took too long to open the form")
+    assert ana.modal is None
 
 
 def test_access_ends_while_slack_is_away_and_slack_is_told_later(stage: Stage) -> None:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 from urllib.parse import unquote
 
 import pytest
@@ -44,12 +46,15 @@ from bot.core.model import (
     AccessRequest,
     AccessScope,
     EndReason,
+    EscalationStep,
     GrantState,
     Owners,
     Principal,
     RequestState,
     Requirement,
     Review,
+    Step,
+    StepKind,
     Verdict,
 )
 from bot.core.policy import Tickets
@@ -247,33 +252,79 @@ TEAM = Requirement(
 )
 
 
-def rules(asked, reviews=(), counted=None) -> list[str]:
-    lines = card(asked, None, reviews, counted=counted)
-    return [line.split(" · ")[1] for line in lines if line.startswith("Rule ")]
+def rules(asked, reviews=()) -> list[str]:
+    """How far each requirement has come, and which it is: `owners`, or a part's name."""
+    lines = card(asked, None, reviews)
+    split = [line.split(" · ") for line in lines if line.startswith("Rule ")]
+    return [f"{one[1]} · {one[2].partition(':')[0]}" for one in split]
 
 
-def approvals_of(*people: str) -> tuple[Review, ...]:
-    return tuple(Review("7K3-QMX", one, Verdict.APPROVE, NOW) for one in people)
+def approval_of(one: str, *keys: str, **changes: Any) -> Review:
+    return replace(Review("7K3-QMX", one, Verdict.APPROVE, NOW, rules=keys), **changes)
 
 
-def test_approvals_are_counted_per_rule() -> None:
+def test_approvals_are_counted_for_what_they_were_given_for() -> None:
     one_rule = request(requirements=(TEAM,))
-    assert rules(one_rule) == ["0 of 2 approvals"]
-    assert rules(one_rule, approvals_of(CLEO)) == ["1 of 2 approvals"]
-    two_lists = request(requirements=(TEAM, Requirement("b", "C0B", Owners(frozenset({DAN})))))
-    assert rules(two_lists, approvals_of(DAN)) == ["1 of 2 approvals", "1 of 1 approval"]
-
-
-def test_a_count_that_reviews_alone_cannot_tell_is_not_guessed() -> None:
+    assert rules(one_rule) == ["0 of 2 approvals · owners"]
+    assert rules(one_rule, (approval_of(CLEO, "platform"),)) == ["1 of 2 approvals · owners"]
     both = request(requirements=(TEAM, PAYMENTS))
-    assert rules(both, approvals_of(CLEO)) == ["1 of 2 approvals", "needs 1 approval"]
-    told = {"platform": {CLEO}, "payments": set[str]()}
-    assert rules(both, approvals_of(CLEO), told) == ["1 of 2 approvals", "0 of 1 approval"]
+    reviews = (approval_of(CLEO, "platform"), approval_of(BEN, "platform", "payments"))
+    assert rules(both, reviews[:1]) == ["1 of 2 approvals · owners", "0 of 1 approval · owners"]
+    assert rules(both, reviews) == ["2 of 2 approvals · owners", "1 of 1 approval · owners"]
+
+
+SECURITY = Requirement("platform", "C0SEC", Owners(groups=frozenset({"S05SEC"})), part="security")
+
+
+def test_each_part_of_a_rule_has_its_own_line_and_nobody_counts_for_two() -> None:
+    parts = request(requirements=(replace(TEAM, required=1), SECURITY))
+    assert "Rule *platform* · 0 of 1 approval · security: <!subteam^S05SEC>" in card(parts)
+    both = approval_of(CLEO, "platform", "platform / security")
+    assert rules(parts, (both,)) == ["1 of 1 approval · owners", "0 of 1 approval · security"]
+    two = (both, approval_of(DAN, "platform"))
+    assert rules(parts, two) == ["1 of 1 approval · owners", "1 of 1 approval · security"]
+
+
+def test_a_deputy_is_shown_with_whose_place_they_took() -> None:
+    deputy = approval_of(CLEO, "payments", deputy_of=(BEN,))
+    two = request(requirements=(replace(PAYMENTS, required=2),))
+    assert "Approved so far by Cleo Roux for Ben Ito" in card(two, reviews=(deputy,))
+    (line,) = [one for one in card(approved(), None, (deputy,)) if one.startswith("Approved by")]
+    assert line.startswith("Approved by Cleo Roux for Ben Ito · ")
+    no = replace(deputy, verdict=Verdict.DENY)
+    (line,) = [
+        one for one in card(decided(RequestState.DENIED, CLEO), None, (no,)) if "DENIED" in one
+    ]
+    assert line.startswith("*DENIED* by Cleo Roux for Ben Ito · ")
+
+
+LATER_ASKED = replace(
+    PAYMENTS,
+    escalation=EscalationStep(30 * MINUTE, "C01PLAT", Owners(groups=frozenset({"S03PLAT"}))),
+)
+
+
+def test_further_owners_are_mentioned_only_once_they_are_asked() -> None:
+    waiting = request(requirements=(LATER_ASKED,))
+    lines = card(waiting)
+    assert "S03PLAT" not in str(lines)
+    assert "If nobody decides, further owners are asked in <#C01PLAT> from 15:10 UTC on." in lines
+    escalated = replace(waiting, steps=(Step(StepKind.ESCALATED, "payments", NOW + 30 * MINUTE),))
+    lines = card(escalated)
+    assert "<!subteam^S03PLAT>" in str(lines)
+    assert not any(line.startswith("If nobody decides") for line in lines)
+
+
+def test_all_members_of_a_channel_may_be_owners() -> None:
+    channel = Requirement("r", "C0R", Owners(groups=frozenset({"C0R", "G0PRIVATE"})))
+    lines = card(request(requirements=(channel,)))
+    whose = "the members of <#C0R> and the members of <#G0PRIVATE>"
+    assert f"Rule *r* · 0 of 1 approval · owners: {whose}" in lines
 
 
 def test_who_approved_so_far_is_named() -> None:
     assert "Approved so far by Cleo Roux" in card(
-        request(requirements=(TEAM,)), reviews=approvals_of(CLEO)
+        request(requirements=(TEAM,)), reviews=(approval_of(CLEO, "platform"),)
     )
 
 

@@ -58,6 +58,10 @@ def test_only_so_many_homes_and_only_those_opened_lately_follow(slack: SlackWork
     homes.close()
     assert says(slack, "U00008").endswith("sees 1")
 
+    state.number = 3
+    homes.changed("U00007")  # as the message loop does, which is stopped last
+    assert says(slack, "U00007").endswith("sees 2")
+
 
 def test_many_changes_at_once_end_with_the_latest(slack: SlackWorkspace) -> None:
     state = State()

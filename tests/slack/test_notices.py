@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from hypothesis import given, settings
 from view_examples import (
     ANA,
@@ -11,6 +13,8 @@ from view_examples import (
     MINUTE,
     NAMES,
     NOW,
+    PAYMENTS,
+    SECOND,
     YES,
     Situation,
     approved,
@@ -25,8 +29,15 @@ from view_examples import (
     situations,
 )
 
-from bot.core.model import EndReason, RequestState
-from bot.slack.notices import decision_notice
+from bot.core.model import (
+    EndReason,
+    EscalationStep,
+    Owners,
+    RequestState,
+    Step,
+    StepKind,
+)
+from bot.slack.notices import decision_notice, step_notice
 
 
 def notice(asked, given=None, reviews=(), now=NOW) -> list[str] | None:
@@ -39,6 +50,27 @@ def test_a_pending_request_is_no_news() -> None:
 
 
 WHAT = "*edit* on *prod-eu* / `payments`"
+
+
+def test_a_reminder_mentions_the_owners_who_have_not_answered() -> None:
+    asked = request(requirements=(replace(PAYMENTS, required=2),))
+    step = Step(StepKind.REMINDED, "payments", NOW + 15 * MINUTE + SECOND)
+    assert read(check_message(step_notice(asked, step, (), NAMES)).blocks) == [
+        f"<!subteam^S02PAYLEADS> and <@U02BEN>: Ana Ruiz has waited 15 min for {WHAT}, and it "
+        "needs your decision. It lapses 2026-01-05 15:40 UTC."
+    ]
+    assert "<@U02BEN>" not in step_notice(asked, step, (YES,), NAMES).text
+
+
+def test_an_escalation_mentions_everybody_who_can_decide_now() -> None:
+    platform = EscalationStep(30 * MINUTE, "C01PLAT", Owners(groups=frozenset({"S03PLAT"})))
+    step = Step(StepKind.ESCALATED, "payments", NOW + 30 * MINUTE)
+    asked = request(requirements=(replace(PAYMENTS, escalation=platform),), steps=(step,))
+    assert read(check_message(step_notice(asked, step, (), NAMES)).blocks) == [
+        "<!subteam^S02PAYLEADS>, <!subteam^S03PLAT> and <@U02BEN>: nobody has decided for 30 min "
+        f"about {WHAT} for Ana Ruiz. All of you can decide it now. "
+        "It lapses 2026-01-05 15:40 UTC."
+    ]
 
 
 def test_decisions_notify_the_requester() -> None:

@@ -18,6 +18,7 @@ from bot.core.model import (
     AccessScope,
     Cluster,
     EndReason,
+    EscalationStep,
     Grant,
     GrantState,
     Owners,
@@ -25,6 +26,8 @@ from bot.core.model import (
     RequestState,
     Requirement,
     Review,
+    Step,
+    StepKind,
     Verdict,
 )
 from bot.core.policy import Tickets
@@ -127,7 +130,7 @@ def over(reason: EndReason = EndReason.EXPIRED, **changes: Any) -> Grant:
 
 TICKETS = Tickets(url="https://tickets.example/browse/{ticket}?from=eks")
 some_tickets = st.sampled_from([None, TICKETS])
-YES = Review("7K3-QMX", BEN, Verdict.APPROVE, NOW + MINUTE)
+YES = Review("7K3-QMX", BEN, Verdict.APPROVE, NOW + MINUTE, rules=("payments",))
 
 
 # What people type to deceive or to break something.
@@ -185,8 +188,16 @@ owners = st.sampled_from(
 def requirements(draw: st.DrawFn) -> tuple[Requirement, ...]:
     number = draw(st.sampled_from([0, 1, 1, 2, 30]))
     asked, name, needed = draw(owners), draw(hostile), draw(st.integers(1, 3))
+    escalation = draw(st.none() | st.just(EscalationStep(MINUTE, "C00000009", asked)))
     return tuple(
-        Requirement(name if i < 2 else f"rule {i} {'z' * 60}", f"C0{i:07}", asked, needed)
+        Requirement(
+            name if i < 2 else f"rule {i} {'z' * 60}",
+            f"C0{i:07}",
+            asked,
+            needed,
+            part="security" if i == 1 else "",
+            escalation=escalation,
+        )
         for i in range(number)
     )
 
@@ -226,6 +237,10 @@ def requests(draw: st.DrawFn, state: RequestState | None = None) -> AccessReques
         decision_reason=said,
         extends=draw(st.sampled_from([None, None, "7K3-QMW"])),
         already=timedelta(minutes=draw(st.integers(0, 60 * 24 * 30))),
+        steps=tuple(
+            Step(draw(st.sampled_from(StepKind)), one.key, NOW + MINUTE)
+            for one in needed[: draw(st.integers(0, 2))]
+        ),
     )
 
 
@@ -264,7 +279,17 @@ def situations(draw: st.DrawFn) -> Situation:
     known = dict.fromkeys(_users, other) | {ANA: name, BEN: other}
     return Situation(
         asked,
-        tuple(Review(asked.id, one, verdict, NOW + MINUTE) for one in reviewers),
+        tuple(
+            Review(
+                asked.id,
+                one,
+                verdict,
+                NOW + MINUTE,
+                rules=tuple(each.key for each in asked.requirements),
+                deputy_of=draw(st.sampled_from([(), (CLEO,)])),
+            )
+            for one in reviewers
+        ),
         given,
         draw(st.sampled_from([{}, known])),
         NOW + draw(st.timedeltas(timedelta(), timedelta(hours=5))),
@@ -283,7 +308,7 @@ def nodes(value: object) -> Iterator[dict[str, Any]]:
 
 
 _TOKENS = re.compile(
-    r"<(?:!date\^\d+\^[^|<>]*\|[^<>|]* UTC|@(?P<user>[A-Z0-9]+)|#C[A-Z0-9]+"
+    r"<(?:!date\^\d+\^[^|<>]*\|[^<>|]* UTC|@(?P<user>[A-Z0-9]+)|#[CG][A-Z0-9]+"
     r"|!subteam\^(?P<group>[A-Z0-9]+)|https://[^|<>]*\|EKS console)>"
 )
 

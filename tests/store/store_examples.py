@@ -16,6 +16,7 @@ from bot.core.model import (
     AccessScope,
     Cluster,
     EndReason,
+    EscalationStep,
     Grant,
     GrantState,
     Owners,
@@ -24,6 +25,8 @@ from bot.core.model import (
     Requirement,
     Review,
     Standing,
+    Step,
+    StepKind,
     Verdict,
 )
 from bot.store import entries, grants, requests
@@ -163,9 +166,13 @@ access_requests = st.builds(
             people,
             st.builds(Owners, st.frozensets(people, max_size=2), st.frozensets(people, max_size=2)),
             st.integers(1, 5),
+            remind_after=st.none() | durations,
+            escalation=st.none()
+            | st.builds(EscalationStep, durations, people, st.builds(Owners, st.just(frozenset()))),
         ),
         max_size=2,
     ).map(tuple),
+    steps=st.lists(st.builds(Step, st.sampled_from(StepKind), texts, times), max_size=2).map(tuple),
     created_at=times,
     lapses_at=st.none() | times,
     state=st.sampled_from(RequestState),

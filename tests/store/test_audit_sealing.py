@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 from audit_trail import found, head_of, sealer, tamper, write, written_and_sealed
 from sqlalchemy import text
+from sqlalchemy.exc import ProgrammingError
 from store_examples import ANA, NOW
 
 from bot.core.audit_chain import EMPTY, fields, link
@@ -227,22 +230,25 @@ def test_an_event_taken_off_the_waiting_list_is_found(database: Database) -> Non
 
 
 @only_postgresql
-def test_a_role_that_may_only_read_and_add_can_record_and_seal(
+def test_the_role_of_the_documentation_can_record_and_seal_and_change_nothing(
     database: Database, database_url: str
 ) -> None:
-    database_name = str(database.engine.url.database)
-    role = f"bot_of_{database_name}"
+    role = f"bot_of_{database.engine.url.database}"
+    document = Path(__file__).parents[2] / "docs" / "audit.md"
+    (grants,) = re.findall(r"```sql\n(.*?)```", document.read_text(), re.DOTALL)
     with database.transaction() as tx:
-        for statement in (
-            f"CREATE ROLE {role} LOGIN",
-            f"GRANT SELECT, INSERT ON audit_events, audit_seals TO {role}",
-            f"GRANT SELECT, INSERT, DELETE ON audit_unsealed TO {role}",
-            f"GRANT USAGE ON ALL SEQUENCES IN SCHEMA public TO {role}",
-        ):
-            tx.exec_driver_sql(statement)
-    with closing(Database(database_url + f"&options=-c%20role%3D{role}")) as limited:
+        tx.exec_driver_sql(f"CREATE ROLE {role}")
+        tx.exec_driver_sql(grants.replace("eks_access_bot", role))
+    with closing(Database(f"{database_url}&options=-c%20role%3D{role}")) as limited:
         written_and_sealed(limited, 2)
         assert sealed_ids(limited) == [1, 2]
+        for statement in ("UPDATE audit_events SET actor = 'U9'", "DELETE FROM audit_seals"):
+            with (
+                pytest.raises(ProgrammingError, match="permission denied"),
+                limited.transaction() as tx,
+            ):
+                tx.exec_driver_sql(statement)
+        assert verify(limited).findings == []
     with database.transaction() as tx:
         tx.exec_driver_sql(f"DROP OWNED BY {role}")
         tx.exec_driver_sql(f"DROP ROLE {role}")
