@@ -324,6 +324,18 @@ def test_the_changelog_begins_with_this_version():
     assert first[1] == bot.__version__
 
 
+def test_every_picture_is_there_has_words_and_is_shown():
+    shown = set()
+    for file in (ROOT / "README.md", *(ROOT / "docs").glob("*.md")):
+        text = file.read_text()
+        pictures = re.findall(r"!\[(.*?)\]\((.+?)\)", text)
+        pictures += [(words, path) for path, words in re.findall(r'src="(.+?)" alt="(.*?)"', text)]
+        assert not [path for words, path in pictures if len(words) < 20]
+        paths = [path for _, path in pictures] + re.findall(r'srcset="(.+?)"', text)
+        shown |= {file.parent / path for path in paths}
+    assert shown == set((ROOT / "docs" / "images").glob("*.png"))
+
+
 # The image
 
 
