@@ -15,7 +15,7 @@ import structlog
 import typer
 
 import bot
-from bot import cli_drift, console
+from bot import cli_drift, cli_lockdown, console
 from bot.access import end
 from bot.cli_audit import audit
 from bot.cli_common import (
@@ -58,6 +58,7 @@ app.add_typer(db, name="db")
 app.add_typer(audit, name="audit")
 app.command("drift")(cli_drift.list_differences)
 app.add_typer(policy_commands, name="policy")
+app.add_typer(cli_lockdown.app, name="lockdown")
 
 
 def main() -> None:

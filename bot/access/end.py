@@ -36,7 +36,7 @@ def give_back(tx: Connection, request_id: str, by: str, now: datetime) -> Grant:
     if request.requester != by:
         raise Refused(
             "not_yours",
-            f"{request_id} is <@{request.requester}>'s access; only they can return it.",
+            f"{request_id} is somebody else's access; only they can return it.",
         )
     if request.state is not RequestState.APPROVED:
         raise Conflict(

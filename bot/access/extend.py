@@ -14,6 +14,7 @@ from sqlalchemy import Connection
 
 from bot.access.facts import Facts
 from bot.access.grant import give
+from bot.access.lockdown import ensure_granting
 from bot.access.submit import ensure_one_person, refusal
 from bot.core import lifecycle
 from bot.core.decide import evaluate
@@ -32,6 +33,7 @@ def extend(
     An empty `reason` repeats the one of the first request. Raises Conflict where the grant is not
     active or not this person's, and Refused with the reasons where the rules do not allow it.
     """
+    ensure_granting(tx)
     first = requests.get_locked(tx, grant_id)
     grant = grants.find(tx, grant_id)
     if grant is None:

@@ -6,6 +6,7 @@ from sqlalchemy import Connection
 
 from bot.access.facts import Facts
 from bot.access.grant import extended_grant, give
+from bot.access.lockdown import ensure_granting
 from bot.access.submit import ensure_one_person, refusal
 from bot.core import lifecycle
 from bot.core.approvals import Seats, unmet
@@ -25,6 +26,7 @@ def approve(tx: Connection, facts: Facts, request_id: str, reviewer_id: str) -> 
     Everything is decided anew under the policy in force now: who may review, whether the requester
     may still have this, and whose earlier approvals still count.
     """
+    ensure_granting(tx)
     request = requests.get_locked(tx, request_id)
     lifecycle.ensure_open(request, facts.now)
     allowed = _may_review(tx, facts, request, reviewer_id)

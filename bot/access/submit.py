@@ -9,6 +9,7 @@ from sqlalchemy import Connection
 from bot.access.facts import Facts
 from bot.access.grant import give
 from bot.access.limits import ensure_not_too_many_pending
+from bot.access.lockdown import ensure_granting
 from bot.core import lifecycle
 from bot.core.decide import evaluate
 from bot.core.errors import NotFound, Refused
@@ -23,6 +24,7 @@ def submit(tx: Connection, facts: Facts, requester_id: str, ask: Ask) -> AccessR
     Raises Refused with the reasons where the policy or the person's identity does not allow it,
     and Conflict where the person already waits for the same.
     """
+    ensure_granting(tx)
     requester = facts.person(requester_id)
     locks.one_at_a_time(tx, requester_id)  # of two requests, each must see what the other used
     decision = evaluate(

@@ -16,6 +16,8 @@ from bot.core.errors import InvalidInput
 from bot.core.ids import parse_id
 from bot.core.model import Ask
 from bot.core.names import nearest, quoted
+from bot.slack import lockdown_command
+from bot.slack.lockdown_command import Lockdown, read_lockdown
 from bot.slack.options import DASHES, Words, read_words, unquoted, unwrapped
 from bot.slack.text import clean
 
@@ -32,6 +34,7 @@ FORMS = {
     "approve": "approve ID",
     "deny": "deny ID REASON",
     "cancel": "cancel ID",
+    "lockdown": lockdown_command.FORM,
     "clusters": "clusters",
     "help": "help",
 }
@@ -121,6 +124,7 @@ Command = (
     | Approve
     | Deny
     | Cancel
+    | Lockdown
     | Clusters
     | Help
 )
@@ -286,6 +290,7 @@ _READERS: dict[str, Callable[[Sequence[str]], Command]] = {
     "approve": _with_id("approve", Approve),
     "deny": _deny,
     "cancel": _with_id("cancel", Cancel),
+    "lockdown": read_lockdown,
     "clusters": _alone("clusters", Clusters()),
     "help": _help,
 }

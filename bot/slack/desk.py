@@ -21,7 +21,7 @@ from bot.core.errors import (
     Refused,
 )
 from bot.core.lifecycle import ensure_extensible, ensure_open
-from bot.core.model import AccessRequest, Grant, Person
+from bot.core.model import AccessRequest, Grant, Owners, Person
 from bot.core.offers import clusters_for, levels_on, requester_groups
 from bot.core.people import not_full_member, surely_belongs
 from bot.core.review import decides, every_owner
@@ -30,6 +30,8 @@ from bot.slack import commands
 from bot.slack.blocks import Message
 from bot.slack.form import RequestForm
 from bot.slack.home_desk import HomeDesk, groups_asked
+from bot.slack.lockdown_command import Lockdown
+from bot.slack.lockdowns import lockdown_state
 from bot.slack.modals import deny_modal, extend_modal
 from bot.slack.people import Directory
 from bot.slack.questions import question_modal
@@ -43,7 +45,7 @@ from bot.slack.replies import (
     who_reply,
 )
 from bot.slack.roster import read_roster
-from bot.store import audit, grants, requests
+from bot.store import audit, grants, lockdowns, requests
 from bot.store.database import Database
 
 _SHORTEST_EXTENSION = timedelta(minutes=1)
@@ -69,7 +71,9 @@ class Desk:
         self.home = HomeDesk(database, directory, policy, clock=clock)
         self.form = RequestForm(database, directory, policy, clock=clock)
 
-    def answer(self, command: commands.Command, user_id: str) -> Message:
+    def answer(  # noqa: PLR0911 - one answer for each question
+        self, command: commands.Command, user_id: str
+    ) -> Message:
         """The answer to a command that asks a question."""
         try:
             if isinstance(command, commands.Help):
@@ -84,6 +88,9 @@ class Desk:
                     return self._who(cluster)
                 case commands.Clusters():
                     return self._clusters(person)
+                case Lockdown():
+                    with self._database.reading() as tx:
+                        return lockdown_state(lockdowns.current(tx))
                 case _:
                     raise TypeError(f"{type(command).__name__} asks no question")
         except DomainError as error:
@@ -156,7 +163,8 @@ class Desk:
         except (DirectoryUnavailable, PolicyUnavailable):
             return help_reply()
         owners = every_owner(policy)
-        groups = requester_groups(policy) | owners.groups
+        securing = policy.lockdown.owners.owners if policy.lockdown is not None else Owners()
+        groups = requester_groups(policy) | owners.groups | securing.groups
         membership = self._directory.membership_to_show(groups)
         clusters = clusters_for(policy, person, membership)
         offers = [
@@ -166,6 +174,8 @@ class Desk:
         return help_reply(
             decides=surely_belongs(user_id, owners, membership)
             or not owners.groups <= membership.keys(),
+            secures=surely_belongs(user_id, securing, membership)
+            or not securing.groups <= membership.keys(),
             offers=offers,
             more=len(clusters) - len(offers),
         )

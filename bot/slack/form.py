@@ -16,6 +16,7 @@ from bot.core.choices import choices_for
 from bot.core.decide import decide_for, groups_needed
 from bot.core.durations import format_duration, parse_duration
 from bot.core.errors import DirectoryUnavailable, InvalidInput, Refused
+from bot.core.lockdown import granting_stopped
 from bot.core.model import Ask, Cluster, Reason
 from bot.core.names import quoted
 from bot.core.offers import clusters_under, requester_groups, rules_open_to
@@ -29,7 +30,7 @@ from bot.slack.people import Directory
 from bot.slack.request_form import cluster_options, request_modal
 from bot.slack.submissions import read_submission
 from bot.slack.text import clean
-from bot.store import requests
+from bot.store import lockdowns, requests
 from bot.store.database import Database
 
 _NO_CHOICE = Ask("", "")
@@ -92,6 +93,10 @@ class RequestForm:
         problem = not_full_member(person, self._directory.team_id())
         if problem is not None:
             raise Refused(problem.code, problem.sentence)
+        with self._database.reading() as tx:
+            lockdown = lockdowns.current(tx)
+        if lockdown is not None:
+            return notice_modal(granting_stopped(lockdown))
         loaded = self._policy()
         groups = requester_groups(loaded.policy)
         membership = self._directory.membership_to_show(groups)

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from typing import TypeVar
 
 from bot.core.durations import format_duration
+from bot.core.lockdown import Lockdown, granting_stopped
 from bot.core.model import AccessRequest, Grant, GrantState
 from bot.core.policy import Tickets
 from bot.slack import blocks, phrases
@@ -15,7 +16,7 @@ from bot.slack.cards import decide_buttons, reason, shared_warning
 from bot.slack.text import count, date
 from bot.store.health import Health
 
-# A waiting request is three blocks, live access two. With everything around them that makes 95 of
+# A waiting request is three blocks, live access two. With everything around them that makes 96 of
 # the 100 blocks a view may have.
 _WAITING_SHOWN = 12
 _LIVE_SHOWN = 12
@@ -35,6 +36,7 @@ def home_view(
     names: Mapping[str, str],
     now: datetime,
     health: Health | None = None,
+    lockdown: Lockdown | None = None,
     tickets: Tickets | None = None,
 ) -> View:
     """Home for the person whose live grants, pending and past requests these are, as of `now`.
@@ -49,6 +51,8 @@ def home_view(
         blocks.actions("begin", blocks.button("request", "Ask for access", None, style="primary")),
         blocks.context("how", "`/eks-access help` has what can be typed."),
     ]
+    if lockdown is not None:
+        shown.append(blocks.sentence("lockdown", granting_stopped(lockdown)))
     if health is not None:
         shown.append(blocks.context("health", _health(health)))
     if not complete:

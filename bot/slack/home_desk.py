@@ -17,7 +17,7 @@ from bot.slack.blocks import View
 from bot.slack.cards import past_deciding
 from bot.slack.home import HISTORY_SHOWN, home_view
 from bot.slack.people import Directory
-from bot.store import grants, requests
+from bot.store import grants, lockdowns, requests
 from bot.store.database import Database
 from bot.store.health import Health, health
 
@@ -47,6 +47,7 @@ class HomeDesk:
             live = grants.live(tx, requester=user_id)
             mine = [(requests.get(tx, one.id), one) for one in live]
             own = requests.of_requester(tx, user_id, state=RequestState.PENDING, limit=_LOOKED_AT)
+            lockdown = lockdowns.current(tx)
             over = requests.finished(tx, user_id, HISTORY_SHOWN)
             history = [(one, grants.find(tx, one.id)) for one in over]
             others = [
@@ -66,6 +67,7 @@ class HomeDesk:
             complete=groups <= membership.keys(),
             names=self._directory.names({one.requester for one in waiting}),
             health=self._health_for(user_id, now),
+            lockdown=lockdown,
             now=now,
             tickets=self.tickets(),
         )

@@ -12,28 +12,24 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import structlog
-from pydantic import TypeAdapter
 from slack_sdk import WebClient
 from slack_sdk.errors import SlackApiError, SlackClientError
 from slack_sdk.webhook import WebhookClient
 from sqlalchemy import Connection
 
-from bot.access import end, question, review
-from bot.access.extend import extend
-from bot.access.facts import Facts
-from bot.access.submit import submit
-from bot.core.decide import groups_needed
 from bot.core.errors import Conflict, DomainError, Refused, StoreUnavailable
-from bot.core.model import Ask, AuditEvent, RequestState
+from bot.core.model import AuditEvent
 from bot.policy_file import LoadedPolicy
 from bot.reconcile.backoff import pause
 from bot.slack.blocks import Message
+from bot.slack.carry_out import carry_out, give_back
+from bot.slack.fact_finder import FactFinder
 from bot.slack.people import Directory
 from bot.slack.replies import error_reply, fault_reply, note
 from bot.store import audit, inbox, requests
 from bot.store.claims import Claims
 from bot.store.database import Database
-from bot.store.inbox import Item, ItemState, Kind
+from bot.store.inbox import Item, ItemState
 
 log = structlog.get_logger(__name__)
 
@@ -48,8 +44,6 @@ ACT_WITHIN = timedelta(minutes=10)
 
 _BATCH = 100
 _MOST_TRIES = 5
-
-ask_adapter = TypeAdapter(Ask)
 
 
 class InboxWorker:
@@ -72,8 +66,8 @@ class InboxWorker:
         self._database = database
         self._claims = claims
         self._client = client
-        self._directory = directory
         self._policy = policy
+        self._facts = FactFinder(database, directory, policy, clock=clock)
         self._changed = changed
         self._clock = clock
 
@@ -132,7 +126,7 @@ class InboxWorker:
             # Who gives access back, or wants it no longer, needs neither a policy nor a directory.
             now = self._clock()
             with self._database.transaction() as tx:
-                answer = _answer(note(_give_back(tx, item, now)), good=True)
+                answer = _answer(note(give_back(tx, item, now)), good=True)
                 inbox.carried_out(tx, item, answer, now)
             return
         if self._clock() - item.received_at > ACT_WITHIN:
@@ -141,46 +135,12 @@ class InboxWorker:
                 "This came to be looked at too late to be acted on. Nothing was changed; "
                 "do it again if it should still be done.",
             )
-        facts = self._facts(item)
+        facts = self._facts.of(item)
         with self._database.transaction() as tx:
             if self._policy().digest != facts.digest:
                 raise Conflict("try_again", "The policy changed just now. Nothing was changed.")
-            answer = _answer(note(_use_case(tx, facts, item)), good=True)
+            answer = _answer(note(carry_out(tx, facts, item)), good=True)
             inbox.carried_out(tx, item, answer, facts.now)
-
-    def _facts(self, item: Item) -> Facts:
-        """Ask Slack, now, everything that deciding the item needs."""
-        loaded = self._policy()
-        people = {item.actor}
-        groups: frozenset[str] = frozenset()
-        if item.kind is Kind.REQUEST:
-            groups = groups_needed(loaded.policy, _ask(item))
-        elif item.kind is Kind.EXTEND:
-            with self._database.reading() as tx:
-                groups = groups_needed(
-                    loaded.policy, requests.get(tx, item.document["request_id"]).ask
-                )
-        elif item.kind in (Kind.APPROVE, Kind.DENY):
-            with self._database.reading() as tx:
-                request = requests.get(tx, item.document["request_id"])
-                reviews = requests.reviews_of(tx, request.id)
-            people |= {request.requester, *(one.reviewer for one in reviews)}
-            groups = groups_needed(loaded.policy, request.ask)
-        team_id = self._directory.team_id()
-        if item.team_id is not None and item.team_id != team_id:
-            raise Refused(
-                "other_organisation",
-                "You are signed in to another organisation, and only members of this one can use "
-                "the bot. Nothing was changed.",
-            )
-        return Facts(
-            policy=loaded.policy,
-            digest=loaded.digest,
-            team_id=team_id,
-            people=self._directory.people(people),
-            membership=self._directory.membership(groups),
-            now=self._clock(),
-        )
 
     def _refuse(self, item: Item, error: DomainError) -> None:
         """Nothing is done, and that is on record too."""
@@ -234,71 +194,6 @@ class InboxWorker:
             channel=item.actor, text=answer["text"], blocks=answer["blocks"]
         )
         return True
-
-
-def _use_case(  # noqa: PLR0911 - one answer for each kind
-    tx: Connection, facts: Facts, item: Item
-) -> str:
-    """Do what the item asks for. Returns the sentence that tells the person."""
-    document, actor = item.document, item.actor
-    match item.kind:
-        case Kind.REQUEST:
-            request = submit(tx, facts, actor, _ask(item))
-            if request.state is RequestState.APPROVED:
-                return (
-                    f"Request {request.id} needs nobody's approval. Access is being set up; a "
-                    "direct message brings the commands once EKS confirms it."
-                )
-            return (
-                f"Request {request.id} is with its owners. A direct message tells you what "
-                f"becomes of it; `/eks-access cancel {request.id}` takes it back."
-            )
-        case Kind.APPROVE:
-            request = review.approve(tx, facts, document["request_id"], actor)
-            if request.state is RequestState.APPROVED:
-                return f"You approved {request.id}. Access is being set up."
-            return f"Your approval of {request.id} is counted. It needs more of its owners."
-        case Kind.DENY:
-            request = review.deny(tx, facts, document["request_id"], actor, document["reason"])
-            return f"You denied {request.id}. The requester reads your reason."
-        case Kind.EXTEND:
-            more = timedelta(seconds=document["seconds"])
-            request = extend(
-                tx,
-                facts,
-                document["request_id"],
-                by=actor,
-                more=more,
-                reason=document["reason"],
-            )
-            if request.state is RequestState.APPROVED:
-                return f"{document['request_id']} is extended; {request.id} takes over from it."
-            return (
-                f"Request {request.id} to extend {document['request_id']} is with its owners. "
-                "The access ends as it was going to, unless they approve in time."
-            )
-        case Kind.ASK:
-            request = question.ask(tx, facts, document["request_id"], actor, document["question"])
-            return f"Your question about {request.id} is in the thread of its card."
-        case Kind.CANCEL | Kind.RETURN:
-            return _give_back(tx, item, facts.now)
-
-
-def _give_back(tx: Connection, item: Item, now: datetime) -> str:
-    """Cancel a request or return access. Returns the sentence that tells the person."""
-    request_id = item.document["request_id"]
-    if item.kind is Kind.CANCEL:
-        end.cancel(tx, request_id, item.actor, now)
-        return f"Request {request_id} is cancelled."
-    end.give_back(tx, request_id, item.actor, now)
-    return (
-        f"{request_id} is being removed. A direct message says when EKS has confirmed that it is "
-        "gone."
-    )
-
-
-def _ask(item: Item) -> Ask:
-    return ask_adapter.validate_python(dict(item.document))
 
 
 def _answer(message: Message, *, good: bool) -> dict[str, Any]:

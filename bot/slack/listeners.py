@@ -26,10 +26,11 @@ from bot.core.ids import parse_id
 from bot.policy_file import LoadedPolicy
 from bot.slack import commands
 from bot.slack.blocks import Message
+from bot.slack.carry_out import ask_adapter
 from bot.slack.desk import Desk
 from bot.slack.form import FormErrors
 from bot.slack.homes import Homes
-from bot.slack.inbox import ask_adapter
+from bot.slack.lockdown_command import Lockdown, Turn
 from bot.slack.modals import (
     DENY_CALLBACK,
     EXTEND_CALLBACK,
@@ -166,6 +167,9 @@ class Listeners:
                 self._accept(ack, body, Kind.CANCEL, {"request_id": id})
             case commands.Extend(id, more, reason):
                 self._accept(ack, body, Kind.EXTEND, _extension(id, more, reason))
+            case Lockdown(Turn.ON | Turn.OFF as turn, reason, revoking):
+                document = {"on": turn is Turn.ON, "reason": reason, "revoking": revoking}
+                self._accept(ack, body, Kind.LOCKDOWN, document)
             case commands.Return(id):
                 self._accept(ack, body, Kind.RETURN, {"request_id": id})
             case _:

@@ -33,6 +33,7 @@ _PLAIN_HELP = {
     "approve": "approves a request, if you are one of its owners",
     "deny": "denies it; the requester reads the reason",
     "cancel": "takes back your own request while it is pending",
+    "lockdown": "stops all granting, or lets it begin again; alone it says whether it is on",
     "clusters": "lists the clusters and levels there are",
     "help": "shows this",
 }
@@ -45,6 +46,7 @@ _EXAMPLES = {
     "approve": "approve 7K3-QMX",
     "deny": "deny 7K3-QMX View is enough for that",
     "cancel": "cancel 7K3-QMX",
+    "lockdown": "lockdown on --revoke Stolen laptop, INC-77",
 }
 _EVENTS = {
     "request.submitted": "asked",
@@ -85,13 +87,15 @@ def help_reply(
     topic: str | None = None,
     *,
     decides: bool = True,
+    secures: bool = True,
     offers: Sequence[tuple[str, Sequence[str]]] | None = None,
     more: int = 0,
 ) -> Message:
     """The commands there are, or one of them with an example.
 
-    `decides` says whether the person may be an owner of some rule, `offers` on which clusters they
-    can ask for which levels, with `more` clusters that are not named; None: that is not known.
+    `decides` says whether the person may be an owner of some rule, `secures` whether one of
+    lockdown. `offers` says on which clusters they can ask for which levels, with `more` clusters
+    that are not named; None: that is not known.
     """
     if topic in FORMS:
         lines = [f"{code(f'/eks-access {FORMS[topic]}')} {_PLAIN_HELP[topic]}."]
@@ -99,7 +103,9 @@ def help_reply(
             lines.append(f"For example: {code(f'/eks-access {_EXAMPLES[topic]}')}")
         return Message(f"Help on {topic}", [blocks.section("help", *lines)])
     lines = ["`/eks-access` opens the request form."]
-    names = [name for name in FORMS if decides or name not in {"approve", "deny"}]
+    hidden = set() if decides else {"approve", "deny"}
+    hidden |= set() if secures else {"lockdown"}
+    names = [name for name in FORMS if name not in hidden]
     lines += [f"{code(f'/eks-access {FORMS[name]}')} {_PLAIN_HELP[name]}." for name in names]
     shown = [blocks.section("help", *lines)]
     if offers is not None:

@@ -30,6 +30,7 @@ class Kind(StrEnum):
     RETURN = "return"
     EXTEND = "extend"
     ASK = "ask"
+    LOCKDOWN = "lockdown"
 
 
 GIVING_BACK = frozenset({Kind.RETURN, Kind.CANCEL})

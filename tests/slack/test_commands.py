@@ -30,6 +30,7 @@ from bot.slack.commands import (
     parse,
     written,
 )
+from bot.slack.lockdown_command import Lockdown, Turn
 from bot.slack.text import clean
 
 HOUR = timedelta(hours=1)
@@ -75,6 +76,11 @@ def refused(text: str) -> InvalidInput:
         ("deny 7k3 qmx “View is enough”", Deny("7K3-QMX", "View is enough")),
         ("cancel 7K3-QMX", Cancel("7K3-QMX")),
         ("clusters", Clusters()),
+        ("lockdown", Lockdown(Turn.STATE)),
+        ("lockdown off", Lockdown(Turn.OFF)),
+        ("lockdown on Stolen laptop", Lockdown(Turn.ON, "Stolen laptop")),
+        ('lockdown on --revoke "Stolen laptop"', Lockdown(Turn.ON, "Stolen laptop", True)),
+        ("Lockdown ON \u2014revoke Stolen", Lockdown(Turn.ON, "Stolen", True)),
         ("help", Help()),
         ("help request", Help("request")),
         ("/eks-access mine", Mine()),
@@ -327,6 +333,22 @@ def test_more_time_is_asked_for_with_or_without_a_reason() -> None:
 def test_a_bad_id_is_refused() -> None:
     assert refused("status 7K3-QM").code == "bad_id"
     assert refused("approve <@U01ANA>").code == "bad_id"
+
+
+@pytest.mark.parametrize(
+    ("text", "code"),
+    [
+        ("lockdown on", "missing_reason"),
+        ("lockdown on --revoke", "missing_reason"),
+        ("lockdown of", "bad_lockdown"),
+        ("lockdown off now", "bad_lockdown"),
+        ("lockdwon on", "unknown_command"),
+    ],
+)
+def test_a_lockdown_that_is_not_understood_names_its_form(text: str, code: str) -> None:
+    error = refused(text)
+    assert error.code == code
+    assert "/eks-access lockdown" in error.sentence
 
 
 def test_three_thousand_letters_are_the_most() -> None:

@@ -73,9 +73,9 @@ def test_help_lists_every_command() -> None:
 
 def test_help_fits_what_the_person_may_do() -> None:
     offers = [("prod-eu", ("view", "edit")), ("lab", ("view",))]
-    lines = shown(help_reply(decides=False, offers=offers, more=12))
-    assert len(lines) == 1 + len(FORMS) - 2 + 1
-    assert not any("approve ID" in line or "deny ID" in line for line in lines)
+    lines = shown(help_reply(decides=False, secures=False, offers=offers, more=12))
+    assert len(lines) == 1 + len(FORMS) - 3 + 1
+    assert not any(word in line for line in lines for word in ("approve ID", "deny ID", "lockdown"))
     assert lines[-1] == (
         "You can ask for `view` and `edit` on `prod-eu`; `view` on `lab`; 12 more clusters: "
         "`/eks-access clusters`."

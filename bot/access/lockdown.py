@@ -1,0 +1,73 @@
+"""Stop all granting, and let it begin again. Revoking goes on whatever is stopped."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from sqlalchemy import Connection
+
+from bot.access.end import revoke
+from bot.access.facts import Facts
+from bot.core import lockdown as rules
+from bot.core.errors import InvalidInput, Refused
+from bot.core.lockdown import Lockdown
+from bot.core.model import EndReason, Grant, GrantState
+from bot.store import audit, grants, lockdowns, locks
+
+
+def ensure_granting(tx: Connection) -> None:
+    """Raise Refused while lockdown is on; until `tx` is over none begins."""
+    locks.while_granting(tx)
+    current = lockdowns.current(tx)
+    if current is not None:
+        raise Refused("lockdown", rules.granting_stopped(current))
+
+
+def ensure_may_break_glass(tx: Connection, facts: Facts, person_id: str) -> None:
+    """Raise Refused while lockdown is on, for all but those who may break glass then."""
+    locks.while_granting(tx)
+    current = lockdowns.current(tx)
+    if current is None or rules.may_break_glass(facts.policy, person_id, facts.membership):
+        return
+    raise Refused("lockdown", rules.granting_stopped(current))
+
+
+def ensure_may_change(facts: Facts, person_id: str) -> None:
+    """Raise Refused unless the policy lets this person turn lockdown on and off."""
+    problem = rules.may_change(
+        facts.policy, facts.person(person_id), facts.membership, team_id=facts.team_id
+    )
+    if problem is not None:
+        raise Refused(problem.code, problem.sentence)
+
+
+def begin(
+    tx: Connection, *, by: str, reason: str, revoking: bool, now: datetime
+) -> tuple[Lockdown, tuple[Grant, ...]]:
+    """Grant nothing more; with `revoking` also revoke everything live. Returns what is revoked.
+
+    `by` is a Slack user id, or `operator`. Raises InvalidInput without a reason, and Conflict where
+    lockdown is on already.
+    """
+    why = reason.strip()
+    if not why or len(why) > rules.MOST_REASON_LETTERS:
+        raise InvalidInput(
+            "bad_reason",
+            f"A lockdown needs a reason of 1 to {rules.MOST_REASON_LETTERS} letters, which "
+            "everybody who asks for access reads.",
+            field="reason",
+        )
+    locks.until_nobody_grants(tx)
+    lockdown = lockdowns.begin(tx, by=by, reason=why, revoking=revoking, now=now)
+    audit.record(tx, [rules.begun(lockdown)])
+    live = [one for one in grants.live(tx) if one.state is not GrantState.REVOKING]
+    if not revoking:
+        return lockdown, ()
+    return lockdown, tuple(revoke(tx, one.id, EndReason.REVOKED, by, now) for one in live)
+
+
+def end(tx: Connection, *, by: str, now: datetime) -> Lockdown:
+    """Let granting begin again. Raises Conflict where lockdown is not on."""
+    lockdown = lockdowns.end(tx, by=by, now=now)
+    audit.record(tx, [rules.ended(lockdown)])
+    return lockdown

@@ -1,0 +1,128 @@
+"""What each kind of command or click does: the use case it calls, and the sentence that answers it.
+
+A stored item may be anything that anybody could have sent; what it asks for is decided in the use
+cases, from the facts and the store.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+
+from pydantic import TypeAdapter
+from sqlalchemy import Connection
+
+from bot.access import end, lockdown, question, review
+from bot.access.extend import extend
+from bot.access.facts import Facts
+from bot.access.submit import submit
+from bot.core.model import Ask, RequestState
+from bot.slack.lockdowns import announce_begun, announce_ended
+from bot.store.inbox import Item, Kind
+
+ask_adapter = TypeAdapter(Ask)
+
+
+def carry_out(tx: Connection, facts: Facts, item: Item) -> str:
+    """Do what the item asks for. Returns the sentence that tells the person.
+
+    Raises DomainError where it cannot be done; then `tx` must not be committed.
+    """
+    return _BY_KIND[item.kind](tx, facts, item)
+
+
+def give_back(tx: Connection, item: Item, now: datetime) -> str:
+    """Cancel a request or return access. Returns the sentence that tells the person."""
+    request_id = item.document["request_id"]
+    if item.kind is Kind.CANCEL:
+        end.cancel(tx, request_id, item.actor, now)
+        return f"Request {request_id} is cancelled."
+    end.give_back(tx, request_id, item.actor, now)
+    return (
+        f"{request_id} is being removed. A direct message says when EKS has confirmed that it is "
+        "gone."
+    )
+
+
+def asked(item: Item) -> Ask:
+    """What a request asks for."""
+    return ask_adapter.validate_python(dict(item.document))
+
+
+def _request(tx: Connection, facts: Facts, item: Item) -> str:
+    request = submit(tx, facts, item.actor, asked(item))
+    if request.state is RequestState.APPROVED:
+        return (
+            f"Request {request.id} needs nobody's approval. Access is being set up; a direct "
+            "message brings the commands once EKS confirms it."
+        )
+    return (
+        f"Request {request.id} is with its owners. A direct message tells you what becomes of it; "
+        f"`/eks-access cancel {request.id}` takes it back."
+    )
+
+
+def _approve(tx: Connection, facts: Facts, item: Item) -> str:
+    request = review.approve(tx, facts, item.document["request_id"], item.actor)
+    if request.state is RequestState.APPROVED:
+        return f"You approved {request.id}. Access is being set up."
+    return f"Your approval of {request.id} is counted. It needs more of its owners."
+
+
+def _deny(tx: Connection, facts: Facts, item: Item) -> str:
+    document = item.document
+    request = review.deny(tx, facts, document["request_id"], item.actor, document["reason"])
+    return f"You denied {request.id}. The requester reads your reason."
+
+
+def _extend(tx: Connection, facts: Facts, item: Item) -> str:
+    extended = item.document["request_id"]
+    more = timedelta(seconds=item.document["seconds"])
+    reason = item.document["reason"]
+    request = extend(tx, facts, extended, by=item.actor, more=more, reason=reason)
+    if request.state is RequestState.APPROVED:
+        return f"{extended} is extended; {request.id} takes over from it."
+    return (
+        f"Request {request.id} to extend {extended} is with its owners. The access ends as it was "
+        "going to, unless they approve in time."
+    )
+
+
+def _ask(tx: Connection, facts: Facts, item: Item) -> str:
+    document = item.document
+    request = question.ask(tx, facts, document["request_id"], item.actor, document["question"])
+    return f"Your question about {request.id} is in the thread of its card."
+
+
+def _lockdown(tx: Connection, facts: Facts, item: Item) -> str:
+    lockdown.ensure_may_change(facts, item.actor)
+    if not item.document["on"]:
+        over = lockdown.end(tx, by=item.actor, now=facts.now)
+        announce_ended(tx, facts.policy, over)
+        return "Lockdown is over. Access is granted as the policy says."
+    begun, revoked = lockdown.begin(
+        tx,
+        by=item.actor,
+        reason=item.document["reason"],
+        revoking=item.document["revoking"],
+        now=facts.now,
+    )
+    announce_begun(tx, facts.policy, begun, len(revoked))
+    live = f" Being removed: {len(revoked)} live." if begun.revoking else ""
+    return f"Lockdown is on: nothing new is granted.{live} `/eks-access lockdown off` ends it."
+
+
+def _give_back(tx: Connection, facts: Facts, item: Item) -> str:
+    return give_back(tx, item, facts.now)
+
+
+_BY_KIND: dict[Kind, Callable[[Connection, Facts, Item], str]] = {
+    Kind.REQUEST: _request,
+    Kind.APPROVE: _approve,
+    Kind.DENY: _deny,
+    Kind.EXTEND: _extend,
+    Kind.ASK: _ask,
+    Kind.LOCKDOWN: _lockdown,
+    Kind.CANCEL: _give_back,
+    Kind.RETURN: _give_back,
+}

@@ -1,0 +1,75 @@
+"""Lockdown from Slack: one command stops everything, and everybody who asks is told why."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from reading import (
+    GENERAL,
+    PATIENCE_SECONDS,
+    PAYMENTS,
+    PLATFORM,
+    ask_payments,
+    production_entry,
+    wait_card,
+    wait_card_says,
+    wait_told,
+    words,
+)
+
+from bot.sandbox.stage import Stage, sandbox_policy
+
+LOCKDOWN = """
+security_channel: C01PLATFORM
+lockdown: {owners: {users: [U04DAN]}}
+"""
+
+
+@pytest.fixture
+def stage(make_stage: Callable[..., Stage]) -> Stage:
+    stage = make_stage(policy=sandbox_policy() + LOCKDOWN)
+    stage.start_bot()
+    return stage
+
+
+def test_a_security_owner_stops_everything_and_lets_it_go_on(stage: Stage) -> None:
+    ana, ben, dan = (stage.slack.human(one) for one in ("U01ANA", "U02BEN", "U04DAN"))
+    ask_payments(ana)
+    card = wait_card(stage, ben, PAYMENTS)
+
+    assert dan.command("/eks-access lockdown on Stolen laptop, INC-77").acknowledged
+    wait_told(stage, dan, "Lockdown is on: nothing new is granted")
+    announced = wait_told(stage, ben, "no request, no approval, no extension", PLATFORM)
+    assert "Stolen laptop, INC-77" in words(announced)
+
+    ben.click(card, "approve")
+    wait_told(stage, ben, "Nothing new is granted until it is over", PAYMENTS)
+    ana.command("/eks-access request modern-access-lab view --namespace default Looking")
+    wait_told(stage, ana, "Nothing new is granted until it is over")
+    ana.command("/eks-access lockdown")
+    wait_told(stage, ana, "Stolen laptop, INC-77")
+    ana.command("/eks-access")
+    stage.slack.wait(lambda: ana.modal is not None and "Lockdown" in str(ana.modal.source))
+    assert production_entry(stage) is None
+
+    dan.command("/eks-access lockdown off")
+    wait_told(stage, dan, "Lockdown is over", PLATFORM)
+    ben.click(card, "approve")
+    wait_card_says(stage, card, "active until")
+
+
+def test_nobody_else_turns_it_on_or_off(stage: Stage) -> None:
+    ana, dan = stage.slack.human("U01ANA"), stage.slack.human("U04DAN")
+    ana.command("/eks-access lockdown on --revoke I would like to")
+    wait_told(stage, ana, "you are none of them", GENERAL)
+    dan.command("/eks-access lockdown on --revoke Drill")
+    wait_told(stage, dan, "Being removed: 0 live", GENERAL)
+    ana.command("/eks-access lockdown off")
+    refused = "you are none of them"
+    stage.slack.wait(
+        lambda: sum(refused in words(one) for one in [*ana.dm, *ana.sees(GENERAL)]) == 2,
+        PATIENCE_SECONDS,
+    )
+    ana.command("/eks-access lockdown")
+    wait_told(stage, ana, "Drill", GENERAL)
