@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 # Half of the time a test waits for a server, so two workers a core keep the cores busy.
 PYTEST_WORKERS ?= $(shell expr 2 \* $$(nproc))
 
-.PHONY: sandbox test lint bench browser screenshots constraints clean
+.PHONY: sandbox test lint bench bench-audit browser screenshots constraints clean
 
 sandbox: $(VENV)/sandbox.ok
 	$(BIN)/eks-access sandbox
@@ -22,6 +22,9 @@ lint: $(VENV)/dev.ok
 
 bench: $(VENV)/dev.ok
 	$(BIN)/python -m bench
+
+bench-audit: $(VENV)/dev.ok
+	$(BIN)/python -m bench.audit
 
 # The two below need Debian's package `chromium`.
 browser: $(VENV)/dev.ok

@@ -20,12 +20,13 @@ from bot.cli_common import FINDING, GOOD, Json, environment, existing, explained
 from bot.core.audit_access import differences
 from bot.core.audit_anchors import anchors_in
 from bot.core.audit_findings import Anchor
-from bot.core.errors import InvalidInput
+from bot.core.errors import AwsProblem, InvalidInput
 from bot.core.ids import parse_id
+from bot.policy_file import PolicyError, load_policy
 from bot.store import audit_read, grants, migrate
 from bot.store.audit_verify import verify
 from bot.store.database import Database
-from bot.wiring import utc_now
+from bot.wiring import audit_bucket, utc_now
 
 PARALLEL_FROM = 200_000
 """From so many events on it pays to start further processes."""
@@ -51,7 +52,7 @@ def audit_verify(
     as_json: Json = False,
 ) -> None:
     """Find every event that was changed, removed, moved, put in or cut off. Exits 1 if any was."""
-    anchors = _anchors(anchor or [])
+    anchors = [*_anchors(anchor or []), *_anchors_in_bucket()]
     with _database() as database:
         workers = (os.cpu_count() or 1) if _many(database) else 1
         progress = console_audit.slow_progress(sys.stderr)
@@ -144,6 +145,24 @@ def _anchors(sources: Sequence[str]) -> list[Anchor]:
         names = ", ".join(sorted(deployments))
         fail(f"These anchors are of several deployments ({names}). Give those of one.")
     return found
+
+
+def _anchors_in_bucket() -> list[Anchor]:
+    settings = environment()
+    bucket = audit_bucket(settings)
+    if bucket is None:
+        return []
+    try:
+        deployment = load_policy(settings.config).policy.deployment
+    except PolicyError as problem:
+        fail(
+            f"{problem.report}\nEKS_ACCESS_AUDIT_BUCKET is set, and the policy file says which "
+            "deployment's anchors to read there. Correct it, or unset the variable."
+        )
+    try:
+        return list(bucket.anchors(deployment))
+    except AwsProblem as problem:
+        fail(problem.sentence)
 
 
 def _read_anchors(source: str) -> list[Anchor]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Literal
 
 from pydantic import Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -49,6 +50,12 @@ class Settings(BaseSettings):
     jira_email: str | None = Field(None, alias="JIRA_EMAIL")
     jira_token: SecretStr | None = Field(None, alias="JIRA_TOKEN")
     drift_minutes: int = Field(15, alias="EKS_ACCESS_DRIFT_MINUTES", ge=1, le=24 * 60)
+
+    audit_bucket: str | None = Field(None, alias="EKS_ACCESS_AUDIT_BUCKET")
+    audit_lock: Literal["COMPLIANCE", "GOVERNANCE"] = Field(
+        "COMPLIANCE", alias="EKS_ACCESS_AUDIT_LOCK"
+    )
+    audit_keep_days: int = Field(365, alias="EKS_ACCESS_AUDIT_KEEP_DAYS", ge=1, le=36500)
 
     @property
     def socket_mode(self) -> bool:

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 
+import structlog
 from slack_sdk import WebClient
 
 from bot.access.waiting import WaitingRequests
+from bot.aws.anchor_bucket import AnchorBucket
 from bot.aws.clients import EksClients
 from bot.core.errors import PolicyUnavailable, StoreUnavailable
 from bot.core.model import AccessRequest, AuditEvent, Grant, Review
@@ -17,6 +19,7 @@ from bot.jobs import Jobs, Loop
 from bot.metrics import build_registry
 from bot.policy_file import PolicySource
 from bot.reconcile.access import AccessReconciler
+from bot.reconcile.anchors import Anchors
 from bot.reconcile.announcements import Announcer
 from bot.reconcile.audit import AuditSealer
 from bot.reconcile.drift_reports import DriftReporter
@@ -34,10 +37,13 @@ from bot.slack.projection import project
 from bot.store.claims import Claims
 from bot.store.database import Database
 
+log = structlog.get_logger(__name__)
+
 Clock = Callable[[], datetime]
 
 _ACCESS_WORKERS = 16
 _OTHER_WORKERS = 4
+_ANCHOR_SECONDS = 5.0
 _STALE_LOOP = timedelta(seconds=10)
 
 
@@ -143,6 +149,9 @@ class Bot:
         self._jobs = Jobs(self._loops)
         watch = PolicyWatch(self.database, self.policy, clock=clock)
         self._jobs.every(1.0, "policy", watch.look)
+        bucket = audit_bucket(settings)
+        self._anchors = Anchors(self.database, self._policy, bucket, clock=clock)
+        self._jobs.every(_ANCHOR_SECONDS, "anchors", self._anchor)
         self._connection: SocketModeConnection | None = None
         if settings.socket_mode:
             self._connection = SocketModeConnection(
@@ -168,6 +177,7 @@ class Bot:
         self._listeners.close()
         self._scanner.close()
         self._jobs.stop()
+        self._anchor(end=True)
         self.database.close()
 
     def readiness(self) -> Readiness:
@@ -242,6 +252,17 @@ class Bot:
 
         return projection
 
+    def _anchor(self, *, end: bool = False) -> None:
+        """Write the audit head down; at the end also what was done last."""
+        try:
+            if end:
+                self._sealer.seal()
+                self._anchors.finish()
+            else:
+                self._anchors.look()
+        except StoreUnavailable as error:
+            log.warning("the audit head was not anchored", cause=str(error.__cause__))
+
     def _policy(self) -> Policy | None:
         """The policy in force, where there is one."""
         try:
@@ -257,6 +278,14 @@ class Bot:
             return self._policy_in_force().drift.repair
         except PolicyUnavailable:
             return False
+
+
+def audit_bucket(settings: Settings) -> AnchorBucket | None:
+    """The bucket for anchors of the audit trail, where one is set."""
+    if settings.audit_bucket is None:
+        return None
+    keep = timedelta(days=settings.audit_keep_days)
+    return AnchorBucket(settings.audit_bucket, mode=settings.audit_lock, keep=keep)
 
 
 def _slack_client(settings: Settings) -> WebClient:

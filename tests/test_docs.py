@@ -110,7 +110,7 @@ def test_what_people_type_in_slack_is_understood_as_the_readme_writes_it():
 
 
 def test_every_make_target_that_the_documents_name_is_in_the_makefile():
-    targets = set(re.findall(r"^([a-z]+):", read("Makefile"), re.MULTILINE))
+    targets = set(re.findall(r"^([a-z-]+):", read("Makefile"), re.MULTILINE))
     named = {
         line.split()[1]
         for document in DOCUMENTS
@@ -245,11 +245,32 @@ def trust_condition() -> dict:
     return statement["Condition"]
 
 
-def iam_statements() -> list[dict]:
+def test_the_anchors_permissions_are_what_their_code_calls_and_no_removal():
+    calls = {
+        "put_object": {"s3:PutObject", "s3:PutObjectRetention"},  # the second for its lock
+        "list_object_versions": {"s3:ListBucketVersions"},
+    }
+    source = read("bot/aws/anchor_bucket.py")
+    called = re.findall(r"_client\(\)\.(?:get_paginator\(\"(\w+)\"|(\w+)\()", source)
+    assert {one or other for one, other in called} - {"get_paginator"} == calls.keys()
+    statements = iam_statements("OptionalPutAudit") + iam_statements("OptionalListAudit")
+    allowed = {action for one in statements for action in one["Action"]}
+    assert allowed == set().union(*calls.values())
+    assert not [action for action in allowed if f"`{action}`" not in read("docs/aws.md")]
+    put, _ = statements
+    assert put["Resource"].endswith("/acme-prod/*")
+
+
+def iam_statements(sid: str = "") -> list[dict]:
+    """The statements whose id begins so; without: those that every bot needs."""
     statements = json.loads(read("deploy/iam-policy.json"))["Statement"]
     for one in statements:
         one["Action"] = [one["Action"]] if isinstance(one["Action"], str) else one["Action"]
-    return statements
+    return [
+        one
+        for one in statements
+        if (one["Sid"].startswith(sid) if sid else not one["Sid"].startswith("Optional"))
+    ]
 
 
 # Slack

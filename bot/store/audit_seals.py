@@ -6,6 +6,7 @@ Rows are read as the texts that are hashed, the same from SQLite and PostgreSQL.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import (
@@ -57,6 +58,11 @@ def head(tx: Connection) -> Head:
     query = select(audit_seals.c.position, audit_seals.c.hash)
     row = tx.execute(query.order_by(audit_seals.c.position.desc()).limit(1)).one_or_none()
     return Head(*row) if row is not None else EMPTY
+
+
+def first_sealed_at(tx: Connection) -> datetime | None:
+    """When the first event was sealed."""
+    return tx.scalar(select(audit_seals.c.sealed_at).order_by(audit_seals.c.position).limit(1))
 
 
 def append(tx: Connection, seals: Sequence[Seal]) -> None:

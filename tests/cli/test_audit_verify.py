@@ -5,11 +5,16 @@ from __future__ import annotations
 import io
 import json
 from contextlib import closing
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from uuid import uuid4
 
+import boto3
 import pytest
 from audit_trail import head_of, seal_anew, sealer, tamper, write, written_and_sealed
+from moto.server import ThreadedMotoServer
 
+from bot.aws.anchor_bucket import AnchorBucket
 from bot.console_audit import slow_progress
 from bot.core.audit_anchors import line
 from bot.core.audit_chain import Head
@@ -204,3 +209,54 @@ def test_long_work_says_how_far_it_is_and_short_work_nothing():
     for done in range(1, 6):
         progress(done, 5)
     assert stream.getvalue() == ("Verifying: 40 % after 2 s\nVerifying: 80 % after 13 s\n")
+
+
+def test_anchors_in_the_bucket_are_compared_by_themselves(cli, trail, bucket):
+    url, database = trail
+    environment = {"DATABASE_URL": url, **bucket}
+    at = AnchorBucket(bucket["EKS_ACCESS_AUDIT_BUCKET"], mode="COMPLIANCE", keep=timedelta(days=1))
+    at.put("sandbox", head_of(database), datetime.now(UTC))
+    at.put("another", Head(2, "f" * 64), datetime.now(UTC))
+    good = cli("audit", "verify", **environment)
+    assert good.exit_code == 0
+    assert "Looked at 9 events, and 1 anchors." in good.stdout
+    tamper(database, "DELETE FROM audit_seals", "DELETE FROM audit_events")
+    result = cli("audit", "verify", **environment)
+    assert result.exit_code == 1
+    assert "vouches for position 9, so at least 9 events" in result.stdout
+    assert f"(s3://{bucket['EKS_ACCESS_AUDIT_BUCKET']}/sandbox/000000000009-" in result.stdout
+
+
+@pytest.mark.parametrize(
+    ("broken", "told"),
+    [
+        ("EKS_ACCESS_CONFIG", "the policy file says which deployment's anchors to read there"),
+        ("EKS_ACCESS_AUDIT_BUCKET", "could not list what is in the audit bucket nowhere"),
+        ("EKS_ACCESS_AUDIT_LOCK", "EKS_ACCESS_AUDIT_LOCK: Input should be"),
+    ],
+)
+def test_a_bucket_that_cannot_be_read_is_bad_use(cli, sqlite, bucket, broken, told):
+    environment = {"DATABASE_URL": sqlite, **bucket}
+    result = cli("audit", "verify", **environment | {broken: "nowhere"})
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert told in result.stderr
+
+
+@pytest.fixture
+def bucket(monkeypatch, policy_file):
+    """A local S3 with a bucket with Object Lock, and the environment that leads there."""
+    local = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
+    local.start()
+    host, port = local.get_host_and_port()
+    environment = {
+        "AWS_ENDPOINT_URL": f"http://{host}:{port}",
+        "AWS_ACCESS_KEY_ID": "AKIAIOSFODNN7EXAMPLE",
+        "AWS_SECRET_ACCESS_KEY": "any",
+        "AWS_DEFAULT_REGION": "us-east-1",
+    }
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    made = f"anchors-{uuid4()}"
+    boto3.Session().client("s3").create_bucket(Bucket=made, ObjectLockEnabledForBucket=True)
+    yield {"EKS_ACCESS_AUDIT_BUCKET": made, "EKS_ACCESS_CONFIG": str(policy_file)}
+    local.stop()
