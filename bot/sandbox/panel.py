@@ -27,7 +27,7 @@ from bot.policy_file import load_policy
 from bot.sandbox.clock import MovableClock
 from bot.sandbox.eks import EksStandIn, Entry
 from bot.sandbox.eks_faults import Call
-from bot.store import audit, grants, requests
+from bot.store import audit_read, grants, requests
 from bot.store.database import Database
 
 MOST_EVENTS = 500
@@ -177,19 +177,21 @@ class Panel:
             return []
         try:
             with self._database.reading() as tx:
-                events = audit.latest(tx, limit)
+                events = audit_read.latest(tx, limit)
         except StoreUnavailable:
             return []
         return [
             {
-                "at": event.at.isoformat(),
-                "actor": event.actor,
-                "action": event.action,
-                "request_id": event.request_id,
-                "cluster": event.cluster,
-                "details": dict(event.details),
+                "id": one.id,
+                "at": one.event.at.isoformat(),
+                "actor": one.event.actor,
+                "action": one.event.action,
+                "request_id": one.event.request_id,
+                "cluster": one.event.cluster,
+                "details": dict(one.event.details),
+                "seal": {"position": one.position, "hash": one.hash} if one.position else None,
             }
-            for event in events
+            for one in events
         ]
 
 

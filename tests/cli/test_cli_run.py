@@ -106,7 +106,12 @@ def test_the_bot_runs_serves_health_is_alone_on_its_file_and_stops_in_good_order
     assert out == ""
     log = "".join(lines) + rest
     events = [json.loads(line) for line in log.splitlines()]
-    assert events[-1]["event"] == "stopping"
+    assert [event["event"] for event in events[-2:]] == ["stopping", "audit head"]
+    Path("bot.log").write_text(log)
+    verified = cli("audit", "verify", "--json", "--anchor", "bot.log", **environment)
+    report = json.loads(verified.stdout)
+    assert (verified.exit_code, report["waiting"]) == (0, 0)
+    assert report["head"] == {name: events[-1][name] for name in ("position", "hash")}
     assert not [event for event in events if event["level"] in ("error", "critical")], log
     assert not [name for name, secret in secrets(stage).items() if secret in log]
 

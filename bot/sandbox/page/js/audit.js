@@ -25,7 +25,7 @@ export function audit(app) {
     const known = events.map((event) => ({ ...event, key: naming(event, times) }));
     keyed(list, known.length ? known : empty, {
       key: (event) => event.key,
-      sign: (event) => `${app.viewer.tz} ${dayIn(now(), app.viewer.tz)} ${event.key}`,
+      sign: (event) => `${app.viewer.tz} ${dayIn(now(), app.viewer.tz)} ${event.key} ${event.seal?.position}`,
       make: (event, isNew) => {
         if (event.key === "none") {
           return h(
@@ -62,8 +62,7 @@ export function audit(app) {
           .join(" · "),
       ),
     ];
-    if (details.length === 0) return h("li", {}, h("div", { class: "event" }, head));
-    const rows = details.map(([name, value]) => [
+    const rows = [...details, ["seal", seal(event)]].map(([name, value]) => [
       h("dt", {}, name.replaceAll("_", " ")),
       h("dd", {}, typeof value === "object" ? JSON.stringify(value) : String(value)),
     ]);
@@ -80,6 +79,11 @@ export function audit(app) {
   }
 
   return { element, render };
+}
+
+/** Where an event stands in the chain; the hash stands for all events up to it. */
+function seal({ seal }) {
+  return seal ? `position ${seal.position}, hash ${seal.hash.slice(0, 12)}…` : "not sealed yet";
 }
 
 /** An event's own id, or what tells it apart where the trail gives none. */
