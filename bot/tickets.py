@@ -152,6 +152,22 @@ class PagerDutyIncidents(TicketService):
         return incident.status != "resolved"
 
 
+class TicketServices:
+    """Every service that the policy may name under `tickets.check`."""
+
+    def __init__(self, jira: Jira, pagerduty: PagerDutyIncidents) -> None:
+        self._by_name: dict[str, TicketService] = {"jira": jira, "pagerduty": pagerduty}
+
+    def status(self, service: str, ticket: str) -> TicketStatus:
+        """Whether the ticket is open now. Never raises."""
+        return self._by_name[service].status(ticket)
+
+    def close(self) -> None:
+        """Close the connections."""
+        for service in self._by_name.values():
+            service.close()
+
+
 class _Answer(BaseModel):
     """Part of what a service answers; what is not named here is not looked at."""
 

@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 import structlog
 from slack_sdk import WebClient
 
+from bot.access.tickets import TicketWatch
 from bot.access.waiting import WaitingRequests
 from bot.aws.anchor_bucket import AnchorBucket
 from bot.aws.clients import EksClients
@@ -36,6 +37,7 @@ from bot.slack.policy_watch import PolicyWatch
 from bot.slack.projection import project
 from bot.store.claims import Claims
 from bot.store.database import Database
+from bot.tickets import Jira, PagerDutyIncidents, TicketServices
 
 log = structlog.get_logger(__name__)
 
@@ -69,6 +71,10 @@ class Bot:
         claims = Claims(self.database)
         directory = Directory(client)
         clients = EksClients()
+        self._tickets = TicketServices(
+            Jira(settings.jira_url, settings.jira_email, settings.jira_key(), clock=clock),
+            PagerDutyIncidents(settings.pagerduty_api_url, settings.pagerduty_key(), clock=clock),
+        )
         access = AccessReconciler(self.database, clients, claims, clock=clock, repair=self._repair)
         desk = Desk(self.database, directory, clients, self.policy.current, clock=clock)
         self._listeners = Listeners(
@@ -88,6 +94,7 @@ class Bot:
             client,
             directory,
             self.policy.current,
+            ticket=self._tickets.status,
             changed=self._wake_all,
             clock=clock,
         )
@@ -111,6 +118,14 @@ class Bot:
         self._announcement_loop = Loop(
             "announcements", announcer.due, announcer.post, workers=_OTHER_WORKERS
         )
+        ticket_watch = TicketWatch(
+            self.database,
+            self._policy_in_force,
+            self._tickets.status,
+            changed=self._wake_all,
+            clock=clock,
+        )
+        self._ticket_loop = Loop("tickets", ticket_watch.due, ticket_watch.work, workers=1)
         waiting = WaitingRequests(self.database, changed=self._wake_messages, clock=clock)
         self._waiting_loop = Loop("waiting", waiting.due, waiting.work, workers=1)
         self._scanner = DriftScanner(
@@ -142,6 +157,7 @@ class Bot:
             self._message_loop,
             self._announcement_loop,
             self._waiting_loop,
+            self._ticket_loop,
             self._drift_loop,
             self._report_loop,
             self._audit_loop,
@@ -177,6 +193,7 @@ class Bot:
         self._listeners.close()
         self._scanner.close()
         self._jobs.stop()
+        self._tickets.close()
         self._anchor(end=True)
         self.database.close()
 

@@ -12,6 +12,7 @@ from datetime import timedelta
 
 from sqlalchemy import Connection
 
+from bot.access import tickets
 from bot.access.facts import Facts
 from bot.access.grant import give
 from bot.access.lockdown import ensure_granting
@@ -77,6 +78,7 @@ def _decide(tx: Connection, facts: Facts, request: AccessRequest) -> AccessReque
     )
     if not decision.allowed:
         raise refusal(decision)
+    tickets.ensure_open(facts, request.ask, decision)
     principal = principal_for(facts.policy, requester, request.cluster)
     if decision.access != request.access or principal.arn != request.principal.arn:
         raise Refused(

@@ -13,6 +13,7 @@ from datetime import datetime
 from bot.core.errors import Conflict
 from bot.core.model import Delegation, Person
 from bot.core.policy import Policy
+from bot.core.tickets import TicketStatus
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +21,8 @@ class Facts:
     """`digest` is the policy file's; `team_id` is the installed Slack team's.
 
     `membership` maps ids of user groups and channels to user ids, for each that the decision needs;
-    `delegations` are those that hold now.
+    `delegations` are those that hold now. `ticket` is the status of the request's ticket, where the
+    decision may hang on it.
     """
 
     policy: Policy
@@ -30,6 +32,7 @@ class Facts:
     membership: Mapping[str, frozenset[str]]
     now: datetime
     delegations: tuple[Delegation, ...] = ()
+    ticket: TicketStatus | None = None
 
     def person(self, user_id: str) -> Person:
         """The person. Raises Conflict (`try_again`) where Slack was not asked."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import Connection
 
+from bot.access import tickets
 from bot.access.facts import Facts
 from bot.access.grant import extended_grant, give
 from bot.access.lockdown import ensure_granting
@@ -151,6 +152,7 @@ def _still_allowed(tx: Connection, facts: Facts, request: AccessRequest) -> Deci
     )
     if not decision.allowed:
         raise refusal(decision)
+    tickets.ensure_open(facts, request.ask, decision)
     extended_grant(tx, facts, request)
     cluster = facts.policy.clusters_by_name.get(request.cluster.name)
     if cluster is None or (cluster.account, cluster.region) != (

@@ -6,6 +6,7 @@ from datetime import datetime
 
 from sqlalchemy import Connection
 
+from bot.access import tickets
 from bot.access.facts import Facts
 from bot.access.grant import give
 from bot.access.limits import ensure_not_too_many_pending
@@ -38,6 +39,7 @@ def submit(tx: Connection, facts: Facts, requester_id: str, ask: Ask) -> AccessR
     )
     if not decision.allowed:
         raise refusal(decision)
+    tickets.ensure_open(facts, ask, decision)
     cluster = facts.policy.clusters_by_name.get(ask.cluster)
     if cluster is None or decision.access is None:
         raise NotFound("unknown_cluster", f"The policy names no cluster {ask.cluster}.")

@@ -17,6 +17,7 @@ from slack_sdk.errors import SlackApiError, SlackClientError
 from slack_sdk.webhook import WebhookClient
 from sqlalchemy import Connection
 
+from bot.access.tickets import TicketQuestion
 from bot.core.errors import Conflict, DomainError, Refused, StoreUnavailable
 from bot.core.model import AuditEvent
 from bot.policy_file import LoadedPolicy
@@ -49,7 +50,8 @@ _MOST_TRIES = 5
 class InboxWorker:
     """The loop that empties the inbox. Safe to call from several threads.
 
-    `changed` is called after each commit that the other loops should look at.
+    `ticket` asks a service whether a ticket is open; `changed` is called after each commit that the
+    other loops should look at.
     """
 
     def __init__(
@@ -60,6 +62,7 @@ class InboxWorker:
         directory: Directory,
         policy: Callable[[], LoadedPolicy],
         *,
+        ticket: TicketQuestion,
         changed: Callable[[], None],
         clock: Callable[[], datetime],
     ) -> None:
@@ -67,7 +70,7 @@ class InboxWorker:
         self._claims = claims
         self._client = client
         self._policy = policy
-        self._facts = FactFinder(database, directory, policy, clock=clock)
+        self._facts = FactFinder(database, directory, policy, ticket=ticket, clock=clock)
         self._changed = changed
         self._clock = clock
 

@@ -211,6 +211,18 @@ def count_pending(tx: Connection, requester: str) -> int:
     return int(tx.scalars(query).one())
 
 
+def hanging_on_tickets(tx: Connection) -> list[str]:
+    """Ids of live grants that end when their ticket closes, and are not being removed yet."""
+    live = [GrantState.SCHEDULED, GrantState.PROVISIONING, GrantState.ACTIVE]
+    query = (
+        select(requests)
+        .join(grants, grants.c.id == requests.c.id)
+        .where(grants.c.state.in_([state.value for state in live]), requests.c.ticket.is_not(None))
+        .order_by(requests.c.id)
+    )
+    return [one.id for one in map(_request, tx.execute(query)) if one.ends_with_ticket]
+
+
 def given_automatically(
     tx: Connection, requester: str, now: datetime, *, but: str | None = None
 ) -> dict[str, Spent]:
