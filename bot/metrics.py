@@ -14,7 +14,7 @@ from bot.core.drift import Kind
 from bot.core.errors import StoreUnavailable
 from bot.core.lifecycle import late
 from bot.jobs import Loop
-from bot.store import drift, grants
+from bot.store import audit_seals, drift, grants
 from bot.store.database import Database
 
 
@@ -57,6 +57,7 @@ class _BotCollector(Collector):
                 live = grants.live(tx)
                 differing = drift.open_by_kind(tx)
                 scans = drift.scans(tx)
+                unsealed = audit_seals.waiting(tx)
         except StoreUnavailable:
             up.add_metric([], 0)
             yield up
@@ -73,6 +74,11 @@ class _BotCollector(Collector):
         )
         overdue.add_metric([], sum(late(one, now) for one in live))
         yield overdue
+        waiting = GaugeMetricFamily(
+            "eks_access_unsealed_audit_events", "Audit events that wait for their seal."
+        )
+        waiting.add_metric([], unsealed)
+        yield waiting
         findings = GaugeMetricFamily(
             "eks_access_drift_findings",
             "Access entries that others changed and that still differ, by kind.",
