@@ -208,6 +208,8 @@ def test_the_bot_is_alive_and_ready(server):
             "loop announcements",
             "loop waiting",
             "loop audit",
+            "loop drift",
+            "loop drift reports",
         ],
         True,
     )
