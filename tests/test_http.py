@@ -15,6 +15,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from sqlalchemy import func, select
 
 import bot
+from bot.core.drift import Kind
 from bot.http import MAX_BODY_BYTES, HttpServer, Readiness, build_http
 from bot.sandbox.http_delivery import Tampering
 from bot.sandbox.stage import Stage, furnish
@@ -233,6 +234,16 @@ def test_metrics_count_grants_by_state(server):
     before = samples(server.get("/metrics")[1])["eks_access_grantsactive"]
     ask_and_wait(server.stage, "U03CLEO")
     assert samples(server.get("/metrics")[1])["eks_access_grantsactive"] == before + 1
+
+
+def test_metrics_tell_when_clusters_were_read_whole_and_what_differs(server):
+    last = "eks_access_drift_last_scan_timestamp_seconds111122223333modern-access-labeu-west-1"
+    ask_and_wait(server.stage, "U02BEN")
+    assert samples(server.get("/metrics")[1])[last] > 1_700_000_000
+    found = samples(server.get("/metrics")[1])
+    assert {name for name in found if name.startswith("eks_access_drift_findings")} == {
+        f"eks_access_drift_findings{kind}" for kind in Kind
+    }
 
 
 def test_a_broken_policy_file_at_reload_leaves_the_bot_ready_on_the_last_good_one(server):

@@ -7,12 +7,13 @@ from collections.abc import Sequence
 from bot.core.drift import Kind, Outcome
 from bot.slack import blocks
 from bot.slack.blocks import Message
-from bot.slack.text import code, count, date, listed, safe
+from bot.slack.text import code, count, date, listed, safe, size
 from bot.store.drift import Found, Scan, StandingEntry
 
 _MOST_FINDINGS = 20
-_MOST_CLUSTERS = 15
-_MOST_PRINCIPALS = 10
+_MOST_PRINCIPALS = 8
+_DIGEST_SIZE = 10_000
+"""How much of the digest is spent on clusters. Slack takes some 13,200 characters a message. [?]"""
 
 _WHAT = {
     Kind.GONE: "the access entry is gone",
@@ -36,9 +37,8 @@ _THEN = {
 def drift_found(found: Sequence[Found]) -> Message:
     """The findings at one cluster, all of one moment; at least one."""
     cluster = safe(found[0].cluster, 100)
-    text = (
-        f":mag: On *{cluster}* EKS was not as the bot left it: {count(len(found), 'difference')}."
-    )
+    number = count(len(found), "difference")
+    text = f":warning: On *{cluster}* EKS was not as the bot left it: {number}."
     lines = [_line(one) for one in found[:_MOST_FINDINGS]]
     more = len(found) - len(lines)
     if more:
@@ -47,7 +47,7 @@ def drift_found(found: Sequence[Found]) -> Message:
         text,
         [
             blocks.section("drift", text),
-            *blocks.sections("findings", lines, most=5, rest="difference"),
+            *blocks.sections("findings", lines, most=4, rest="difference"),
             blocks.context(
                 "place", f"account {safe(found[0].account, 20)} · {safe(found[0].region, 40)}"
             ),
@@ -63,17 +63,17 @@ def standing_digest(scans: Sequence[Scan]) -> Message:
         f"{count(number, 'principal')} with access that the bot did not give and never takes."
     )
     shown: list[blocks.Block] = [blocks.section("standing", text)]
-    for place, one in enumerate(scans[:_MOST_CLUSTERS]):
-        shown += blocks.sections(f"cluster:{place}", _cluster(one), most=2, rest="principal")
-    more = len(scans) - _MOST_CLUSTERS
-    if more > 0:
-        shown.append(blocks.section("more", f"and {count(more, 'more cluster')}."))
-    shown.append(
-        blocks.context(
-            "how", f"Told once a week. For one cluster now: {code('/eks-access who CLUSTER')}"
-        )
-    )
-    return Message(text, shown)
+    used = 0
+    for place, one in enumerate(scans):
+        section = blocks.section(f"cluster:{place}", *_cluster(one))
+        used += size(section["text"]["text"])
+        if used > _DIGEST_SIZE:
+            more = count(len(scans) - place, "more cluster")
+            shown.append(blocks.section("more", f"and {more}."))
+            break
+        shown.append(section)
+    how = f"Told once a week. For one cluster now: {code('/eks-access who CLUSTER')}"
+    return Message(text, [*shown, blocks.context("how", how)])
 
 
 def _line(one: Found) -> str:
@@ -82,7 +82,7 @@ def _line(one: Found) -> str:
     detail = finding.detail or "nothing"
     if finding.kind is Kind.ORPHAN and finding.subject:
         detail = f"{subject} ({detail})"
-    what = _WHAT[finding.kind].format(subject=code(subject, 100), detail=code(detail, 300))
+    what = _WHAT[finding.kind].format(subject=code(subject, 60), detail=code(detail, 100))
     then = _THEN[one.outcome].format(grants=listed(finding.grants, 5))
     if finding.kind is Kind.UNTAGGED:
         then = "What the bot put there goes with its grants."
@@ -110,13 +110,13 @@ def _cluster(scan: Scan) -> list[str]:
 
 
 def _principal(one: StandingEntry) -> str:
-    given = [f"{safe(name, 100)} ({safe(scope, 100)})" for name, scope in one.policies.items()]
+    given = [f"{name} ({scope})" for name, scope in one.policies.items()]
     if one.kubernetes_groups:
-        given.append(f"groups {safe(', '.join(one.kubernetes_groups), 200)}")
+        given.append(f"groups {', '.join(one.kubernetes_groups)}")
     since = f" · since {date(one.created_at)}" if one.created_at else ""
-    return f"• {_role(one.principal_arn)}: {listed(given, 5)}{since}"
+    return f"• {_role(one.principal_arn)}: {safe(listed(given, 5), 110)}{since}"
 
 
 def _role(principal_arn: str) -> str:
     """The principal without its partition and account: `role/eks-jit/ana`."""
-    return code(principal_arn.rpartition(":")[2], 200)
+    return code(principal_arn.rpartition(":")[2], 90)
