@@ -79,7 +79,7 @@ class Stage:
         self._cleanup.callback(self.services.stop)
         self.slack.start()
         self._cleanup.callback(self.slack.stop)
-        self._cleanup.callback(_set_environment(self.eks.environment(LAB_ACCOUNT)))
+        self._cleanup.callback(set_environment(self.eks.environment(LAB_ACCOUNT)))
         return self
 
     def __exit__(self, *error: object) -> None:
@@ -192,7 +192,7 @@ def _call_and_ticket(services: LocalServices) -> None:
     jira.put_issue("PAY-1400", "done")
 
 
-def _set_environment(values: Mapping[str, str]) -> Any:
+def set_environment(values: Mapping[str, str]) -> Any:
     """Set AWS's variables for this process. Returns what puts back those that were there."""
     before = {name: os.environ.get(name) for name in values}
     os.environ.update(values)
