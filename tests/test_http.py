@@ -209,6 +209,7 @@ def test_the_bot_is_alive_and_ready(server):
             "loop announcements",
             "loop waiting",
             "loop audit",
+            "loop tickets",
             "loop drift",
             "loop drift reports",
         ],
