@@ -74,7 +74,9 @@ def test_a_service_that_cannot_be_reached_is_a_finding(results, name):
 
 
 @pytest.mark.parametrize("name", NAMES)
-@pytest.mark.parametrize("fault", [{"status": 500}, {"body": b"<html>"}, {"drop": True}])
+@pytest.mark.parametrize(
+    "fault", [{"status": 500}, {"body": b"<html>"}, {"body": b"[]"}, {"drop": True}]
+)
 def test_a_service_out_of_order_is_a_finding_and_no_crash(local, results, name, fault):
     getattr(local, name).fail(**fault)
     found = results()

@@ -54,7 +54,7 @@ def test_a_team_counts_for_nobody(schedules, opsgenie):
         team("everybody", user(BEN), user(CLEO, escalationTime=0)),
         escalation("platform", team("everybody", user(DAN), escalationTime=0)),
     )
-    assert opsgenie.on_call([PLATFORM]).emails == {ANA}
+    assert opsgenie.on_call([PLATFORM]) == OnCall(frozenset({ANA}), frozenset({f"user-{ANA}"}))
 
 
 def test_a_schedule_and_an_escalation_inside_an_escalation_count_for_nobody(schedules, opsgenie):
