@@ -16,8 +16,8 @@ from bot.doctor_result import Result, Status, count, listed
 from bot.settings import Settings, SettingsError
 
 NEEDED_SCOPES = ("commands", "chat:write", "users:read")
-"""Bot token scopes without which nothing works; a policy with user groups or a template needs
-GROUPS_SCOPE or EMAIL_SCOPE too."""
+"""Bot token scopes without which nothing works; a policy with user groups needs
+GROUPS_SCOPE too, one that knows people by their addresses EMAIL_SCOPE."""
 
 GROUPS_SCOPE = "usergroups:read"
 EMAIL_SCOPE = "users:read.email"
@@ -186,9 +186,15 @@ def _needed(policy: Policy | None) -> tuple[str, ...]:
     scopes: tuple[str, ...] = NEEDED_SCOPES
     if policy is not None and _groups(policy):
         scopes += (GROUPS_SCOPE,)
-    if policy is not None and policy.principals.template is not None:
+    if policy is not None and (policy.principals.template is not None or _by_address(policy)):
         scopes += (EMAIL_SCOPE,)
     return scopes
+
+
+def _by_address(policy: Policy) -> bool:
+    """Whether people on call are recognised by their addresses."""
+    asked = any(entry.responders.services for entry in policy.break_glass)
+    return asked and bool(policy.principals.email_domains)
 
 
 def _approvals(policy: Policy) -> list[tuple[str, Approval]]:

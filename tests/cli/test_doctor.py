@@ -226,6 +226,24 @@ def test_the_email_scope_is_missed_only_where_the_policy_uses_addresses(whole, s
     assert scope in slack_results()["slack bot token"].message
 
 
+def test_the_email_scope_is_missed_where_people_on_call_are_known_by_their_addresses(
+    whole, slack_results
+):
+    scope = doctor_slack.EMAIL_SCOPE
+    whole.slack.app.scopes = tuple(one for one in whole.slack.app.scopes if one != scope)
+    break_glass = {
+        "clusters": ["*"],
+        "levels": ["cluster-admin"],
+        "responders": {"pagerduty": {"schedules": ["PPLATFM"], "users": {"PCLEO01": "U03CLEO"}}},
+        "max_duration": "1h",
+        "review": {"owners": {"groups": ["S01PLATFORM"]}, "within": "24h"},
+    }
+    edit(whole, lambda policy: policy.update(break_glass=[break_glass], security_channel="C0AUDIT"))
+    assert scope not in slack_results()["slack bot token"].message
+    edit(whole, lambda policy: policy["principals"].update(email_domains=["example.com"]))
+    assert scope in slack_results()["slack bot token"].message
+
+
 def test_every_scope_it_looks_for_is_in_the_app_manifest():
     manifest = yaml.safe_load(MANIFEST.read_text(encoding="utf-8"))
     looked_for = {

@@ -106,6 +106,8 @@ def policy() -> Policy:
     """The sandbox's, with break-glass for whoever is on call, and tickets in Jira."""
     text = yaml.safe_load(sandbox_policy())
     text["tickets"] = {"url": "https://acme.example/browse/{ticket}", "check": "jira"}
+    text["security_channel"] = "C0SECURITY"
+    text["principals"]["email_domains"] = ["example.com"]
     text["break_glass"] = [
         {
             "clusters": ["*"],
