@@ -20,7 +20,7 @@ from pydantic import ValidationError
 from bot.core.errors import PolicyUnavailable
 from bot.core.policy import Policy
 from bot.core.policy_checks import errors, warnings
-from bot.policy_findings import Finding, from_checks, from_form, from_text, not_acted_on
+from bot.policy_findings import Finding, from_checks, from_form, from_text
 from bot.yaml_lines import MOST_BYTES, YamlMap, read_yaml
 
 _MOST_EVENTS = 100
@@ -71,7 +71,6 @@ def check_policy(text: str, name: str) -> tuple[Policy | None, list[Finding]]:
     policy, data, findings = _formed(text, name)
     if policy is not None and data is not None:
         findings += from_checks(warnings(policy), data, name)
-        findings += not_acted_on(data, name)
     return policy, sorted(findings, key=lambda finding: finding.line)
 
 

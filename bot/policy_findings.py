@@ -20,11 +20,6 @@ from bot.core.policy_fields import PolicyFault
 from bot.core.policy_problems import Location, Problem, Severity
 from bot.yaml_lines import YamlList, YamlMap, YamlProblem
 
-NOT_ACTED_ON = {
-    "break_glass": "nobody can break glass",
-}
-"""Keys that this version reads and checks, and what therefore does not happen yet."""
-
 _MOST = {"required": MOST_APPROVERS, "per_day": MOST_PER_DAY}
 
 _WORDS_ALSO = {"approval": ", or a mapping with `channel:` and `owners:`"}
@@ -67,22 +62,6 @@ def from_checks(problems: Iterable[Problem], data: YamlMap, file: str) -> list[F
         line = line_of(data, one.at)
         found.append(Finding(file, line, one.message + other, one.remedy, one.severity))
     return found
-
-
-def not_acted_on(data: YamlMap, file: str) -> list[Finding]:
-    """A note for each key that is read and not acted on, so that nobody relies on it."""
-    places: list[tuple[YamlMap, str]] = [(data, "break_glass")]
-    return [
-        Finding(
-            file,
-            mapping.lines[key],
-            f"This version reads `{key}` and does not act on it: {NOT_ACTED_ON[key]}.",
-            "It may stay in the file.",
-            Severity.NOTE,
-        )
-        for mapping, key in places
-        if key in NOT_ACTED_ON and mapping.get(key)
-    ]
 
 
 def line_of(data: YamlMap, at: Sequence[str | int]) -> int:

@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 import structlog
 from slack_sdk import WebClient
 
+from bot.access.post_review import OwedReviews
 from bot.access.tickets import TicketWatch
 from bot.access.waiting import WaitingRequests
 from bot.aws.anchor_bucket import AnchorBucket
@@ -15,9 +16,11 @@ from bot.aws.clients import EksClients
 from bot.core.errors import PolicyUnavailable, StoreUnavailable
 from bot.core.model import AccessRequest, AuditEvent, Grant, Review
 from bot.core.policy import Policy
+from bot.core.post_review import PostReview
 from bot.http import HttpServer, Readiness, build_http
 from bot.jobs import Jobs, Loop
 from bot.metrics import build_registry
+from bot.oncall import OnCallServices, Opsgenie, PagerDuty
 from bot.policy_file import PolicySource
 from bot.reconcile.access import AccessReconciler
 from bot.reconcile.anchors import Anchors
@@ -88,6 +91,16 @@ class Bot:
             wake=self._wake_inbox,
             clock=clock,
         )
+        self._on_call = OnCallServices(
+            {
+                "pagerduty": PagerDuty(
+                    settings.pagerduty_api_url, settings.pagerduty_key(), clock=clock
+                ),
+                "opsgenie": Opsgenie(
+                    settings.opsgenie_api_url, settings.opsgenie_key(), clock=clock
+                ),
+            }
+        )
         inbox = InboxWorker(
             self.database,
             claims,
@@ -95,6 +108,7 @@ class Bot:
             directory,
             self.policy.current,
             ticket=self._tickets.status,
+            on_call=self._on_call.facts,
             changed=self._wake_all,
             clock=clock,
         )
@@ -148,6 +162,8 @@ class Bot:
             "drift", self._scanner.due, self._scanner.scan, workers=_OTHER_WORKERS
         )
         self._report_loop = Loop("drift reports", reporter.due, reporter.report, workers=1)
+        owed = OwedReviews(self.database, changed=self._wake_messages, clock=clock)
+        self._review_loop = Loop("reviews", owed.due, owed.work, workers=1)
         self._sealer = AuditSealer(self.database, claims, clock=clock)
         self._audit_loop = Loop("audit", self._sealer.due, self._sealer.seal, workers=1)
         self._loops = (
@@ -160,6 +176,7 @@ class Bot:
             self._ticket_loop,
             self._drift_loop,
             self._report_loop,
+            self._review_loop,
             self._audit_loop,
         )
         self._jobs = Jobs(self._loops)
@@ -195,6 +212,7 @@ class Bot:
         self._jobs.stop()
         self._tickets.close()
         self._anchor(end=True)
+        self._on_call.close()
         self.database.close()
 
     def readiness(self) -> Readiness:
@@ -246,6 +264,7 @@ class Bot:
             *,
             unreachable: Mapping[str, str],
             questions: Sequence[AuditEvent],
+            owed: PostReview | None,
             now: datetime,
         ) -> Projection:
             policy = self._policy()
@@ -253,6 +272,7 @@ class Bot:
             people = people.union(*(one.deputy_of for one in reviews))
             people |= {request.decided_by or "", (grant.ended_by if grant else None) or ""}
             people |= {*request.principal.shared_with, *(one.actor for one in questions)}
+            people |= {(owed.reviewer if owed else None) or ""}
             for one in request.requirements:
                 people |= one.everybody.users
             return project(
@@ -264,6 +284,7 @@ class Bot:
                 tickets=policy.tickets if policy else None,
                 unreachable=unreachable,
                 questions=questions,
+                owed=owed,
                 now=now,
             )
 

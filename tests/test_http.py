@@ -208,6 +208,9 @@ def test_the_bot_is_alive_and_ready(server):
             "loop messages",
             "loop announcements",
             "loop waiting",
+            "loop reviews",
+            "loop drift",
+            "loop drift reports",
             "loop audit",
             "loop tickets",
             "loop drift",
@@ -227,7 +230,7 @@ def test_prometheus_can_read_the_metrics(server):
     assert {f"eks_access_grants{one}" for one in ("scheduled", "provisioning", "revoking")} < set(
         found
     )
-    for loop in ("inbox", "access", "messages", "waiting"):
+    for loop in ("inbox", "access", "messages", "waiting", "reviews"):
         assert found[f"eks_access_loop_last_look_timestamp_seconds{loop}"] > 1_700_000_000
 
 

@@ -6,10 +6,12 @@ from datetime import datetime
 
 from sqlalchemy import Connection
 
+from bot.access.facts import Facts
 from bot.core import lifecycle
 from bot.core.errors import Conflict, Refused
 from bot.core.model import AccessRequest, EndReason, Grant, RequestState
-from bot.store import audit, entries, grants, requests
+from bot.core.revoking import may_revoke
+from bot.store import audit, entries, grants, post_reviews, requests
 
 
 def cancel(tx: Connection, request_id: str, by: str, now: datetime) -> AccessRequest:
@@ -46,11 +48,43 @@ def give_back(tx: Connection, request_id: str, by: str, now: datetime) -> Grant:
     return revoke(tx, request_id, EndReason.RETURNED, by, now)
 
 
-def revoke(tx: Connection, grant_id: str, reason: EndReason, by: str, now: datetime) -> Grant:
-    """End a live grant. The access loop removes it and reads back that it is gone."""
+def take_away(tx: Connection, facts: Facts, request_id: str, by: str, why: str = "") -> Grant:
+    """Somebody revokes access; whoever has it gives it back by the same click.
+
+    Raises Refused for those who may not, and Conflict where there is nothing to take away.
+    """
+    request = requests.get(tx, request_id)
+    if request.requester == by:
+        return give_back(tx, request_id, by, facts.now)
+    refusal = may_revoke(
+        facts.policy,
+        request,
+        post_reviews.find(tx, request_id),
+        facts.person(by),
+        membership=facts.membership,
+        now=facts.now,
+        team_id=facts.team_id,
+    )
+    if refusal is not None:
+        raise Refused(refusal.code, refusal.sentence)
+    if request.state is not RequestState.APPROVED:
+        raise Conflict(
+            "nothing_to_revoke",
+            f"Request {request_id} gave no access: it is {request.state.value.lower()}.",
+        )
+    return revoke(tx, request_id, EndReason.REVOKED, by, facts.now, why=why)
+
+
+def revoke(
+    tx: Connection, grant_id: str, reason: EndReason, by: str, now: datetime, *, why: str = ""
+) -> Grant:
+    """End a live grant. The access loop removes it and reads back that it is gone.
+
+    `why` are the words of whoever revokes; they go into the audit trail.
+    """
     requests.get_locked(tx, grant_id)
     grant = grants.get(tx, grant_id)
-    revoking, events = lifecycle.revoke(grant, now, reason, by=by)
+    revoking, events = lifecycle.revoke(grant, now, reason, by=by, why=why)
     grants.change(tx, revoking, expected=grant.state)
     audit.record(tx, events)
     requests.touch(tx, grant_id, now)

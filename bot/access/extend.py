@@ -36,6 +36,7 @@ def extend(
     """
     ensure_granting(tx)
     first = requests.get_locked(tx, grant_id)
+    ensure_no_break_glass(first)
     grant = grants.find(tx, grant_id)
     if grant is None:
         raise Conflict("not_active", f"Request {grant_id} gave no access that could be extended.")
@@ -62,6 +63,16 @@ def extend(
         already=grant.ends_at - began,
     )
     return _decide(tx, facts, request)
+
+
+def ensure_no_break_glass(request: AccessRequest) -> None:
+    """Raise Refused for a break-glass: it stays short, and each one owes a review of its own."""
+    if request.break_glass:
+        raise Refused(
+            "break_glass",
+            f"{request.id} is a break-glass, which cannot be extended. Owners can approve a "
+            f"request for the time after it: `/eks-access request {request.cluster.name} …`.",
+        )
 
 
 def _decide(tx: Connection, facts: Facts, request: AccessRequest) -> AccessRequest:

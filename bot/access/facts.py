@@ -7,11 +7,12 @@ Read afresh for every decision, because a click is decided by what is true when 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from bot.core.errors import Conflict
 from bot.core.model import Delegation, Person
+from bot.core.oncall import OnCallFacts
 from bot.core.policy import Policy
 from bot.core.tickets import TicketStatus
 
@@ -22,7 +23,7 @@ class Facts:
 
     `membership` maps ids of user groups and channels to user ids, for each that the decision needs;
     `delegations` are those that hold now. `ticket` is the status of the request's ticket, where the
-    decision may hang on it.
+    decision may hang on it; `on_call` says who is on call, for the schedules that it needs.
     """
 
     policy: Policy
@@ -33,6 +34,7 @@ class Facts:
     now: datetime
     delegations: tuple[Delegation, ...] = ()
     ticket: TicketStatus | None = None
+    on_call: OnCallFacts = field(default_factory=dict)
 
     def person(self, user_id: str) -> Person:
         """The person. Raises Conflict (`try_again`) where Slack was not asked."""

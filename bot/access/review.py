@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from sqlalchemy import Connection
 
-from bot.access import tickets
+from bot.access import break_glass, tickets
 from bot.access.facts import Facts
 from bot.access.grant import extended_grant, give
-from bot.access.lockdown import ensure_granting
+from bot.access.lockdown import ensure_granting, ensure_may_break_glass
 from bot.access.submit import ensure_one_person, refusal
 from bot.core import lifecycle
 from bot.core.approvals import Seats, unmet
@@ -27,7 +27,11 @@ def approve(tx: Connection, facts: Facts, request_id: str, reviewer_id: str) -> 
     Everything is decided anew under the policy in force now: who may review, whether the requester
     may still have this, and whose earlier approvals still count.
     """
-    ensure_granting(tx)
+    request = requests.get(tx, request_id)
+    if request.break_glass:
+        ensure_may_break_glass(tx, facts, request.requester)
+    else:
+        ensure_granting(tx)
     request = requests.get_locked(tx, request_id)
     lifecycle.ensure_open(request, facts.now)
     allowed = _may_review(tx, facts, request, reviewer_id)
@@ -43,7 +47,8 @@ def approve(tx: Connection, facts: Facts, request_id: str, reviewer_id: str) -> 
     if unmet(decision.requirements, approvers):
         requests.touch(tx, request_id, facts.now)
         return request
-    return give(tx, facts, request, by=reviewer_id, approvers=tuple(approvers))
+    begins = break_glass.begin_approved if request.break_glass else give
+    return begins(tx, facts, request, by=reviewer_id, approvers=tuple(approvers))
 
 
 def deny(
@@ -83,6 +88,9 @@ def _may_review(
         team_id=facts.team_id,
         delegations=facts.delegations,
         usage=_usage(tx, facts, request),
+        break_glass=(
+            break_glass.decide_again(tx, facts, request)[0] if request.break_glass else None
+        ),
     )
     if not decision.allowed:
         sentences = " ".join(reason.sentence for reason in decision.reasons)
@@ -141,15 +149,18 @@ def _usage(tx: Connection, facts: Facts, request: AccessRequest) -> Usage:
 def _still_allowed(tx: Connection, facts: Facts, request: AccessRequest) -> Decision:
     """The decision under the policy in force now. Raises Refused where it changed what is asked."""
     requester = facts.person(request.requester)
-    decision = evaluate(
-        facts.policy,
-        asked_again(request, facts.now),
-        requester,
-        facts.membership,
-        facts.now,
-        team_id=facts.team_id,
-        usage=_usage(tx, facts, request),
-    )
+    if request.break_glass:
+        decision, _ = break_glass.decide_again(tx, facts, request)
+    else:
+        decision = evaluate(
+            facts.policy,
+            asked_again(request, facts.now),
+            requester,
+            facts.membership,
+            facts.now,
+            team_id=facts.team_id,
+            usage=_usage(tx, facts, request),
+        )
     if not decision.allowed:
         raise refusal(decision)
     tickets.ensure_open(facts, request.ask, decision)

@@ -7,8 +7,6 @@ is neither named nor on call is refused, and so is everybody where that cannot b
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass
-from datetime import datetime
 
 from bot.core.ask_checks import (
     length_problem,
@@ -19,65 +17,25 @@ from bot.core.ask_checks import (
 from bot.core.decide import unknown_cluster
 from bot.core.durations import format_duration
 from bot.core.model import (
-    AccessRequest,
     Ask,
     Cluster,
     Decision,
-    EscalationStep,
-    Owners,
     Person,
     Reason,
     Requirement,
 )
-from bot.core.names import listed, principal_key, quoted
+from bot.core.names import listed, quoted
 from bot.core.oncall import OnCall, OnCallFacts, Schedules
 from bot.core.people import Membership, belongs, not_full_member
 from bot.core.policy import BreakGlass, Policy
 from bot.core.policy_approval import LAPSE_AFTER, Approval
 from bot.core.policy_break_glass import OnCallSchedules, Responders
-from bot.core.principals import people_on
 from bot.core.rule_choice import DEFAULT_DURATION
 
 BREAK_GLASS = "break-glass"
 """The name under which a break-glass stands where a rule's would."""
 
 _SERVICES = {"pagerduty": "PagerDuty", "opsgenie": "Opsgenie"}
-
-
-@dataclass(frozen=True, slots=True)
-class PostReview:
-    """The review that a break-glass owes: what was done, and whether it was justified.
-
-    `due_at`, `remind_at` and `escalation` count from the beginning of the break-glass. It is open
-    until `reviewed_at`.
-    """
-
-    request_id: str
-    owners: Owners
-    begun_at: datetime
-    remind_at: datetime
-    due_at: datetime
-    escalation: EscalationStep | None = None
-    reviewer: str | None = None
-    reviewed_at: datetime | None = None
-    justified: bool | None = None
-    findings: str | None = None
-
-    @property
-    def open(self) -> bool:
-        return self.reviewed_at is None
-
-    def overdue(self, now: datetime) -> bool:
-        return self.open and now >= self.due_at
-
-    def escalated(self, now: datetime) -> bool:
-        return self.escalation is not None and now >= self.begun_at + self.escalation.after
-
-    def owners_at(self, now: datetime) -> Owners:
-        """Who may review: the owners, and after a while those of the escalation too."""
-        if self.escalation is not None and self.escalated(now):
-            return self.owners.union(self.escalation.owners)
-        return self.owners
 
 
 def groups_for_break_glass(policy: Policy, ask: Ask) -> frozenset[str]:
@@ -130,12 +88,14 @@ def evaluate_break_glass(
     *,
     team_id: str,
     overdue: Collection[str] = (),
+    asks_first: bool = False,
 ) -> tuple[Decision, BreakGlass | None]:
     """What the policy says of a break-glass, and the entry that allows it, where one does.
 
     `overdue` are the requester's reviews that are overdue: with one of those the decision has a
-    requirement, an owner of the review approves first. Raises DirectoryUnavailable where it hangs
-    on a group nobody answered for.
+    requirement, an owner of the review approves first. `asks_first` requires that too: a request
+    that waits for an approval needs it also where the reviews were done meanwhile. Raises
+    DirectoryUnavailable where it hangs on a group nobody answered for.
     """
     outsider = not_full_member(requester, team_id)
     if outsider is not None:
@@ -158,7 +118,7 @@ def evaluate_break_glass(
         allowed=True,
         reasons=(*why, Reason("break_glass", _said(overdue, admitted), BREAK_GLASS)),
         rules=(BREAK_GLASS,),
-        requirements=_owed_first(policy, admitted) if overdue else (),
+        requirements=_owed_first(policy, ask, admitted) if overdue or asks_first else (),
         access=policy.levels[ask.level].access(cluster, tuple(dict.fromkeys(ask.namespaces))),
         duration=ask.duration or min(DEFAULT_DURATION, admitted.max_duration),
         max_duration=admitted.max_duration,
@@ -192,6 +152,14 @@ def _problems(
 
 def alarm_channels(policy: Policy, ask: Ask) -> tuple[str, ...]:
     """Where a break-glass is announced: the security channel, and those of the place's owners."""
+    channels = [approval.channel for approval in approvals_near(policy, ask)]
+    if policy.security_channel is not None:
+        channels.insert(0, policy.security_channel)
+    return tuple(dict.fromkeys(channels))
+
+
+def approvals_near(policy: Policy, ask: Ask) -> tuple[Approval, ...]:
+    """The approvals of the rules that cover the place, or of all on its cluster where none does."""
     targets = ask.namespaces or (None,)
     asking = [
         (rule, rule.approval)
@@ -199,81 +167,7 @@ def alarm_channels(policy: Policy, ask: Ask) -> tuple[str, ...]:
         if isinstance(rule.approval, Approval)
     ]
     near = [pair for pair in asking if any(pair[0].covers_namespace(name) for name in targets)]
-    channels = [approval.channel for _, approval in near or asking]
-    if policy.security_channel is not None:
-        channels.insert(0, policy.security_channel)
-    return tuple(dict.fromkeys(channels))
-
-
-def post_review_of(entry: BreakGlass, request_id: str, now: datetime) -> PostReview:
-    """The review that a break-glass owes which begins at `now` under this entry."""
-    review = entry.review
-    step = None
-    if review.escalate is not None:
-        later = review.escalate
-        step = EscalationStep(later.after, later.channel, later.owners.owners)
-    return PostReview(
-        request_id=request_id,
-        owners=review.owners.owners,
-        begun_at=now,
-        remind_at=now + review.reminds_after,
-        due_at=now + review.within,
-        escalation=step,
-    )
-
-
-def may_post_review(
-    policy: Policy,
-    request: AccessRequest,
-    owed: PostReview,
-    clicker: Person,
-    clicker_arns: Collection[str],
-    *,
-    membership: Membership,
-    now: datetime,
-    team_id: str,
-) -> Reason | None:
-    """Why this person may not review the break-glass, or None where they may.
-
-    `clicker_arns` are the principals that may be theirs on the request's cluster.
-    """
-    outsider = not_full_member(clicker, team_id)
-    if outsider is not None:
-        return outsider
-    if clicker.id == request.requester:
-        return Reason(
-            "own_request",
-            "This break-glass is your own, and somebody else reviews it. Tell them what you did.",
-        )
-    asked_for = principal_key(request.principal.arn)
-    same = any(principal_key(arn) == asked_for for arn in clicker_arns)
-    if same or clicker.id in people_on(policy, request.principal.arn, request.cluster):
-        return Reason(
-            "same_principal",
-            "This break-glass was for your own IAM principal, so somebody else has to review it.",
-        )
-    owners = reviewers_now(policy, request, owed, now)
-    if not belongs(clicker.id, owners, membership):
-        return Reason(
-            "not_owner",
-            f"You are none of those who review break-glass {request.id}, so nothing was changed.",
-        )
-    return None
-
-
-def reviewers_now(
-    policy: Policy, request: AccessRequest, owed: PostReview, now: datetime
-) -> Owners:
-    """Who may review it under the policy in force; where that has no entry for it, as was owed."""
-    entries = entries_for(policy, request.ask)
-    if not entries:
-        return owed.owners_at(now)
-    owners = Owners()
-    for review in (entry.review for entry in entries):
-        owners = owners.union(review.owners.owners)
-        if review.escalate is not None and now >= owed.begun_at + review.escalate.after:
-            owners = owners.union(review.escalate.owners.owners)
-    return owners
+    return tuple(approval for _, approval in near or asking)
 
 
 def _refused(*reasons: Reason) -> Decision:
@@ -417,8 +311,9 @@ def _nobody_reviews(
     )
 
 
-def _owed_first(policy: Policy, entry: BreakGlass) -> tuple[Requirement, ...]:
-    channel = policy.security_channel or ""
+def _owed_first(policy: Policy, ask: Ask, entry: BreakGlass) -> tuple[Requirement, ...]:
+    """Asked in the security channel; without one where the alarm goes; "" where that is nowhere."""
+    channel = next(iter(alarm_channels(policy, ask)), "")
     return (Requirement(BREAK_GLASS, channel, entry.review.owners.owners),)
 
 

@@ -235,11 +235,18 @@ def confirm(grant: Grant, now: datetime) -> tuple[Grant, tuple[AuditEvent, ...]]
 
 
 def revoke(
-    grant: Grant, now: datetime, reason: EndReason, *, by: str, problem: str | None = None
+    grant: Grant,
+    now: datetime,
+    reason: EndReason,
+    *,
+    by: str,
+    problem: str | None = None,
+    why: str = "",
 ) -> tuple[Grant, tuple[AuditEvent, ...]]:
     """Any state with access → REVOKING; a grant that has not started ends at once.
 
-    From here on the access is no longer desired, and it is removed until EKS confirms.
+    From here on the access is no longer desired, and it is removed until EKS confirms. `why` are
+    words of the person who revokes.
     """
     if grant.state is GrantState.ENDED:
         raise Conflict("already_ended", f"Grant {grant.id} has already ended.")
@@ -254,6 +261,8 @@ def revoke(
         problem=problem,
     )
     details = {"reason": reason.value} | ({"problem": problem} if problem else {})
+    if why:
+        details["why"] = why
     events = (_grant_event(revoking, now, by, "grant.revoking", details),)
     if grant.state is GrantState.SCHEDULED:
         ended, more = end(revoking, now)

@@ -327,6 +327,7 @@ class AccessRequest:
     access lasts without it, which counts towards a rule's maximum. `shown_in` are the channels of
     a request that asks no owner there. `replaces` is the request that this break-glass came from.
     `steps` are the reminders and escalations that were done while it waited.
+    `notes` are sentences about how it was decided that everybody who is told has to know.
     """
 
     id: str
@@ -356,6 +357,7 @@ class AccessRequest:
     ends_with_ticket: bool = False
     replaces: str | None = None
     steps: tuple[Step, ...] = ()
+    notes: tuple[str, ...] = ()
 
     @property
     def ask(self) -> Ask:

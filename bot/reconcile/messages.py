@@ -20,9 +20,10 @@ from slack_sdk.errors import SlackApiError, SlackClientError
 
 from bot.core.lifecycle import BOT
 from bot.core.model import AccessRequest, AuditEvent, Grant, Review
+from bot.core.post_review import PostReview
 from bot.reconcile.backoff import pause
 from bot.reconcile.slack_errors import REFUSED, Delayed, code_of, delayed_by
-from bot.store import audit, grants, messages, requests
+from bot.store import audit, grants, messages, post_reviews, requests
 from bot.store.claims import Claims
 from bot.store.database import Database
 from bot.store.messages import Posted
@@ -70,7 +71,8 @@ class Projection:
 class Project(Protocol):
     """The view: what the messages of a request are. `unreachable`: channel → Slack's error.
 
-    `questions` are the `request.asked` events of the request, oldest first.
+    `questions` are the `request.asked` events of the request, oldest first; `owed` is the review
+    that a break-glass owes.
     """
 
     def __call__(
@@ -81,6 +83,7 @@ class Project(Protocol):
         *,
         unreachable: Mapping[str, str],
         questions: Sequence[AuditEvent],
+        owed: PostReview | None,
         now: datetime,
     ) -> Projection: ...
 
@@ -126,6 +129,7 @@ class MessageReconciler:
             reviews = requests.reviews_of(tx, request_id)
             grant = grants.find(tx, request_id)
             questions = audit.questions(tx, request_id)
+            owed = post_reviews.find(tx, request_id) if request.break_glass else None
             posted = {(one.key, one.recipient): one for one in messages.of_request(tx, request_id)}
         unreachable = {one.recipient: one.problem for one in posted.values() if one.problem}
         delayed: Delayed | None = None
@@ -138,6 +142,7 @@ class MessageReconciler:
                 grant,
                 unreachable=unreachable,
                 questions=questions,
+                owed=owed,
                 now=self._clock(),
             )
             changes_at = projection.changes_at

@@ -154,11 +154,16 @@ def furnish(stage: Stage) -> None:
     slack.add_person(
         "U06OTTO", "otto", kind="outsider", team_id="T09OTHER", title="Somebody at a supplier"
     )
+    slack.add_person("U07IRIS", "iris.lund", title="Security", tz="Europe/Stockholm")
+    slack.add_person("U08NOA", "noa.levi", title="Incident response", tz="Asia/Jerusalem")
     slack.add_group("S01PLATFORM", "platform", users=["U03CLEO", "U04DAN"])
     slack.add_group("S02PAYLEADS", "pay-leads", users=["U02BEN", "U03CLEO"])
+    slack.add_group("S04RESPOND", "incident-response", users=["U08NOA"])
+    slack.add_group("S05SECURITY", "security-team", users=["U07IRIS"])
     slack.add_channel("C00GENERAL", "general")
     slack.add_channel("C01PLATFORM", "platform-access")
     slack.add_channel("C02PAYMENTS", "payments-access")
+    slack.add_channel("C0SECURITY", "security")
     slack.add_channel("C0AUDIT", "eks-audit")
     slack.join("C02PAYMENTS", "U05GIA")
     _call_and_ticket(stage.services)

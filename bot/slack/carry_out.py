@@ -9,26 +9,29 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
-from pydantic import TypeAdapter
 from sqlalchemy import Connection
 
 from bot.access import end, lockdown, question, review
 from bot.access.extend import extend
 from bot.access.facts import Facts
 from bot.access.submit import submit
-from bot.core.model import Ask, RequestState
+from bot.core.model import RequestState
+from bot.slack import glass
+from bot.slack.blocks import Message
 from bot.slack.lockdowns import announce_begun, announce_ended
+from bot.slack.needs import asked
+from bot.slack.replies import note
 from bot.store.inbox import Item, Kind
 
-ask_adapter = TypeAdapter(Ask)
 
-
-def carry_out(tx: Connection, facts: Facts, item: Item) -> str:
-    """Do what the item asks for. Returns the sentence that tells the person.
+def carry_out(tx: Connection, facts: Facts, item: Item) -> Message:
+    """Do what the item asks for. Returns what tells the person.
 
     Raises DomainError where it cannot be done; then `tx` must not be committed.
     """
-    return _BY_KIND[item.kind](tx, facts, item)
+    if item.kind in glass.KINDS:
+        return glass.carry_out(tx, facts, item)
+    return note(_BY_KIND[item.kind](tx, facts, item))
 
 
 def give_back(tx: Connection, item: Item, now: datetime) -> str:
@@ -44,13 +47,8 @@ def give_back(tx: Connection, item: Item, now: datetime) -> str:
     )
 
 
-def asked(item: Item) -> Ask:
-    """What a request asks for."""
-    return ask_adapter.validate_python(dict(item.document))
-
-
 def _request(tx: Connection, facts: Facts, item: Item) -> str:
-    request = submit(tx, facts, item.actor, asked(item))
+    request = submit(tx, facts, item.actor, asked(item.document))
     if request.state is RequestState.APPROVED:
         return (
             f"Request {request.id} needs nobody's approval. Access is being set up; a direct "

@@ -26,6 +26,7 @@ LONGEST = 3000
 
 FORMS = {
     "request": "request CLUSTER LEVEL [--namespace NS] [--for 2h] [--ticket T] REASON",
+    "break-glass": "break-glass CLUSTER LEVEL [--namespace NS] [--for 30m] REASON",
     "mine": "mine",
     "who": "who CLUSTER",
     "status": "status ID",
@@ -35,15 +36,12 @@ FORMS = {
     "deny": "deny ID REASON",
     "cancel": "cancel ID",
     "lockdown": lockdown_command.FORM,
+    "revoke": "revoke ID [REASON]",
+    "review": "review ID justified|unjustified FINDINGS",
     "clusters": "clusters",
     "help": "help",
 }
 """Each command's form. `/eks-access` alone opens the request form."""
-
-_LATER = {
-    "break-glass": "This version has no `break-glass` yet. Ask the owners for a short time instead:"
-    " `/eks-access request CLUSTER LEVEL --for 30m REASON`.",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +51,11 @@ class OpenForm:
 
 @dataclass(frozen=True, slots=True)
 class Request:
+    ask: Ask
+
+
+@dataclass(frozen=True, slots=True)
+class BreakGlass:
     ask: Ask
 
 
@@ -102,6 +105,21 @@ class Cancel:
 
 
 @dataclass(frozen=True, slots=True)
+class Revoke:
+    id: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class ReviewBreakGlass:
+    """What was done under a break-glass, and whether it was justified."""
+
+    id: str
+    justified: bool
+    findings: str
+
+
+@dataclass(frozen=True, slots=True)
 class Clusters:
     pass
 
@@ -116,6 +134,7 @@ class Help:
 Command = (
     OpenForm
     | Request
+    | BreakGlass
     | Mine
     | Who
     | Status
@@ -125,6 +144,8 @@ Command = (
     | Deny
     | Cancel
     | Lockdown
+    | Revoke
+    | ReviewBreakGlass
     | Clusters
     | Help
 )
@@ -150,6 +171,8 @@ def parse(text: str, now: datetime) -> Command:  # noqa: ARG001 - a scheduled st
     if not words:
         return OpenForm()
     name = _command_name(words[0])
+    if [name, *map(str.lower, words[1:2])] == ["break", "glass"]:
+        name, words = "break-glass", words[1:]
     reader = _READERS.get(name)
     if reader is None:
         raise _unknown_command(words[0], words[1:])
@@ -181,10 +204,25 @@ def _request(words: Sequence[str]) -> Command:
             f"{read.to_paste()}.",
             field="start_at",
         )
+    return Request(_ask(read))
+
+
+def _break_glass(words: Sequence[str]) -> Command:
+    read = read_words(words, "break-glass")
+    if read.option("at") is not None:
+        raise InvalidInput(
+            "bad_start",
+            f"Break-glass begins at once. Leave `--at` out: {read.to_paste()}.",
+            field="start_at",
+        )
+    return BreakGlass(_ask(read))
+
+
+def _ask(read: Words) -> Ask:
     read.others[:2] = map(unquoted, read.others[:2])
     for place, what in enumerate(("cluster", "level")):
         if len(read.others) <= place or not read.others[place]:
-            raise Words(read.options, read.others[:place]).missing(what)
+            raise Words(read.options, read.others[:place], read.command).missing(what)
     duration = _duration(read)
     cluster, level, *reason = read.others
     ask = Ask(
@@ -197,7 +235,7 @@ def _request(words: Sequence[str]) -> Command:
     )
     if not ask.reason:
         raise read.missing("reason")
-    return Request(ask)
+    return ask
 
 
 def _duration(read: Words) -> timedelta | None:
@@ -207,7 +245,8 @@ def _duration(read: Words) -> timedelta | None:
     try:
         return parse_duration(typed.lower())
     except InvalidInput as error:
-        example = f"For example: {read.to_paste(**{'for': '2h'})}."
+        length = "30m" if read.command == "break-glass" else "2h"
+        example = f"For example: {read.to_paste(**{'for': length})}."
         raise InvalidInput(error.code, f"{error.sentence} {example}", field="duration") from None
 
 
@@ -239,6 +278,38 @@ def _deny(words: Sequence[str]) -> Command:
             field="reason",
         )
     return Deny(request_id, reason)
+
+
+def _revoke(words: Sequence[str]) -> Command:
+    request_id, rest = _id("revoke", words)
+    return Revoke(request_id, unwrapped(" ".join(rest)))
+
+
+def _review(words: Sequence[str]) -> Command:
+    request_id, rest = _id("review", words)
+    verdict = unquoted(rest[0]).rstrip(",:;.").lower() if rest else ""
+    findings = unwrapped(" ".join(rest[1:]))
+    form = f"`/eks-access review {request_id} justified|unjustified FINDINGS`"
+    if verdict not in _VERDICTS:
+        near = "unjustified" if verdict == "not" else nearest(verdict, _VERDICTS)
+        read = f"{quoted(rest[0])} is neither `justified` nor `unjustified`. " if rest else ""
+        guess = f"Did you mean `{near}`? " if near else ""
+        raise InvalidInput(
+            "missing_verdict",
+            f"I read `review {request_id}`. {read}{guess}The form is {form}.",
+            field="justified",
+        )
+    if not findings:
+        raise InvalidInput(
+            "missing_findings",
+            f"I read `review {request_id} {verdict}`. What was done is missing; it is what an "
+            f"auditor reads. The form is {form}.",
+            field="findings",
+        )
+    return ReviewBreakGlass(request_id, _VERDICTS[verdict], findings)
+
+
+_VERDICTS = {"justified": True, "unjustified": False}
 
 
 def _who(words: Sequence[str]) -> Command:
@@ -282,6 +353,8 @@ def _with_id(name: str, command: Callable[[str], Command]) -> Callable[[Sequence
 
 _READERS: dict[str, Callable[[Sequence[str]], Command]] = {
     "request": _request,
+    "break-glass": _break_glass,
+    "breakglass": _break_glass,
     "mine": _alone("mine", Mine()),
     "who": _who,
     "status": _with_id("status", Status),
@@ -291,17 +364,16 @@ _READERS: dict[str, Callable[[Sequence[str]], Command]] = {
     "deny": _deny,
     "cancel": _with_id("cancel", Cancel),
     "lockdown": read_lockdown,
+    "revoke": _revoke,
+    "review": _review,
     "clusters": _alone("clusters", Clusters()),
     "help": _help,
 }
 
 
 def _command_name(word: str) -> str:
-    """The command that `word` names. Raises InvalidInput for those of a later version."""
-    name = DASHES.sub("-", unquoted(word)).lower()
-    if name in _LATER:
-        raise InvalidInput("not_yet", _LATER[name])
-    return name
+    """The command that `word` names, if it names one."""
+    return DASHES.sub("-", unquoted(word)).lower()
 
 
 def _id(name: str, words: Sequence[str]) -> tuple[str, Sequence[str]]:
@@ -332,15 +404,13 @@ def _nothing_more(understood: str, rest: Sequence[str]) -> None:
 
 def _unknown_command(word: str, rest: Sequence[str]) -> InvalidInput:
     typed = quoted(unquoted(word) or word)
-    near = nearest(DASHES.sub("-", word), [*FORMS, *_LATER])
+    near = nearest(DASHES.sub("-", word), FORMS)
     if near is None:
         return InvalidInput(
             "unknown_command",
             f"{typed} is no command. `/eks-access help` lists them, and `/eks-access` alone opens "
             "the request form.",
         )
-    if near in _LATER:
-        return InvalidInput("not_yet", f"{typed} is no command. {_LATER[near]}")
     line = " ".join(["/eks-access", near, *rest]) if rest else f"/eks-access {FORMS[near]}"
     return InvalidInput(
         "unknown_command", f"{typed} is no command. The nearest is {quoted(line, 400)}."

@@ -199,6 +199,8 @@ def _granted(
     if grant is None or grant.state in {GrantState.SCHEDULED, GrantState.PROVISIONING}:
         by = phrases.approvers(request, reviews, names)
         first = f"{phrases.subject(request)} is approved by {by}."
+        if request.break_glass and not reviews:
+            first = f"You broke glass: {phrases.subject(request)}."
         if grant is not None and grant.state is GrantState.SCHEDULED and grant.starts_at:
             return _message(request, first, f"It starts {date(grant.starts_at)}.")
         more = problem(grant) if grant else []
@@ -222,11 +224,11 @@ def _granted(
 
 
 def _extend_or_return(request: AccessRequest) -> Block:
-    return blocks.actions(
-        "use-or-end",
-        blocks.button("extend", "Extend…", request.id),
-        blocks.button("return", "Return the access", request.id),
-    )
+    give_back = blocks.button("return", "Return the access", request.id)
+    if request.break_glass:  # it cannot be extended
+        return blocks.actions("use-or-end", give_back)
+    extend = blocks.button("extend", "Extend…", request.id)
+    return blocks.actions("use-or-end", extend, give_back)
 
 
 def _again(request: AccessRequest) -> Block:

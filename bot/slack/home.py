@@ -150,10 +150,10 @@ def _live(request: AccessRequest, grant: Grant, now: datetime) -> list[Block]:
     line = f"{phrases.subject(request)} · {standing}{left} · req {request.id}"
     section = blocks.section(f"live:{request.id}", line)
     give_back = blocks.button("return", "Return", request.id)
-    if running:
+    if running and not request.break_glass:
         extend = blocks.button("extend", "Extend…", request.id)
         return [section, blocks.actions(f"use:{request.id}", extend, give_back)]
-    if grant.gives_access and grant.state is not GrantState.ACTIVE:
+    if grant.gives_access and (running or grant.state is not GrantState.ACTIVE):
         section["accessory"] = give_back
     return [section]
 

@@ -7,7 +7,7 @@ is told. A crash in between leaves an item that the next worker takes up.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -20,6 +20,7 @@ from sqlalchemy import Connection
 from bot.access.tickets import TicketQuestion
 from bot.core.errors import Conflict, DomainError, Refused, StoreUnavailable
 from bot.core.model import AuditEvent
+from bot.core.oncall import OnCallFacts, Schedules
 from bot.policy_file import LoadedPolicy
 from bot.reconcile.backoff import pause
 from bot.slack.blocks import Message
@@ -50,8 +51,8 @@ _MOST_TRIES = 5
 class InboxWorker:
     """The loop that empties the inbox. Safe to call from several threads.
 
-    `ticket` asks a service whether a ticket is open; `changed` is called after each commit that the
-    other loops should look at.
+    `ticket` asks a service whether a ticket is open, `on_call` asks who is on call; `changed` is
+    called after each commit that the other loops should look at.
     """
 
     def __init__(
@@ -63,6 +64,7 @@ class InboxWorker:
         policy: Callable[[], LoadedPolicy],
         *,
         ticket: TicketQuestion,
+        on_call: Callable[[Collection[Schedules]], OnCallFacts],
         changed: Callable[[], None],
         clock: Callable[[], datetime],
     ) -> None:
@@ -70,7 +72,9 @@ class InboxWorker:
         self._claims = claims
         self._client = client
         self._policy = policy
-        self._facts = FactFinder(database, directory, policy, ticket=ticket, clock=clock)
+        self._facts = FactFinder(
+            database, directory, policy, ticket=ticket, on_call=on_call, clock=clock
+        )
         self._changed = changed
         self._clock = clock
 
@@ -132,7 +136,8 @@ class InboxWorker:
                 answer = _answer(note(give_back(tx, item, now)), good=True)
                 inbox.carried_out(tx, item, answer, now)
             return
-        if self._clock() - item.received_at > ACT_WITHIN:
+        late = self._clock() - item.received_at > ACT_WITHIN
+        if late and item.kind not in inbox.NEVER_LIMITED:
             raise Refused(
                 "too_late",
                 "This came to be looked at too late to be acted on. Nothing was changed; "
@@ -142,7 +147,7 @@ class InboxWorker:
         with self._database.transaction() as tx:
             if self._policy().digest != facts.digest:
                 raise Conflict("try_again", "The policy changed just now. Nothing was changed.")
-            answer = _answer(note(carry_out(tx, facts, item)), good=True)
+            answer = _answer(carry_out(tx, facts, item), good=True)
             inbox.carried_out(tx, item, answer, facts.now)
 
     def _refuse(self, item: Item, error: DomainError) -> None:

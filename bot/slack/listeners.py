@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 import structlog
@@ -24,13 +24,11 @@ from bot.access.limits import ensure_not_too_many
 from bot.core.errors import DomainError, InvalidInput
 from bot.core.ids import parse_id
 from bot.policy_file import LoadedPolicy
-from bot.slack import commands
+from bot.slack import commands, stored
 from bot.slack.blocks import Message
-from bot.slack.carry_out import ask_adapter
 from bot.slack.desk import Desk
 from bot.slack.form import FormErrors
 from bot.slack.homes import Homes
-from bot.slack.lockdown_command import Lockdown, Turn
 from bot.slack.modals import (
     DENY_CALLBACK,
     EXTEND_CALLBACK,
@@ -117,6 +115,7 @@ class Listeners:
         app.action("approve")(self._click(Kind.APPROVE))
         app.action("cancel")(self._click(Kind.CANCEL))
         app.action("return")(self._click(Kind.RETURN))
+        app.action("revoke")(self._click(Kind.REVOKE))
         app.action("deny")(self._opens(self._desk.denial))
         app.action("ask")(self._opens(self._desk.question))
         app.action("request")(self._request_clicked)
@@ -149,6 +148,10 @@ class Listeners:
             _say(ack, fault_reply(reference))
 
     def _dispatch(self, ack: Ack, body: Body, command: commands.Command) -> None:
+        to_store = stored.stored(command)
+        if to_store is not None:
+            self._accept(ack, body, *to_store)
+            return
         match command:
             case commands.Help(str(topic)):
                 _say(ack, help_reply(topic))
@@ -156,22 +159,6 @@ class Listeners:
                 user_id = body["user_id"]
                 self._later(lambda: self._open_form(body, lambda: self._desk.form.opened(user_id)))
                 ack()
-            case commands.Request(ask):
-                document = ask_adapter.dump_python(ask, mode="json")
-                self._accept(ack, body, Kind.REQUEST, document)
-            case commands.Approve(id):
-                self._accept(ack, body, Kind.APPROVE, {"request_id": id})
-            case commands.Deny(id, reason):
-                self._accept(ack, body, Kind.DENY, {"request_id": id, "reason": reason})
-            case commands.Cancel(id):
-                self._accept(ack, body, Kind.CANCEL, {"request_id": id})
-            case commands.Extend(id, more, reason):
-                self._accept(ack, body, Kind.EXTEND, _extension(id, more, reason))
-            case Lockdown(Turn.ON | Turn.OFF as turn, reason, revoking):
-                document = {"on": turn is Turn.ON, "reason": reason, "revoking": revoking}
-                self._accept(ack, body, Kind.LOCKDOWN, document)
-            case commands.Return(id):
-                self._accept(ack, body, Kind.RETURN, {"request_id": id})
             case _:
                 user_id, url = body["user_id"], body["response_url"]
                 self._later(lambda: self._reply(url, self._desk.answer(command, user_id)))
@@ -264,31 +251,33 @@ class Listeners:
                     raise
 
     def _form_submitted(self, ack: Ack, body: Body) -> None:
-        def read(view: Body) -> Body:
-            ask = self._desk.form.read(body["user"]["id"], view)
-            document: Body = ask_adapter.dump_python(ask, mode="json")
-            return document
+        def read(view: Body) -> stored.Document:
+            return stored.request(self._desk.form.read(body["user"]["id"], view))
 
         self._submitted(ack, body, Kind.REQUEST, read)
 
     def _denial_submitted(self, ack: Ack, body: Body) -> None:
-        def read(view: Body) -> Body:
+        def read(view: Body) -> stored.Document:
             request_id, reason = read_denial(view)
             return {"request_id": request_id, "reason": reason}
 
         self._submitted(ack, body, Kind.DENY, read)
 
     def _extension_submitted(self, ack: Ack, body: Body) -> None:
-        self._submitted(ack, body, Kind.EXTEND, lambda view: _extension(*read_extension(view)))
+        self._submitted(
+            ack, body, Kind.EXTEND, lambda view: stored.extension(*read_extension(view))
+        )
 
     def _question_submitted(self, ack: Ack, body: Body) -> None:
-        def read(view: Body) -> Body:
+        def read(view: Body) -> stored.Document:
             request_id, question = read_question(view)
             return {"request_id": request_id, "question": question}
 
         self._submitted(ack, body, Kind.ASK, read)
 
-    def _submitted(self, ack: Ack, body: Body, kind: Kind, read: Callable[[Body], Body]) -> None:
+    def _submitted(
+        self, ack: Ack, body: Body, kind: Kind, read: Callable[[Body], stored.Document]
+    ) -> None:
         try:
             self._accept(ack, body, kind, read(body["view"]))
         except FormErrors as found:
@@ -330,7 +319,7 @@ class Listeners:
         user = body.get("user") or {"id": body["user_id"], "team_id": body.get("team_id")}
         now = self._clock()
         with self._database.transaction() as tx:
-            if kind not in inbox.GIVING_BACK:
+            if kind not in inbox.NEVER_LIMITED:
                 ensure_not_too_many(tx, user["id"], now)
             inbox.add(
                 tx,
@@ -384,10 +373,6 @@ def _typed(body: Body) -> str:
     """What the person typed after the command. Slack sends `&`, `<` and `>` as entities."""
     text = str(body.get("text", ""))
     return text.replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&")
-
-
-def _extension(request_id: str, more: timedelta, reason: str) -> Body:
-    return {"request_id": request_id, "seconds": int(more.total_seconds()), "reason": reason}
 
 
 def _authorize(bot_token: str) -> Callable[..., AuthorizeResult]:

@@ -38,6 +38,7 @@ class Words:
 
     options: dict[str, list[str]] = field(default_factory=dict)
     others: list[str] = field(default_factory=list)
+    command: str = "request"
 
     def option(self, name: str) -> str | None:
         return self.options[name][0] if name in self.options else None
@@ -50,7 +51,7 @@ class Words:
 
     def to_paste(self, **options: str) -> str:
         """The request as understood, `options` in place of those read, capitals for what lacks."""
-        words = ["/eks-access", "request", *self.others[:2]]
+        words = ["/eks-access", self.command, *self.others[:2]]
         words += ("CLUSTER", "LEVEL")[len(self.others) :]
         for name in _AVAILABLE:
             value = options.get(name) or ",".join(self.options.get(name, []))
@@ -64,7 +65,8 @@ class Words:
         understood = [f"{kind} {quoted(word)}" for kind, word in named]
         understood += [quoted(f"--{name} {','.join(one)}") for name, one in self.options.items()]
         read = f"I read {listed(understood)}. " if understood else ""
-        why = " The people who decide read it." if what == "reason" else ""
+        readers = "who review it" if self.command == "break-glass" else "who decide"
+        why = f" The people {readers} read it." if what == "reason" else ""
         return InvalidInput(
             f"missing_{what}",
             f"{read}The {what} is missing.{why} The form is {self.to_paste()}.",
@@ -72,12 +74,12 @@ class Words:
         )
 
 
-def read_words(words: Sequence[str]) -> Words:
-    """Sort `words` into options and others. Nothing after a lone `--` is an option.
+def read_words(words: Sequence[str], command: str = "request") -> Words:
+    """Sort the words of `command` into options and others. After a lone `--` nothing is an option.
 
     Raises InvalidInput for an unknown option, one without a value, and one given twice.
     """
-    read = Words()
+    read = Words(command=command)
     waiting = list(words)
     while waiting:
         word = waiting.pop(0)
@@ -166,7 +168,7 @@ def _unknown(word: str, name: str, read: Words, waiting: Sequence[str]) -> Inval
     value = word.partition("=")[2]
     if not value and waiting and _is_word(waiting[0]):
         value, waiting = waiting[0], waiting[1:]
-    guess = Words(read.options, [*read.others, *waiting])
+    guess = Words(read.options, [*read.others, *waiting], read.command)
     form = guess.to_paste(**{near[0]: value or _EXAMPLES[near[0]]})
     return InvalidInput(
         "unknown_option", f"{typed} is no option. The nearest is `--{near[0]}`: {form}."

@@ -22,11 +22,14 @@ from bot.core.model import (
     StepKind,
 )
 from bot.core.policy import Tickets
+from bot.core.post_review import PostReview
 from bot.reconcile.messages import Projection, Wanted
 from bot.slack import blocks, phrases
 from bot.slack.blocks import Message
 from bot.slack.cards import request_card
 from bot.slack.direct import direct_message, ends_soon
+from bot.slack.glass_card import glass_card, left_changes_at
+from bot.slack.glass_messages import escalated_to, glass_direct, glass_news
 from bot.slack.notices import decision_notice, step_notice
 from bot.slack.questions import question_news, question_notice
 from bot.slack.text import mention_channel
@@ -51,6 +54,8 @@ def project(
     tickets: Tickets | None = None,
     unreachable: Mapping[str, str],
     questions: Sequence[AuditEvent] = (),
+    owed: PostReview | None = None,
+    offers_break_glass: bool = False,
     now: datetime,
 ) -> Projection:
     """The messages that are right at `now`, and when time alone will change them.
@@ -58,10 +63,15 @@ def project(
     An automatic request has no owners to ask; its card goes to the channels where it is to be
     shown, or else to the audit channel, where there is one. `tickets` says where tickets are.
     `unreachable` maps channels that Slack refuses to the reason it gives. `questions` are the
-    events of what was asked about the request, oldest first.
+    events of what was asked about the request, oldest first. `owed` is the review that a
+    break-glass owes; `offers_break_glass`: the requester may make a waiting request one.
     """
-    channels = _channels(request, audit_channel)
+    channels = _channels(request, owed, audit_channel)
     card = request_card(request, reviews, grant, names=names, now=now, tickets=tickets)
+    if request.break_glass:
+        card = glass_card(
+            card, request, reviews, grant, owed, names=names, now=now, tickets=tickets
+        )
     wanted = [Wanted(CARD, channel, card.text, card.blocks) for channel in channels]
     for stage, notice in _notices(request, reviews, grant, names, now):
         wanted += [
@@ -73,7 +83,15 @@ def project(
             wanted += _stepped(request, step, reviews, names)
     for number, question in enumerate(questions, 1):
         wanted += _question(number, request, question, channels, names)
-    direct = direct_message(request, reviews, grant, names=names, now=now, tickets=tickets)
+    direct = glass_direct(
+        direct_message(request, reviews, grant, names=names, now=now, tickets=tickets),
+        request,
+        grant,
+        owed,
+        offers=offers_break_glass,
+        names=names,
+        now=now,
+    )
     wanted.append(Wanted(DIRECT, request.requester, direct.text, direct.blocks))
     news_stage = _news_stage(request, grant, now)
     if news_stage is not None:
@@ -89,6 +107,7 @@ def project(
             )
         )
     wanted += _warning(request, grant, names, now)
+    wanted += glass_news(request, owed, channels, names=names, now=now, card=CARD, direct=DIRECT)
     if request.state is RequestState.PENDING:
         for channel, problem in sorted(unreachable.items()):
             told = _unreachable(request, channel, problem)
@@ -102,13 +121,16 @@ def project(
                     once=True,
                 )
             )
-    return Projection(tuple(wanted), _changes_at(grant, now))
+    times = (_changes_at(grant, now), left_changes_at(request, grant, now))
+    return Projection(tuple(wanted), min(filter(None, times), default=None))
 
 
-def _channels(request: AccessRequest, audit_channel: str | None) -> tuple[str, ...]:
+def _channels(
+    request: AccessRequest, owed: PostReview | None, audit_channel: str | None
+) -> tuple[str, ...]:
     """Where the card stands: wherever owners were asked, and where it is shown all the same."""
-    asked = [channel for channel, _ in phrases.asked_in(request)]
-    channels = tuple(dict.fromkeys([*asked, *request.shown_in]))
+    asked = [channel for channel, _ in phrases.asked_in(request) if channel]
+    channels = tuple(dict.fromkeys([*asked, *request.shown_in, *escalated_to(owed)]))
     if not channels and audit_channel is not None:
         return (audit_channel,)
     return channels

@@ -25,6 +25,7 @@ _OWN_SHOWN = 15
 _EVENTS_SHOWN = 18
 _PLAIN_HELP = {
     "request": "asks for access. Without namespaces: the whole cluster",
+    "break-glass": "gives it at once if you are on call; somebody else reviews it afterwards",
     "mine": "lists your access and open requests",
     "who": "shows who has access to a cluster now",
     "status": "shows one request and its history",
@@ -34,11 +35,14 @@ _PLAIN_HELP = {
     "deny": "denies it; the requester reads the reason",
     "cancel": "takes back your own request while it is pending",
     "lockdown": "stops all granting, or lets it begin again; alone it says whether it is on",
+    "revoke": "takes somebody's access away, if you own the place or are security",
+    "review": "says what a break-glass was used for, if you review it",
     "clusters": "lists the clusters and levels there are",
     "help": "shows this",
 }
 _EXAMPLES = {
     "request": "request prod-eu edit --namespace payments --for 2h Clearing a stuck job, PAY-1423",
+    "break-glass": "break-glass prod-eu cluster-admin --for 30m The API server is down",
     "who": "who prod-eu",
     "status": "status 7K3-QMX",
     "extend": "extend 7K3-QMX 1h The job still runs",
@@ -47,6 +51,8 @@ _EXAMPLES = {
     "deny": "deny 7K3-QMX View is enough for that",
     "cancel": "cancel 7K3-QMX",
     "lockdown": "lockdown on --revoke Stolen laptop, INC-77",
+    "revoke": "revoke 7K3-QMX The incident is over",
+    "review": "review 7K3-QMX justified Restarted the API server, see INC-7",
 }
 _EVENTS = {
     "request.submitted": "asked",
@@ -58,6 +64,11 @@ _EVENTS = {
     "request.escalated": "asked further owners, because nobody had decided",
     "request.lapsed": "let it lapse: nobody decided in time",
     "grant.started": "began what was approved for this time",
+    "break_glass.begun": "broke glass: somebody else reviews it",
+    "break_glass.reviewed": "reviewed what was done",
+    "break_glass.review_reminded": "reminded those who review it",
+    "break_glass.review_overdue": "called the review overdue",
+    "break_glass.review_escalated": "asked others to review it as well",
     "grant.confirmed": "read at EKS that the access is there",
     "grant.revoking": "began the removal",
     "grant.ended": "read at EKS that the access is gone",

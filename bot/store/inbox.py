@@ -31,10 +31,16 @@ class Kind(StrEnum):
     EXTEND = "extend"
     ASK = "ask"
     LOCKDOWN = "lockdown"
+    BREAK_GLASS = "break_glass"
+    REVOKE = "revoke"
+    REVIEW = "review"
 
 
 GIVING_BACK = frozenset({Kind.RETURN, Kind.CANCEL})
 """What takes access away or a request back; it must always be possible."""
+
+NEVER_LIMITED = GIVING_BACK | {Kind.REVOKE}
+"""What is taken however much somebody has done, and however late it comes to be looked at."""
 
 
 class ItemState(StrEnum):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -46,23 +47,17 @@ def add(tx: Connection, request: AccessRequest) -> None:
 
     Raises Conflict where the same person already waits for the same thing.
     """
-    waiting = tx.scalar(
-        select(requests.c.id).where(
-            requests.c.requester == request.requester,
-            requests.c.cluster == request.cluster.name,
-            requests.c.level == request.level,
-            requests.c.namespaces == _namespaces_key(request),
-            requests.c.state == RequestState.PENDING.value,
-        )
+    waiting = waiting_for(
+        tx, request.requester, request.cluster.name, request.level, request.namespaces
     )
     if waiting is not None:
-        raise _already_waiting(waiting)
+        raise _already_waiting(waiting.id)
     row = _decided_columns(request) | {
         "id": request.id,
         "requester": request.requester,
         "cluster": request.cluster.name,
         "level": request.level,
-        "namespaces": _namespaces_key(request),
+        "namespaces": _namespaces_key(request.namespaces),
         "principal_arn": request.principal.arn,
         "state": request.state.value,
         "reason": request.reason,
@@ -88,6 +83,7 @@ def add(tx: Connection, request: AccessRequest) -> None:
             "break_glass": request.break_glass,
             "ends_with_ticket": request.ends_with_ticket,
             "replaces": request.replaces,
+            "notes": list(request.notes),
         },
     }
     try:
@@ -130,6 +126,21 @@ def decide(tx: Connection, request: AccessRequest, now: datetime) -> None:
 def touch(tx: Connection, request_id: str, now: datetime) -> None:
     """Say that the request's Slack messages no longer show what is so."""
     tx.execute(update(requests).where(requests.c.id == request_id).values(_touched(now)))
+
+
+def waiting_for(
+    tx: Connection, requester: str, cluster: str, level: str, namespaces: Iterable[str]
+) -> AccessRequest | None:
+    """The person's request for exactly this that waits for a decision; there is one at most."""
+    query = select(requests).where(
+        requests.c.requester == requester,
+        requests.c.cluster == cluster,
+        requests.c.level == level,
+        requests.c.namespaces == _namespaces_key(namespaces),
+        requests.c.state == RequestState.PENDING.value,
+    )
+    row = tx.execute(query).one_or_none()
+    return _request(row) if row is not None else None
 
 
 def lapsing(tx: Connection, now: datetime, limit: int) -> list[str]:
@@ -313,8 +324,8 @@ def _already_waiting(request_id: str) -> Conflict:
     )
 
 
-def _namespaces_key(request: AccessRequest) -> str:
-    return ",".join(sorted(request.namespaces))
+def _namespaces_key(namespaces: Iterable[str]) -> str:
+    return ",".join(sorted(set(namespaces)))
 
 
 def _touched(now: datetime) -> dict[str, Any]:
@@ -375,4 +386,5 @@ def _request(row: Row[Any]) -> AccessRequest:
         ends_with_ticket=document.get("ends_with_ticket", False),
         replaces=document.get("replaces"),
         steps=_steps.validate_python(row.steps),
+        notes=tuple(document.get("notes", ())),
     )

@@ -12,14 +12,27 @@ from typing import Any, TypeVar
 import pytest
 from sqlalchemy import func, select
 
-from bot.access import end, review
+from bot.access import break_glass, end, post_review, review
+from bot.access.extend import extend
 from bot.access.facts import Facts
 from bot.access.submit import submit
+from bot.core import lifecycle
 from bot.core.errors import DomainError
-from bot.core.model import AccessRequest, Ask, Grant, Person, RequestState, Review
+from bot.core.model import (
+    AccessRequest,
+    Ask,
+    AuditEvent,
+    EndReason,
+    Grant,
+    Person,
+    RequestState,
+    Review,
+)
+from bot.core.oncall import OnCall, Schedules
 from bot.core.policy import Policy
+from bot.core.post_review import PostReview
 from bot.sandbox.hand_clock import HandClock
-from bot.store import audit, grants, requests, tables
+from bot.store import audit, grants, post_reviews, requests, tables
 from bot.store.database import Database
 
 E = TypeVar("E", bound=DomainError)
@@ -29,6 +42,7 @@ ACCOUNT = "444455556666"
 HOUR = timedelta(hours=1)
 ANA, BEN, CLEO, DAN, EVE = "U01ANA", "U02BEN", "U03CLEO", "U04DAN", "U05EVE"
 LEADS, PLATFORM, ENGINEERS = "S02LEADS", "S03PLATFORM", "S01ENG"
+RESPONDERS, SECURITY = "S04RESPOND", "S05SECURITY"
 
 
 def rule(name: str, *namespaces: str, owners: dict[str, Any], **more: Any) -> dict[str, Any]:
@@ -99,11 +113,22 @@ class Desk:
             ENGINEERS: frozenset({ANA, BEN, CLEO, DAN, EVE}),
             LEADS: frozenset({BEN, CLEO}),
             PLATFORM: frozenset({DAN, EVE}),
+            RESPONDERS: frozenset({ANA}),
+            SECURITY: frozenset({EVE}),
         }
+        self.on_call: dict[Schedules, OnCall] = {}
 
     def facts(self) -> Facts:
         policy = Policy.model_validate(self.document)
-        return Facts(policy, "digest", TEAM, self.people, self.membership, self.clock())
+        return Facts(
+            policy,
+            "digest",
+            TEAM,
+            self.people,
+            self.membership,
+            self.clock(),
+            on_call=self.on_call,
+        )
 
     def become(self, user: str, **changes: Any) -> None:
         """Change what Slack says of somebody."""
@@ -132,6 +157,10 @@ class Desk:
         with self.database.transaction() as tx:
             return submit(tx, self.facts(), who, ask)
 
+    def extend(self, request_id: str, who: str = ANA, more: timedelta = HOUR) -> AccessRequest:
+        with self.database.transaction() as tx:
+            return extend(tx, self.facts(), request_id, by=who, more=more, reason="it still runs")
+
     def approve(self, request_id: str, who: str = BEN) -> AccessRequest:
         with self.database.transaction() as tx:
             return review.approve(tx, self.facts(), request_id, who)
@@ -152,7 +181,69 @@ class Desk:
         with self.database.transaction() as tx:
             return end.give_back(tx, request_id, who, self.clock())
 
+    def break_glass(
+        self,
+        *namespaces: str,
+        who: str = ANA,
+        level: str = "edit",
+        instead_of: str | None = None,
+        **more: Any,
+    ) -> AccessRequest:
+        ask = Ask("prod-eu", level, namespaces or ("payments",), **{"reason": "it is down", **more})
+        with self.database.transaction() as tx:
+            return break_glass.begin(tx, self.facts(), who, ask, instead_of=instead_of)
+
+    def post_review(
+        self,
+        request_id: str,
+        who: str = EVE,
+        findings: str = "restarted it",
+        *,
+        justified: bool = True,
+    ) -> PostReview:
+        with self.database.transaction() as tx:
+            return post_review.review(
+                tx, self.facts(), request_id, who, justified=justified, findings=findings
+            )
+
+    def take_steps(self, request_id: str) -> tuple[str, ...]:
+        with self.database.transaction() as tx:
+            return post_review.take_steps(tx, request_id, self.clock())
+
+    def take_away(self, request_id: str, who: str = BEN, why: str = "") -> Grant:
+        with self.database.transaction() as tx:
+            return end.take_away(tx, self.facts(), request_id, who, why)
+
+    def confirm(self, request_id: str) -> None:
+        """EKS shows the access."""
+        self._becomes(request_id, lambda grant: lifecycle.confirm(grant, self.clock()))
+
+    def gone(self, request_id: str) -> None:
+        """The access is taken away, and EKS shows that it is gone."""
+        grant = self.grant(request_id)
+        if grant is not None and grant.gives_access:
+            self._becomes(
+                request_id,
+                lambda live: lifecycle.revoke(
+                    live, self.clock(), EndReason.EXPIRED, by=lifecycle.BOT
+                ),
+            )
+        self._becomes(request_id, lambda grant: lifecycle.end(grant, self.clock()))
+
+    def _becomes(
+        self, request_id: str, change: Callable[[Grant], tuple[Grant, tuple[AuditEvent, ...]]]
+    ) -> None:
+        with self.database.transaction() as tx:
+            grant = grants.get(tx, request_id)
+            changed, events = change(grant)
+            grants.change(tx, changed, expected=grant.state)
+            audit.record(tx, events)
+
     # What is so
+
+    def owed(self, request_id: str) -> PostReview | None:
+        with self.database.reading() as tx:
+            return post_reviews.find(tx, request_id)
 
     def request(self, request_id: str) -> AccessRequest:
         with self.database.reading() as tx:

@@ -88,9 +88,11 @@ def test_a_whole_set_up_has_no_findings_and_every_part_is_looked_at(whole, resul
         "pagerduty",
         "opsgenie",
         "jira",
+        "pagerduty schedule PPLATFM",
         "channel C0AUDIT",
         "channel C01PLATFORM",
         "channel C02PAYMENTS",
+        "channel C0SECURITY",
         "user group S01PLATFORM",
         "user group S02PAYLEADS",
         "owners of lab editors",
@@ -402,6 +404,7 @@ def environment(stage: Stage) -> dict[str, str]:
         "SLACK_API_URL": stage.slack.api_url,
         "DATABASE_URL": stage.database_url,
         "EKS_ACCESS_CONFIG": str(stage.policy_file),
+        **{name: value for name, value in stage.services.settings().items() if value},
     }
 
 

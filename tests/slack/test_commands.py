@@ -15,6 +15,7 @@ from bot.core.model import Ask
 from bot.slack.commands import (
     FORMS,
     Approve,
+    BreakGlass,
     Cancel,
     Clusters,
     Command,
@@ -25,6 +26,8 @@ from bot.slack.commands import (
     OpenForm,
     Request,
     Return,
+    ReviewBreakGlass,
+    Revoke,
     Status,
     Who,
     parse,
@@ -260,10 +263,54 @@ def test_what_cannot_be_seen_is_no_reason() -> None:
             "`/eks-access request prod-eu edit stuck job`.",
         ),
         (
-            "break-glass prod admin now",
-            "not_yet",
-            "This version has no `break-glass` yet. Ask the owners for a short time instead: "
-            "`/eks-access request CLUSTER LEVEL --for 30m REASON`.",
+            "break-glass prod-eu admin",
+            "missing_reason",
+            "I read cluster `prod-eu` and level `admin`. The reason is missing. The people who "
+            "review it read it. The form is `/eks-access break-glass prod-eu admin REASON`.",
+        ),
+        (
+            "break-glass prod-eu admin --at 18:00 down",
+            "bad_start",
+            "Break-glass begins at once. Leave `--at` out: "
+            "`/eks-access break-glass prod-eu admin down`.",
+        ),
+        (
+            "break-glass prod-eu admin --for soon down",
+            "bad_duration",
+            "`soon` is no length of time. Write for example `30m`, `2h`, `1h30m` or `1d`. "
+            "For example: `/eks-access break-glass prod-eu admin --for 30m down`.",
+        ),
+        (
+            "break-glass prod-eu admin --fro 1h down",
+            "unknown_option",
+            "`--fro` is no option. The nearest is `--for`: "
+            "`/eks-access break-glass prod-eu admin --for 1h down`.",
+        ),
+        (
+            "review 7K3-QMX",
+            "missing_verdict",
+            "I read `review 7K3-QMX`. The form is "
+            "`/eks-access review 7K3-QMX justified|unjustified FINDINGS`.",
+        ),
+        (
+            "review 7K3-QMX justifed restarted it",
+            "missing_verdict",
+            "I read `review 7K3-QMX`. `justifed` is neither `justified` nor `unjustified`. Did you "
+            "mean `justified`? The form is "
+            "`/eks-access review 7K3-QMX justified|unjustified FINDINGS`.",
+        ),
+        (
+            "review 7K3-QMX not justified",
+            "missing_verdict",
+            "I read `review 7K3-QMX`. `not` is neither `justified` nor `unjustified`. Did you mean "
+            "`unjustified`? The form is "
+            "`/eks-access review 7K3-QMX justified|unjustified FINDINGS`.",
+        ),
+        (
+            "review 7K3-QMX justified",
+            "missing_findings",
+            "I read `review 7K3-QMX justified`. What was done is missing; it is what an auditor "
+            "reads. The form is `/eks-access review 7K3-QMX justified|unjustified FINDINGS`.",
         ),
         (
             "extend 7K3-QMX",
@@ -317,10 +364,29 @@ def test_a_bad_duration_names_its_field(typed: str) -> None:
     assert "--for 2h" in error.sentence
 
 
-def test_near_misses_of_later_commands_are_told_of_them() -> None:
-    assert refused("breakglass prod admin").code == "not_yet"
-    assert refused("break\u2013glass prod admin").code == "not_yet"
-    assert refused("help break-glass").code == "not_yet"
+@pytest.mark.parametrize(
+    "typed", ["break-glass", "breakglass", "Break Glass", "break\u2013glass", "BREAK-GLASS"]
+)
+def test_break_glass_is_read_however_it_is_typed_at_night(typed: str) -> None:
+    ask = Ask("prod-eu", "admin", ("a", "b"), timedelta(minutes=30), reason="it is down")
+    line = f"{typed} prod-eu admin \u2014namespace a,b --for 30m it is down"
+    assert parse(line, NOW) == BreakGlass(ask)
+
+
+@pytest.mark.parametrize("typed", ["break", "brake-glass", "break-glas"])
+def test_what_is_nearly_break_glass_is_told_how_it_is_written(typed: str) -> None:
+    error = refused(f"{typed} prod-eu admin it is down")
+    assert error.code == "unknown_command"
+    assert "`/eks-access break-glass prod-eu admin it is down`" in error.sentence
+
+
+def test_what_others_do_about_a_break_glass_is_read() -> None:
+    assert parse("revoke 7k3qmx", NOW) == Revoke("7K3-QMX", "")
+    assert parse("revoke 7K3 QMX “It is over”", NOW) == Revoke("7K3-QMX", "It is over")
+    reviewed = ReviewBreakGlass("7K3-QMX", justified=True, findings="Restarted it, see INC-7")
+    assert parse("review 7K3-QMX Justified: Restarted it, see INC-7", NOW) == reviewed
+    reviewed = ReviewBreakGlass("7K3-QMX", justified=False, findings="Nothing was broken")
+    assert parse("review 7K3-QMX unjustified Nothing was broken", NOW) == reviewed
 
 
 def test_more_time_is_asked_for_with_or_without_a_reason() -> None:

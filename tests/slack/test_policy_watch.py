@@ -17,9 +17,7 @@ from bot.store import announcements, audit, migrate
 from bot.store.database import Database
 
 AUDIT, SECURITY = "C0AUDIT", "C0SECURITY"
-GOOD = sandbox_policy().replace(
-    f"audit_channel: {AUDIT}", f"audit_channel: {AUDIT}\nsecurity_channel: {SECURITY}"
-)
+GOOD = sandbox_policy()
 BROKEN = GOOD.replace("approval: automatic", "approval: auto <!channel> *matic*")
 
 

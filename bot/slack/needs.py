@@ -1,0 +1,96 @@
+"""What has to be asked, of Slack and of on-call services, to decide a stored command or click."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+
+from pydantic import TypeAdapter
+from sqlalchemy import Connection
+
+from bot.access.tickets import ticket_to_check
+from bot.core.break_glass import groups_for_break_glass, schedules_for
+from bot.core.decide import groups_needed
+from bot.core.model import AccessRequest, Ask
+from bot.core.oncall import Schedules
+from bot.core.policy import Policy
+from bot.core.post_review import reviewers_now
+from bot.core.revoking import revokers
+from bot.store import post_reviews, requests
+from bot.store.inbox import Item, Kind
+
+ask_adapter = TypeAdapter(Ask)
+
+
+@dataclass(frozen=True, slots=True)
+class Needs:
+    """People by Slack id, groups and channels whose members decide, schedules of on-call services.
+
+    `ticket` is a service and the ticket to ask it about. `all_groups`: nothing is decided where
+    Slack does not tell one of them. Otherwise what is told has to do, and a decision that hangs on
+    a missing one is refused.
+    """
+
+    people: frozenset[str]
+    groups: frozenset[str] = frozenset()
+    schedules: frozenset[Schedules] = frozenset()
+    ticket: tuple[str, str] | None = None
+    all_groups: bool = True
+
+
+def needs_of(  # noqa: PLR0911 - one answer for each kind
+    tx: Connection, policy: Policy, item: Item, now: datetime
+) -> Needs:
+    """What deciding the item needs under `policy`. Raises NotFound for an unknown request."""
+    alone = frozenset({item.actor})
+    match item.kind:
+        case Kind.REQUEST:
+            return _for_request(policy, alone, asked(item.document))
+        case Kind.BREAK_GLASS:
+            return _for_break_glass(policy, alone, asked(item.document))
+        case Kind.EXTEND:
+            return _for_request(policy, alone, _request(tx, item).ask)
+        case Kind.APPROVE | Kind.DENY:
+            request = _request(tx, item)
+            reviewers = {one.reviewer for one in requests.reviews_of(tx, request.id)}
+            people = alone | reviewers | {request.requester}
+            if request.break_glass:
+                return _for_break_glass(policy, people, request.ask)
+            needs = _for_request(policy, people, request.ask)
+            return needs if item.kind is Kind.APPROVE else replace(needs, ticket=None)
+        case Kind.LOCKDOWN if policy.lockdown is not None:
+            return Needs(alone, policy.lockdown.owners.owners.groups)
+        case Kind.REVOKE | Kind.REVIEW:
+            return Needs(alone, _groups_of_owners(tx, policy, item, now), all_groups=False)
+        case _:
+            return Needs(alone)
+
+
+def asked(document: Mapping[str, Any]) -> Ask:
+    """The Ask that an item's document holds."""
+    return ask_adapter.validate_python(dict(document))
+
+
+def _for_request(policy: Policy, people: frozenset[str], ask: Ask) -> Needs:
+    return Needs(people, groups_needed(policy, ask), ticket=ticket_to_check(policy, ask))
+
+
+def _for_break_glass(policy: Policy, people: frozenset[str], ask: Ask) -> Needs:
+    """At night Slack may tell half, and an on-call service the rest."""
+    groups, schedules = groups_for_break_glass(policy, ask), schedules_for(policy, ask)
+    return Needs(people, groups, schedules, all_groups=False)
+
+
+def _groups_of_owners(tx: Connection, policy: Policy, item: Item, now: datetime) -> frozenset[str]:
+    """Where those are who may revoke, or review a break-glass."""
+    request = _request(tx, item)
+    owed = post_reviews.find(tx, request.id)
+    if item.kind is Kind.REVOKE:
+        return revokers(policy, request, owed, now).groups
+    return reviewers_now(policy, request, owed, now).groups if owed is not None else frozenset()
+
+
+def _request(tx: Connection, item: Item) -> AccessRequest:
+    return requests.get(tx, item.document["request_id"])

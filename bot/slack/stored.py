@@ -1,0 +1,63 @@
+"""What a command or a form puts into the inbox: the kind, and the document that is stored."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Any
+
+from bot.core.model import Ask
+from bot.slack import commands
+from bot.slack.lockdown_command import Lockdown, Turn
+from bot.slack.needs import ask_adapter
+from bot.store.inbox import Kind
+
+Document = Mapping[str, Any]
+
+_BY_ID: Mapping[type, Kind] = {
+    commands.Approve: Kind.APPROVE,
+    commands.Cancel: Kind.CANCEL,
+    commands.Return: Kind.RETURN,
+}
+
+
+def stored(command: commands.Command) -> tuple[Kind, Document] | None:  # noqa: PLR0911 - one answer for each kind
+    """What a command that changes something stores; None for one that only asks."""
+    match command:
+        case commands.Request(ask):
+            return Kind.REQUEST, request(ask)
+        case commands.BreakGlass(ask):
+            return Kind.BREAK_GLASS, break_glass(ask, None)
+        case commands.Deny(id, reason):
+            return Kind.DENY, {"request_id": id, "reason": reason}
+        case commands.Extend(id, more, reason):
+            return Kind.EXTEND, extension(id, more, reason)
+        case Lockdown(Turn.ON | Turn.OFF as turn, reason, revoking):
+            turned = {"on": turn is Turn.ON, "reason": reason, "revoking": revoking}
+            return Kind.LOCKDOWN, turned
+        case commands.Approve(id) | commands.Cancel(id) | commands.Return(id):
+            return _BY_ID[type(command)], {"request_id": id}
+        case commands.Revoke(id, reason):
+            return Kind.REVOKE, {"request_id": id, "reason": reason}
+        case commands.ReviewBreakGlass(id, justified, findings):
+            return Kind.REVIEW, review(id, findings, justified=justified)
+        case _:
+            return None
+
+
+def request(ask: Ask) -> Document:
+    document: dict[str, Any] = ask_adapter.dump_python(ask, mode="json")
+    return document
+
+
+def break_glass(ask: Ask, instead_of: str | None) -> Document:
+    """`instead_of` is the id of the request that the break-glass takes the place of."""
+    return {**request(ask), "request_id": instead_of}
+
+
+def extension(request_id: str, more: timedelta, reason: str) -> Document:
+    return {"request_id": request_id, "seconds": int(more.total_seconds()), "reason": reason}
+
+
+def review(request_id: str, findings: str, *, justified: bool) -> Document:
+    return {"request_id": request_id, "justified": justified, "findings": findings}

@@ -1,0 +1,123 @@
+"""Taking somebody else's access away: owners of the place and security, decided at the click."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from desk import ANA, BEN, CLEO, DAN, EVE, LEADS, RESPONDERS, SECURITY, Desk
+
+from bot.core.errors import Conflict, DirectoryUnavailable, NotFound, Refused
+from bot.core.model import AccessRequest, EndReason, GrantState
+from bot.store import audit
+
+BOTH = pytest.mark.parametrize("database_kind", ["sqlite", "postgresql"])
+
+
+@pytest.fixture
+def glass(desk: Desk) -> AccessRequest:
+    """Ana's break-glass, which is live."""
+    desk.document["break_glass"] = [
+        {
+            "clusters": ["prod-*"],
+            "levels": ["edit"],
+            "responders": {"groups": [RESPONDERS]},
+            "max_duration": "1h",
+            "review": {"owners": {"groups": [SECURITY]}, "within": "24h"},
+        }
+    ]
+    desk.document["lockdown"] = {"owners": {"users": [DAN]}}
+    request = desk.break_glass()
+    desk.confirm(request.id)
+    return request
+
+
+@BOTH
+@pytest.mark.parametrize(
+    "who", [BEN, CLEO, EVE, DAN], ids=["owner", "by group", "reviewer", "lockdown"]
+)
+def test_owners_of_the_place_and_security_take_it_away(
+    desk: Desk, glass: AccessRequest, who: str
+) -> None:
+    revoking = desk.take_away(glass.id, who, "The incident is over")
+    assert (revoking.state, revoking.end_reason) == (GrantState.REVOKING, EndReason.REVOKED)
+    assert revoking.ended_by == who
+    assert desk.grant(glass.id) == revoking
+    with desk.database.reading() as tx:
+        event = audit.of_request(tx, glass.id)[-1]
+    assert (event.actor, event.action) == (who, "grant.revoking")
+    assert event.details["reason"] == "revoked"
+    assert event.details["why"] == "The incident is over"
+
+
+def test_whoever_has_it_gives_it_back_by_the_same_click(desk: Desk, glass: AccessRequest) -> None:
+    assert desk.take_away(glass.id, ANA).end_reason is EndReason.RETURNED
+
+
+def test_a_stranger_takes_nothing_away(desk: Desk, glass: AccessRequest) -> None:
+    desk.document["lockdown"] = {"owners": {"users": [BEN]}}
+    with desk.refuses(Refused, "not_owner"):
+        desk.take_away(glass.id, DAN)
+
+
+def test_somebody_who_was_an_owner_until_a_minute_ago_takes_nothing_away(
+    desk: Desk, glass: AccessRequest
+) -> None:
+    desk.leave(LEADS, CLEO)
+    with desk.refuses(Refused, "not_owner"):
+        desk.take_away(glass.id, CLEO)
+
+
+@pytest.mark.parametrize("change", [{"deleted": True}, {"is_guest": True}, {"is_stranger": True}])
+def test_an_owner_who_is_no_full_member_takes_nothing_away(
+    desk: Desk, glass: AccessRequest, change: dict[str, Any]
+) -> None:
+    desk.become(BEN, **change)
+    before = desk.snapshot()
+    with pytest.raises(Refused):
+        desk.take_away(glass.id, BEN)
+    assert desk.snapshot() == before
+
+
+def test_an_owner_by_name_does_so_though_slack_tells_no_group(
+    desk: Desk, glass: AccessRequest
+) -> None:
+    desk.membership.clear()
+    with desk.refuses(DirectoryUnavailable, "group_unknown"):
+        desk.take_away(glass.id, CLEO)
+    assert desk.take_away(glass.id, BEN).state is GrantState.REVOKING
+
+
+def test_an_entry_that_is_taken_out_of_the_policy_stops_nobody(
+    desk: Desk, glass: AccessRequest
+) -> None:
+    desk.document["break_glass"] = []
+    assert desk.take_away(glass.id, EVE).state is GrantState.REVOKING
+
+
+@BOTH
+def test_it_is_taken_away_once(desk: Desk, glass: AccessRequest) -> None:
+    desk.take_away(glass.id, BEN)
+    with desk.refuses(Conflict, "already_revoking"):
+        desk.take_away(glass.id, CLEO)
+    desk.gone(glass.id)
+    with desk.refuses(Conflict, "already_ended"):
+        desk.take_away(glass.id, CLEO)
+
+
+def test_what_gives_no_access_is_not_taken_away(desk: Desk) -> None:
+    request = desk.ask()
+    with desk.refuses(Conflict, "nothing_to_revoke"):
+        desk.take_away(request.id, BEN)
+    with desk.refuses(NotFound, "unknown_request"):
+        desk.take_away("000-000", BEN)
+
+
+def test_access_that_an_owner_approved_is_taken_away_by_owners_of_its_place_alone(
+    desk: Desk,
+) -> None:
+    request = desk.ask()
+    desk.approve(request.id)
+    with desk.refuses(Refused, "not_owner"):
+        desk.take_away(request.id, EVE)  # she owns billing
+    assert desk.take_away(request.id, CLEO).end_reason is EndReason.REVOKED
