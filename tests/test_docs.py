@@ -396,3 +396,14 @@ def test_the_image_runs_the_bot_as_nobody_special_and_holds_no_secret():
     assert not [name for name in names_set if name.startswith("SLACK_")]
     version = re.findall(r"^FROM python:([\d.]+)-slim", text, re.MULTILINE)
     assert set(version) == {"3.12"}
+
+
+def test_every_threat_has_tests_that_are_there():
+    text = read("docs/security.md")
+    rows = re.findall(r"^\| (\d+) \| .*? \| .*? \| (.*) \|$", text, re.MULTILINE)
+    assert [int(number) for number, _ in rows] == list(range(1, 23))
+    for number, cell in rows:
+        named = re.findall(r"`(tests/[\w/]+\.py)::(test_\w+)`", cell)
+        assert named, f"threat {number} names no test"
+        for file, test in named:
+            assert f"def {test}(" in read(file), f"threat {number}: {file}::{test}"
