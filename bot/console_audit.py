@@ -102,11 +102,9 @@ def report_text(report: Report) -> str:
         lines.append(
             f"Note: {_events(report.waiting)} without a seal. A running bot seals within a second."
         )
-    against = f", and {report.anchors} anchors" if report.anchors else ""
-    lines.append(
-        f"Looked at {_events(report.events)}{against}. "
-        f"{len(report.findings) + report.left_out or 'No'} findings."
-    )
+    against = f", and {_count(report.anchors, 'anchor')}" if report.anchors else ""
+    findings = _count(len(report.findings) + report.left_out, "finding")
+    lines.append(f"Looked at {_events(report.events)}{against}: {findings}.")
     if report.events:
         lines.append(f"Head: position {report.head.position}, hash {report.head.hash}")
     if not report.anchors:
@@ -174,7 +172,11 @@ def _cell(value: object) -> object:
 
 
 def _events(count: int) -> str:
-    return f"{count:,} events" if count != 1 else "1 event"
+    return _count(count, "event")
+
+
+def _count(count: int, what: str) -> str:
+    return f"{count:,} {what}{'' if count == 1 else 's'}" if count else f"no {what}s"
 
 
 def _minute(text: str | None) -> str:

@@ -45,7 +45,7 @@ def test_a_good_trail_exits_0_and_says_what_was_looked_at(cli, trail):
     result = cli("audit", "verify", DATABASE_URL=url)
     assert result.exit_code == 0
     head = head_of(database)
-    assert "Looked at 9 events. No findings." in result.stdout
+    assert "Looked at 9 events: no findings." in result.stdout
     assert f"Head: position 9, hash {head.hash}" in result.stdout
     assert "Without an anchor nobody can tell" in result.stdout
     assert result.stderr == ""
@@ -219,7 +219,7 @@ def test_anchors_in_the_bucket_are_compared_by_themselves(cli, trail, bucket):
     at.put("another", Head(2, "f" * 64), datetime.now(UTC))
     good = cli("audit", "verify", **environment)
     assert good.exit_code == 0
-    assert "Looked at 9 events, and 1 anchors." in good.stdout
+    assert "Looked at 9 events, and 1 anchor: no findings." in good.stdout
     tamper(database, "DELETE FROM audit_seals", "DELETE FROM audit_events")
     result = cli("audit", "verify", **environment)
     assert result.exit_code == 1
