@@ -66,7 +66,7 @@ class SocketModeConnection:
             session = client.current_session
             if session is None:
                 client.connect()
-            elif session.sock is None and self._unopened_looks < LOOKS_TO_OPEN:
+            elif self._opening(session) and self._unopened_looks < LOOKS_TO_OPEN:
                 self._unopened_looks += 1
             elif session.sock is None or self._silence() > SILENT_AFTER_SECONDS:
                 log.warning("Socket Mode is down; connecting anew")
@@ -105,6 +105,10 @@ class SocketModeConnection:
         self._unopened_looks = 0
         self._opened_at = time.monotonic()
         log.info("connected to Slack over Socket Mode")
+
+    def _opening(self, session: WebSocketApp) -> bool:
+        """Whether the session has no socket yet, or the first one has not been greeted."""
+        return session.sock is None or self._opened_at is None
 
     def _silence(self) -> float:
         """Seconds since the connection was opened, or since Slack last answered a ping."""

@@ -91,14 +91,14 @@ class Restored:
     def human(self, name: str) -> Human:
         return self.stage.slack.human(name)
 
+    def types(self, person: Human, command: str) -> None:
+        assert person.command(f"/eks-access {command}", GENERAL).acknowledged
+
     def grant(self, who: str, namespace: str = "default") -> str:
         """Ask for what a rule gives at once, and wait for it. Returns the grant's id."""
         person = self.human(who)
         before = len(person.dm)
-        answer = person.command(
-            f"/eks-access request {LAB} view --namespace {namespace} --for 4h Looking", GENERAL
-        )
-        assert answer.acknowledged
+        self.types(person, f"request {LAB} view --namespace {namespace} --for 4h Looking")
         told = self.stage.slack.wait(
             lambda: next(
                 (one for one in person.dm[before:] if "is active until" in words(one)), None
@@ -111,7 +111,7 @@ class Restored:
             return grants.live(tx, requester=who, cluster=LAB)[-1].id
 
     def give_back(self, who: str, grant_id: str) -> None:
-        self.human(who).command(f"/eks-access return {grant_id}", GENERAL)
+        self.types(self.human(who), f"return {grant_id}")
         self.wait_ended(grant_id, EndReason.RETURNED)
 
     def wait_ended(self, grant_id: str, reason: EndReason) -> None:
@@ -151,7 +151,7 @@ class Restored:
 def make_restored(
     request: pytest.FixtureRequest, tmp_path: Path, make_stage: Callable[..., Stage]
 ) -> Iterator[Callable[..., Restored]]:
-    stores: list[PostgresqlStore] = []
+    made: list[tuple[Stage, PostgresqlStore]] = []
 
     def make(policy: str = "") -> Restored:
         stage: Stage
@@ -166,16 +166,18 @@ def make_restored(
                 stage.start_bot()
 
             store = PostgresqlStore(request.getfixturevalue("postgresql"), pause)
-            stores.append(store)
         text = f"{sandbox_policy()}\nsecurity_channel: {SECURITY}\n{policy}"
         stage = make_stage(policy=text, database_url=store.url)
+        if isinstance(store, PostgresqlStore):
+            made.append((stage, store))
         restored = Restored(stage, store)
         stage.start_bot()
         return restored
 
     yield make
-    for one in stores:
-        one.drop()
+    for stage, store in made:
+        stage.stop_bot()
+        store.drop()
 
 
 @pytest.mark.parametrize(
