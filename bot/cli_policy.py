@@ -13,7 +13,9 @@ import typer
 
 from bot.cli_exit import FINDING, GOOD, Json
 from bot.cli_explain import explain_request
-from bot.cli_policy_input import text_of
+from bot.cli_policy_input import Groups, loaded, members_in, text_of
+from bot.console_diff import diff_json, diff_text
+from bot.core.policy_diff import policy_diff
 from bot.policy_file import check_policy
 
 app = typer.Typer(
@@ -38,3 +40,14 @@ def check(file: Path, as_json: Json = False) -> None:
             counts = f"{len(loaded.clusters)} clusters, {len(loaded.rules)} rules"
             typer.echo(f"{file}: no errors ({counts}).")
     raise typer.Exit(GOOD if loaded is not None else FINDING)
+
+
+@app.command("diff")
+def diff(old: Path, new: Path, groups: Groups = None, as_json: Json = False) -> None:
+    """Who gains or loses what between two policy files. Exits 1 if anybody gains anything."""
+    changes = policy_diff(loaded(old), loaded(new), members_in(groups))
+    if as_json:
+        typer.echo(json.dumps(diff_json(changes), indent=2))
+    else:
+        typer.echo(diff_text(changes))
+    raise typer.Exit(FINDING if any(change.is_gain for change in changes) else GOOD)

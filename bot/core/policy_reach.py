@@ -6,6 +6,8 @@ a thousand rules must not take minutes to compare.
 
 from __future__ import annotations
 
+import sys
+from bisect import bisect_left, bisect_right
 from functools import reduce
 from operator import and_, or_
 
@@ -20,6 +22,7 @@ class Reach:
     def __init__(self, policy: Policy) -> None:
         self._rules = policy.rules
         self._by_name = {name: 1 << bit for bit, name in enumerate(policy.clusters_by_name)}
+        self._sorted = sorted(self._by_name)
         self._by_label: dict[tuple[str, str], int] = {}
         for name, cluster in policy.clusters_by_name.items():
             for label in cluster.labels.items():
@@ -36,9 +39,18 @@ class Reach:
         if selector not in self._by_glob:
             pattern = Patterns([selector])
             self._by_glob[selector] = reduce(
-                or_, (bit for name, bit in self._by_name.items() if pattern.cover(name)), 0
+                or_,
+                (self._by_name[name] for name in self._like(selector) if pattern.cover(name)),
+                0,
             )
         return self._by_glob[selector]
+
+    def _like(self, glob: str) -> list[str]:
+        """The names that begin as the glob does, before its first wildcard."""
+        prefix = glob[: min(glob.find(wildcard) % (len(glob) + 1) for wildcard in "*?")]
+        begin = bisect_left(self._sorted, prefix)
+        end = bisect_right(self._sorted, prefix + chr(sys.maxunicode))
+        return self._sorted[begin:end]
 
     def reached(self, choice: ClusterChoice) -> int:
         """The clusters that any selector of a rule or of break-glass matches."""

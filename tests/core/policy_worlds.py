@@ -196,6 +196,17 @@ ASKS = st.builds(
 )
 """Asks of which most are well-formed, and some are not."""
 
+FITTING_ASKS = st.builds(
+    Ask,
+    cluster=st.sampled_from(CLUSTERS),
+    level=st.sampled_from(["view", "view", "edit", "root"]),
+    namespaces=st.sampled_from([(), ("n1",), ("n1",), ("n2", "dev-a"), ("kube-system",)]),
+    duration=st.sampled_from([timedelta(minutes=30), timedelta(hours=1), timedelta(hours=3)]),
+    ticket=st.sampled_from([None, "T-1"]),
+    reason=st.just("a stuck job"),
+)
+"""Asks of valid form for what there is: of these, most hang on the rules alone."""
+
 PEOPLE = st.builds(
     Person,
     id=st.sampled_from(USERS),
@@ -245,7 +256,7 @@ class Circumstances:
     on_call: dict
 
 
-def circumstances(membership=SOME_MEMBERS):
+def circumstances(membership=SOME_MEMBERS, asks=ASKS):
     return st.builds(
-        Circumstances, ASKS, PEOPLE, membership, st.sampled_from(MOMENTS), USAGE, ON_CALL
+        Circumstances, asks, PEOPLE, membership, st.sampled_from(MOMENTS), USAGE, ON_CALL
     )
