@@ -146,7 +146,9 @@ def subject_plain(request: AccessRequest, limit: int = 60) -> str:
 def namespaces_short(scope: AccessScope) -> str:
     if scope.is_cluster:
         return "whole cluster"
-    return listed([code(name, 70) for name in sorted(scope.namespaces)], _NAMES_SHOWN)
+    names = sorted(scope.namespaces)
+    shown = [code(name, 70) for name in names[:_NAMES_SHOWN]]
+    return listed([*shown, *names[_NAMES_SHOWN:]], _NAMES_SHOWN)  # the others are only counted
 
 
 def namespaces_rest(scope: AccessScope) -> list[str]:

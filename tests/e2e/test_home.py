@@ -104,6 +104,29 @@ def test_home_opens_the_form_extends_returns_and_asks_again(stage: Stage, ana: H
     assert "Looking" not in str(ana.modal and ana.modal.source)
 
 
+def test_home_follows_an_extension_a_denial_and_the_end(
+    stage: Stage, ana: Human, ben: Human
+) -> None:
+    ana.command(LAB)
+    wait_told(stage, ana, "active until")
+    ana.home()
+    wait_home(stage, ana, "59 min left")
+    press(ana, "extend")
+    ana.wait_modal()
+    assert ana.submit(duration="1h", reason="Still looking").errors == {}
+    wait_home(stage, ana, "1 h 59 min left")
+    ask_payments(ana)
+    card = wait_card(stage, ben, PAYMENTS)
+    wait_home(stage, ana, "Your open requests (1)")
+    ben.click(card, "deny")
+    ben.wait_modal()
+    assert ben.submit(reason="Not now").errors == {}
+    wait_home(stage, ana, "· denied")
+    stage.advance(timedelta(hours=2))
+    wait_home(stage, ana, "· ended")
+    assert "Your access" not in str(ana.home_view and ana.home_view.source)
+
+
 def test_a_pending_request_is_cancelled_at_home(stage: Stage, ana: Human, ben: Human) -> None:
     ask_payments(ana)
     card = wait_card(stage, ben, PAYMENTS)

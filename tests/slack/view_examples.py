@@ -171,7 +171,7 @@ scopes = st.sampled_from(
         frozenset({"payments"}),
         frozenset({"dev-*", "payments"}),
         frozenset({"a", "b", "c"}),
-        *(frozenset(f"ns-{i:03}-{'y' * 56}" for i in range(number)) for number in (4, 45, 200)),
+        *(frozenset(f"ns-{i:03}-{'y' * 56}" for i in range(number)) for number in (4, 45, 500)),
     ]
 ).map(AccessScope)
 owners = st.sampled_from(
