@@ -125,6 +125,18 @@ def test_a_form_that_slack_opens_no_longer_is_said_and_not_swallowed(
     assert ana.modal is None
 
 
+def test_a_connection_that_takes_its_time_to_open_is_waited_for(
+    make_stage: Callable[..., Stage],
+) -> None:
+    """Another in its place would lose the payloads that Slack sends as soon as it is open."""
+    stage = make_stage()
+    stage.slack.faults.add("link", delay=1.5)
+    stage.start_bot()
+    assert stage.slack.human("U01ANA").command("/eks-access mine", GENERAL).acknowledged
+    opened = [one for one in stage.slack.calls if one.method == "apps.connections.open"]
+    assert len(opened) == 1
+
+
 def test_access_ends_while_slack_is_away_and_slack_is_told_later(stage: Stage) -> None:
     ana = grant_access(stage)
     stage.slack.kill()
