@@ -33,11 +33,13 @@ from bot.settings import Settings
 from bot.slack.connection import SocketModeConnection
 from bot.slack.desk import Desk
 from bot.slack.drift_views import drift_found, standing_digest
+from bot.slack.fact_finder import FactFinder
 from bot.slack.inbox import InboxWorker
 from bot.slack.listeners import Listeners
 from bot.slack.people import Directory
 from bot.slack.policy_watch import PolicyWatch
 from bot.slack.projection import project
+from bot.slack.starts import Starts
 from bot.store.claims import Claims
 from bot.store.database import Database
 from bot.tickets import Jira, PagerDutyIncidents, TicketServices
@@ -128,6 +130,22 @@ class Bot:
         self._message_loop = Loop(
             "messages", messages.due, messages.reconcile, workers=_OTHER_WORKERS
         )
+        starts = Starts(
+            self.database,
+            claims,
+            FactFinder(
+                self.database,
+                directory,
+                self.policy.current,
+                ticket=self._tickets.status,
+                on_call=self._on_call.facts,
+                clock=clock,
+            ),
+            self.policy.current,
+            changed=self._wake_all,
+            clock=clock,
+        )
+        self._start_loop = Loop("starts", starts.due, starts.work, workers=_OTHER_WORKERS)
         announcer = Announcer(self.database, client, claims, clock=clock)
         self._announcement_loop = Loop(
             "announcements", announcer.due, announcer.post, workers=_OTHER_WORKERS
@@ -177,6 +195,7 @@ class Bot:
             self._drift_loop,
             self._report_loop,
             self._review_loop,
+            self._start_loop,
             self._audit_loop,
         )
         self._jobs = Jobs(self._loops)

@@ -211,6 +211,7 @@ def test_the_bot_is_alive_and_ready(server):
             "loop reviews",
             "loop drift",
             "loop drift reports",
+            "loop starts",
             "loop audit",
             "loop tickets",
             "loop drift",

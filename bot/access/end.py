@@ -9,14 +9,18 @@ from sqlalchemy import Connection
 from bot.access.facts import Facts
 from bot.core import lifecycle
 from bot.core.errors import Conflict, Refused
-from bot.core.model import AccessRequest, EndReason, Grant, RequestState
+from bot.core.model import AccessRequest, EndReason, Grant, GrantState, RequestState
 from bot.core.revoking import may_revoke
 from bot.store import audit, entries, grants, post_reviews, requests
 
 
 def cancel(tx: Connection, request_id: str, by: str, now: datetime) -> AccessRequest:
-    """The requester takes back a request that nobody has decided yet."""
+    """The requester takes back a request that nobody has decided yet, or that has not begun."""
     request = requests.get_locked(tx, request_id)
+    grant = grants.find(tx, request_id)
+    if grant is not None and grant.state is GrantState.SCHEDULED and by == request.requester:
+        revoke(tx, request_id, EndReason.RETURNED, by, now)  # approved, but not begun
+        return request
     cancelled, events = lifecycle.cancel(request, now, by=by)
     requests.decide(tx, cancelled, now)
     audit.record(tx, events)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from sqlalchemy import Connection
 
 from bot.access import break_glass, tickets
@@ -10,13 +12,13 @@ from bot.access.grant import extended_grant, give
 from bot.access.lockdown import ensure_granting, ensure_may_break_glass
 from bot.access.submit import ensure_one_person, refusal
 from bot.core import lifecycle
-from bot.core.approvals import Seats, unmet
+from bot.core.approvals import Seats, counted, unmet
 from bot.core.decide import evaluate
 from bot.core.errors import InvalidInput, Refused
 from bot.core.model import AccessRequest, Decision, Person, Review, ReviewDecision, Verdict
-from bot.core.names import principal_key
+from bot.core.names import listed, principal_key
 from bot.core.principals import possible_principals, principal_for
-from bot.core.review import asked_again, may_review, reviewer_seats
+from bot.core.review import asked_again, may_review, no_reviewer, reviewer_seats
 from bot.core.rule_choice import Usage
 from bot.store import audit, requests
 
@@ -39,16 +41,35 @@ def approve(tx: Connection, facts: Facts, request_id: str, reviewer_id: str) -> 
     review = _review(facts, request, reviewer_id, Verdict.APPROVE, allowed)
     requests.add_review(tx, review)
     audit.record(tx, [lifecycle.reviewed(request, review)])
-    approvers = {
-        one.reviewer: _seats(facts, request, one.reviewer, decision)
-        for one in requests.reviews_of(tx, request_id)
-        if one.verdict is Verdict.APPROVE and _still_counts(tx, facts, request, one.reviewer)
-    }
+    approvers = _approvers(tx, facts, request, decision)
     if unmet(decision.requirements, approvers):
         requests.touch(tx, request_id, facts.now)
         return request
     begins = break_glass.begin_approved if request.break_glass else give
     return begins(tx, facts, request, by=reviewer_id, approvers=tuple(approvers))
+
+
+def ensure_still_approved(tx: Connection, facts: Facts, request: AccessRequest) -> None:
+    """Raise Refused unless an approved request would be approved now, by those who did.
+
+    By the policy in force, the requester and the owners as they are, and their principals.
+    """
+    decision = _still_allowed(tx, facts, request)
+    approvers = _approvers(tx, facts, request, decision)
+    have = counted(decision.requirements, approvers)
+    lacking = unmet(decision.requirements, approvers)
+    if lacking:
+        missing = listed(
+            (
+                f"rule {one.key} needs {one.required} and has {len(have[one.key])}"
+                for one in lacking
+            ),
+            "and",
+        )
+        raise Refused(
+            "approvals_lacking",
+            f"The approvals that were given are no longer enough: {missing}. Ask again.",
+        )
 
 
 def deny(
@@ -98,16 +119,34 @@ def _may_review(
     return decision
 
 
-def _still_counts(tx: Connection, facts: Facts, request: AccessRequest, reviewer_id: str) -> bool:
-    try:
-        _may_review(tx, facts, request, reviewer_id)
-    except Refused:
-        return False
-    return True
+def _approvers(
+    tx: Connection, facts: Facts, request: AccessRequest, decision: Decision
+) -> dict[str, Seats]:
+    """Those whose approval still counts, with the seats they have for it by what is so now.
+
+    Whether they were a deputy, or had come in by escalation, hangs on when they approved: an
+    owner's word that was given in their place does not end with the delegation.
+    """
+    found = {
+        one.reviewer: _seats(facts, request, one.reviewer, decision, one.at)
+        for one in requests.reviews_of(tx, request.id)
+        if one.verdict is Verdict.APPROVE and _still_counts(facts, request, one.reviewer)
+    }
+    return {user: places for user, places in found.items() if any(places.values())}
+
+
+def _still_counts(facts: Facts, request: AccessRequest, reviewer_id: str) -> bool:
+    reviewer = facts.person(reviewer_id)
+    arn = _principal_arn(facts, request, reviewer)
+    return no_reviewer(facts.policy, request, reviewer, arn, facts.team_id) is None
 
 
 def _seats(
-    facts: Facts, request: AccessRequest, reviewer_id: str, decision: Decision | ReviewDecision
+    facts: Facts,
+    request: AccessRequest,
+    reviewer_id: str,
+    decision: Decision | ReviewDecision,
+    at: datetime,
 ) -> Seats:
     return reviewer_seats(
         facts.policy,
@@ -116,7 +155,7 @@ def _seats(
         decision.requirements,
         membership=facts.membership,
         delegations=facts.delegations,
-        now=facts.now,
+        now=at,
     )
 
 
@@ -129,7 +168,7 @@ def _review(
     *,
     reason: str | None = None,
 ) -> Review:
-    places = _seats(facts, request, reviewer_id, allowed)
+    places = _seats(facts, request, reviewer_id, allowed, facts.now)
     deputy_of = frozenset[str]().union(*places.values()) - {reviewer_id}
     return Review(
         request.id,

@@ -46,6 +46,7 @@ class EndReason(StrEnum):
     SUPERSEDED = "superseded"
     TICKET_CLOSED = "ticket closed"
     REMOVED = "removed"
+    NOT_BEGUN = "not begun"
     FAILED = "failed"
 
 

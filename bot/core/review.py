@@ -64,7 +64,7 @@ def may_review(  # noqa: PLR0917 - each is one fact of the click, in the order i
     now, and compare their principal. `delegations` are those that hold now; `usage` is the
     requester's. `break_glass` is what the policy now says of a request for break-glass.
     """
-    refusal = _no_reviewer(policy, request, clicker, clicker_principal_arn, team_id)
+    refusal = no_reviewer(policy, request, clicker, clicker_principal_arn, team_id)
     if refusal is not None:
         return ReviewDecision(allowed=False, reasons=(refusal,))
     again = break_glass or decide_for(
@@ -199,13 +199,14 @@ def _no_owner(request: AccessRequest, again: Decision, now: datetime) -> Reason:
     )
 
 
-def _no_reviewer(
+def no_reviewer(
     policy: Policy,
     request: AccessRequest,
     clicker: Person,
     clicker_principal_arn: str | None,
     team_id: str,
 ) -> Reason | None:
+    """Why this person may review the request for no rule at all, or None."""
     outsider = not_full_member(clicker, team_id)
     if outsider is not None:
         return outsider

@@ -169,11 +169,18 @@ def granted(grant: Grant, names: Mapping[str, str], now: datetime) -> list[str]:
             lines = _late(f"{why}, {date(grant.revoking_since)}")
         case GrantState.REVOKING:
             lines = [f"*REMOVING…* · {why}"]
-        case GrantState.ENDED if grant.end_reason is EndReason.FAILED:
-            lines = [f"*FAILED* {phrases.removal(grant)}", "Nothing of this grant is left at EKS."]
         case GrantState.ENDED:
-            lines = [f"*ENDED* {phrases.removal(grant)}", _capital(why)]
+            lines = _ended(grant, why)
     return lines
+
+
+def _ended(grant: Grant, why: str) -> list[str]:
+    if grant.end_reason is EndReason.FAILED:
+        return [f"*FAILED* {phrases.removal(grant)}", "Nothing of this grant is left at EKS."]
+    if phrases.never_began(grant):
+        ended = f" · {date(grant.ended_at)}" if grant.ended_at else ""
+        return [f"*NOT BEGUN*{ended} · {why}", "Nothing was given."]
+    return [f"*ENDED* {phrases.removal(grant)}", _capital(why)]
 
 
 def problem(grant: Grant) -> list[Block]:

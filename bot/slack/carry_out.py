@@ -7,6 +7,7 @@ cases, from the facts and the store.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from sqlalchemy import Connection
@@ -15,7 +16,8 @@ from bot.access import end, lockdown, question, review
 from bot.access.extend import extend
 from bot.access.facts import Facts
 from bot.access.submit import submit
-from bot.core.model import RequestState
+from bot.core.model import AccessRequest, Ask, GrantState, RequestState
+from bot.core.starts import parse_moment, place, shown_in
 from bot.slack import glass
 from bot.slack.blocks import Message
 from bot.slack.lockdowns import announce_begun, announce_ended
@@ -40,16 +42,37 @@ def give_back(tx: Connection, item: Item, now: datetime) -> str:
     if item.kind is Kind.CANCEL:
         end.cancel(tx, request_id, item.actor, now)
         return f"Request {request_id} is cancelled."
-    end.give_back(tx, request_id, item.actor, now)
+    if end.give_back(tx, request_id, item.actor, now).state is GrantState.ENDED:
+        return f"{request_id} will not start. Nothing was given."
     return (
         f"{request_id} is being removed. A direct message says when EKS has confirmed that it is "
         "gone."
     )
 
 
+def _placed(item: Item, facts: Facts) -> Ask:
+    """What a request asks for, with a start that was typed in the person's own time."""
+    ask, at = asked(item.document), item.document.get("at")
+    if not at:
+        return ask
+    zone = facts.person(item.actor).time_zone
+    return replace(ask, start_at=place(parse_moment(at), zone, item.received_at))
+
+
+def _starts(request: AccessRequest, facts: Facts) -> str:
+    """When access begins, in the requester's time zone; "" where it does at once."""
+    if request.start_at is None or request.start_at <= facts.now:
+        return ""
+    at = shown_in(request.start_at, facts.person(request.requester).time_zone)
+    return f"Access starts at {at}, if the rules still allow it then."
+
+
 def _request(tx: Connection, facts: Facts, item: Item) -> str:
-    request = submit(tx, facts, item.actor, asked(item.document))
+    request = submit(tx, facts, item.actor, _placed(item, facts))
     if request.state is RequestState.APPROVED:
+        starts = _starts(request, facts)
+        if starts:
+            return f"Request {request.id} needs nobody's approval. {starts}"
         return (
             f"Request {request.id} needs nobody's approval. Access is being set up; a direct "
             "message brings the commands once EKS confirms it."
@@ -63,7 +86,8 @@ def _request(tx: Connection, facts: Facts, item: Item) -> str:
 def _approve(tx: Connection, facts: Facts, item: Item) -> str:
     request = review.approve(tx, facts, item.document["request_id"], item.actor)
     if request.state is RequestState.APPROVED:
-        return f"You approved {request.id}. Access is being set up."
+        starts = _starts(request, facts)
+        return f"You approved {request.id}. {starts or 'Access is being set up.'}"
     return f"Your approval of {request.id} is counted. It needs more of its owners."
 
 

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 from bot.core.durations import compact_duration, parse_duration
 from bot.core.errors import InvalidInput
 from bot.core.ids import parse_id
 from bot.core.model import Ask
 from bot.core.names import nearest, quoted
+from bot.core.starts import parse_moment
 from bot.slack import lockdown_command
 from bot.slack.lockdown_command import Lockdown, read_lockdown
 from bot.slack.options import DASHES, Words, read_words, unquoted, unwrapped
@@ -25,7 +26,7 @@ LONGEST = 3000
 """The most letters a command may have."""
 
 FORMS = {
-    "request": "request CLUSTER LEVEL [--namespace NS] [--for 2h] [--ticket T] REASON",
+    "request": "request CLUSTER LEVEL [--namespace NS] [--for 2h] [--at TIME] [--ticket T] REASON",
     "break-glass": "break-glass CLUSTER LEVEL [--namespace NS] [--for 30m] REASON",
     "mine": "mine",
     "who": "who CLUSTER",
@@ -51,7 +52,10 @@ class OpenForm:
 
 @dataclass(frozen=True, slots=True)
 class Request:
+    """`at` is when it is to start, as typed: whose time that is, is not known here."""
+
     ask: Ask
+    at: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,7 +155,7 @@ Command = (
 )
 
 
-def parse(text: str, now: datetime) -> Command:  # noqa: ARG001 - a scheduled start will need it
+def parse(text: str) -> Command:
     """The command in `text`, which is what stands after `/eks-access`.
 
     Raises InvalidInput, and nothing else, with a sentence that says what was understood, what was
@@ -197,14 +201,8 @@ def written(ask: Ask) -> str:
 
 def _request(words: Sequence[str]) -> Command:
     read = read_words(words)
-    if read.option("at") is not None:
-        raise InvalidInput(
-            "not_yet",
-            "This version cannot start later (`--at`) yet. Ask when you need the access: "
-            f"{read.to_paste()}.",
-            field="start_at",
-        )
-    return Request(_ask(read))
+    ask = _ask(read)
+    return Request(ask, _start(read))
 
 
 def _break_glass(words: Sequence[str]) -> Command:
@@ -248,6 +246,17 @@ def _duration(read: Words) -> timedelta | None:
         length = "30m" if read.command == "break-glass" else "2h"
         example = f"For example: {read.to_paste(**{'for': length})}."
         raise InvalidInput(error.code, f"{error.sentence} {example}", field="duration") from None
+
+
+def _start(read: Words) -> str:
+    typed = read.option("at")
+    if typed is None:
+        return ""
+    try:
+        return parse_moment(typed).typed
+    except InvalidInput as error:
+        example = f"For example: {read.to_paste(at='tomorrow 9:00')}."
+        raise InvalidInput(error.code, f"{error.sentence} {example}", field="start") from None
 
 
 def _extend(words: Sequence[str]) -> Command:

@@ -148,6 +148,13 @@ def failed(request: AccessRequest, grant: Grant) -> Message:
 def ended(request: AccessRequest, grant: Grant, names: Mapping[str, str]) -> Message:
     """Why it ended, that the removal was read back, and what that cannot cut."""
     again = phrases.can_be_asked_again(request, grant)
+    if phrases.never_began(grant):
+        return _message(
+            request,
+            f"{phrases.subject(request)} does not begin: {phrases.why_ending(grant, names)}.",
+            "Nothing was given.",
+            extra=[*problem(grant), *([_again(request)] if again else [])],
+        )
     return _message(
         request,
         f"{phrases.subject(request)} has ended: {phrases.why_ending(grant, names)}.",
@@ -202,7 +209,15 @@ def _granted(
         if request.break_glass and not reviews:
             first = f"You broke glass: {phrases.subject(request)}."
         if grant is not None and grant.state is GrantState.SCHEDULED and grant.starts_at:
-            return _message(request, first, f"It starts {date(grant.starts_at)}.")
+            return _message(
+                request,
+                first,
+                f"It starts {date(grant.starts_at)}, for {format_duration(request.duration)}, if "
+                "the rules still allow it then.",
+                extra=[
+                    blocks.actions("use-or-end", blocks.button("return", "Take back", request.id))
+                ],
+            )
         more = problem(grant) if grant else []
         return _message(
             request, first, "It is being set up; the commands come once EKS confirms.", extra=more

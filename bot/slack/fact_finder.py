@@ -11,7 +11,7 @@ from bot.access.tickets import TicketQuestion
 from bot.core.errors import Refused
 from bot.core.oncall import OnCallFacts, Schedules
 from bot.policy_file import LoadedPolicy
-from bot.slack.needs import needs_of
+from bot.slack.needs import Needs, needs_of, needs_of_start
 from bot.slack.people import Directory
 from bot.store.database import Database
 from bot.store.inbox import Item
@@ -42,13 +42,22 @@ class FactFinder:
         loaded = self._policy()
         with self._database.reading() as tx:
             needs = needs_of(tx, loaded.policy, item, self._clock())
-        team_id = self._directory.team_id()
-        if item.team_id is not None and item.team_id != team_id:
+        if item.team_id is not None and item.team_id != self._directory.team_id():
             raise Refused(
                 "other_organisation",
                 "You are signed in to another organisation, and only members of this one can use "
                 "the bot. Nothing was changed.",
             )
+        return self._asked(loaded, needs)
+
+    def of_start(self, request_id: str) -> Facts:
+        """The facts on which it hangs whether approved access may begin now."""
+        loaded = self._policy()
+        with self._database.reading() as tx:
+            needs = needs_of_start(tx, loaded.policy, request_id)
+        return self._asked(loaded, needs)
+
+    def _asked(self, loaded: LoadedPolicy, needs: Needs) -> Facts:
         told = self._directory.membership_as_told
         membership = self._directory.membership if needs.all_groups else told
         with ThreadPoolExecutor(1, "on-call") as asking:
@@ -59,7 +68,7 @@ class FactFinder:
         return Facts(
             policy=loaded.policy,
             digest=loaded.digest,
-            team_id=team_id,
+            team_id=self._directory.team_id(),
             people=people,
             membership=members,
             now=self._clock(),

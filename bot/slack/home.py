@@ -153,7 +153,8 @@ def _live(request: AccessRequest, grant: Grant, now: datetime) -> list[Block]:
     if running and not request.break_glass:
         extend = blocks.button("extend", "Extend…", request.id)
         return [section, blocks.actions(f"use:{request.id}", extend, give_back)]
-    if grant.gives_access and (running or grant.state is not GrantState.ACTIVE):
+    begun = grant.gives_access and (running or grant.state is not GrantState.ACTIVE)
+    if begun or grant.state is GrantState.SCHEDULED:
         section["accessory"] = give_back
     return [section]
 

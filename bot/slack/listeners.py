@@ -137,9 +137,8 @@ class Listeners:
     # Commands
 
     def _command(self, ack: Ack, body: Body) -> None:
-        now = self._clock()
         try:
-            command = commands.parse(_typed(body), now)
+            command = commands.parse(_typed(body))
             self._dispatch(ack, body, command)
         except DomainError as error:
             _say(ack, error_reply(error))

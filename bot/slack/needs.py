@@ -68,9 +68,16 @@ def needs_of(  # noqa: PLR0911 - one answer for each kind
             return Needs(alone)
 
 
+def needs_of_start(tx: Connection, policy: Policy, request_id: str) -> Needs:
+    """What deciding anew needs, whether approved access may begin."""
+    request = requests.get(tx, request_id)
+    reviewers = {one.reviewer for one in requests.reviews_of(tx, request_id)}
+    return _for_request(policy, frozenset({request.requester, *reviewers}), request.ask)
+
+
 def asked(document: Mapping[str, Any]) -> Ask:
-    """The Ask that an item's document holds."""
-    return ask_adapter.validate_python(dict(document))
+    """The Ask that an item's document holds; without a start that was typed, which is `at`."""
+    return ask_adapter.validate_python({key: document[key] for key in document if key != "at"})
 
 
 def _for_request(policy: Policy, people: frozenset[str], ask: Ask) -> Needs:

@@ -14,6 +14,7 @@ from bot.core.model import (
     AccessRequest,
     EndReason,
     Grant,
+    GrantState,
     Owners,
     RequestState,
     Review,
@@ -100,6 +101,9 @@ def _granted(
     if grant is not None and grant.end_reason is EndReason.FAILED:
         said = _notice(f"{who}: {what} could not be given.")
         return Message(said.text, said.blocks + problem(grant))
+    if grant is not None and grant.end_reason is EndReason.NOT_BEGUN:
+        said = _notice(f"{who}: {what} does not begin: {phrases.why_ending(grant, names)}.")
+        return Message(said.text, said.blocks + problem(grant))
     if grant is not None and grant.end_reason is EndReason.REVOKED:
         return _notice(f"{who}: {what} was revoked by {phrases.person(grant.ended_by, names)}.")
     if grant is not None and grant.end_reason is EndReason.REMOVED:
@@ -111,7 +115,9 @@ def _granted(
         return None
     by = phrases.approvers(request, reviews, names)
     length = format_duration(request.duration)
-    return _notice(f"{who}: {what} for {length} is approved by {by}.")
+    later = grant is not None and grant.state is GrantState.SCHEDULED and grant.starts_at
+    starts = f" It starts {date(later)}." if later else ""
+    return _notice(f"{who}: {what} for {length} is approved by {by}.{starts}")
 
 
 def _waited(length: timedelta) -> str:

@@ -17,8 +17,7 @@ from bot.slack.text import count, listed
 
 DASHES = re.compile("[-\u2010-\u2015\u2212]")
 
-_AVAILABLE = ("namespace", "for", "ticket")
-_OPTIONS = (*_AVAILABLE, "at")
+_OPTIONS = ("namespace", "for", "at", "ticket")
 _EXAMPLES = {"namespace": "NS", "for": "2h", "ticket": "T", "at": "TIME"}
 _DOUBLE_QUOTES = '"\u201c\u201d\u201e\u201f\u00ab\u00bb'
 _QUOTES = _DOUBLE_QUOTES + "'`\u2018\u2019\u201a\u201b"
@@ -27,6 +26,8 @@ _AMOUNT = re.compile(r"[+-]?[0-9]+(?:[.,][0-9]+)?\Z")
 _UNIT = re.compile(
     r"(?:s|secs?|seconds?|m|mins?|minutes?|h|hrs?|hours?|d|days?|w|weeks?)\Z", re.IGNORECASE
 )
+_DAY = re.compile(r"(?:today|tomorrow|[0-9]{4}-[0-9]{2}-[0-9]{2})\Z", re.IGNORECASE)
+_CLOCK = re.compile(r"[0-9]{1,2}[:.h][0-9]{2}", re.IGNORECASE)
 # "fort" is no typing error for "for", "namepsace" is one for "namespace".
 _SURELY_MEANT = 0.88
 _PERHAPS_MEANT = 0.5
@@ -53,7 +54,7 @@ class Words:
         """The request as understood, `options` in place of those read, capitals for what lacks."""
         words = ["/eks-access", self.command, *self.others[:2]]
         words += ("CLUSTER", "LEVEL")[len(self.others) :]
-        for name in _AVAILABLE:
+        for name in _options_of(self.command):
             value = options.get(name) or ",".join(self.options.get(name, []))
             words += [f"--{name}", value] if value else []
         words.append(" ".join(self.others[2:]) or "REASON")
@@ -109,6 +110,11 @@ def read_words(words: Sequence[str], command: str = "request") -> Words:
     return read
 
 
+def _options_of(command: str) -> tuple[str, ...]:
+    """The options that a command takes: break-glass begins at once."""
+    return tuple(name for name in _OPTIONS if command != "break-glass" or name != "at")
+
+
 def unquoted(word: str) -> str:
     """A word without quotes around it, straight or curly."""
     return word.strip(_QUOTES)
@@ -150,6 +156,8 @@ def _whole(name: str, value: str, waiting: list[str]) -> str:
     if name == "namespace":
         while waiting and _is_word(waiting[0]) and ("," in (value[-1:], waiting[0][0])):
             value += waiting.pop(0)
+    if name == "at" and waiting and _DAY.match(unquoted(value)) and _CLOCK.match(waiting[0]):
+        value = f"{unquoted(value)} {waiting.pop(0)}"
     if name == "for" and _AMOUNT.match(value) and waiting and _UNIT.match(unquoted(waiting[0])):
         value = f"{value} {unquoted(waiting.pop(0))}"
     return unquoted(value)
@@ -157,12 +165,13 @@ def _whole(name: str, value: str, waiting: list[str]) -> str:
 
 def _unknown(word: str, name: str, read: Words, waiting: Sequence[str]) -> InvalidInput:
     typed = quoted(word)
-    near = difflib.get_close_matches(name, _AVAILABLE, 1, _PERHAPS_MEANT)
+    near = difflib.get_close_matches(name, _options_of(read.command), 1, _PERHAPS_MEANT)
     if not near:
-        known = listed([f"`--{option}`" for option in _AVAILABLE])
+        options = _options_of(read.command)
+        known = listed([f"`--{option}`" for option in options])
         return InvalidInput(
             "unknown_option",
-            f"{typed} is no option. There are {count(len(_AVAILABLE), 'option')}: {known}. "
+            f"{typed} is no option. There are {count(len(options), 'option')}: {known}. "
             "Words of a reason that begin with `--` go after a lone `--`.",
         )
     value = word.partition("=")[2]

@@ -236,23 +236,24 @@ def lag(length: timedelta) -> str:
     return f"{shown} later"
 
 
-def why_ending(grant: Grant, names: Mapping[str, str]) -> str:  # noqa: PLR0911 - a reason a line
+def why_ending(grant: Grant, names: Mapping[str, str]) -> str:
     """Why access ends or ended: "its time was over", "returned by Ana Ruiz"."""
-    match grant.end_reason:
-        case EndReason.RETURNED:
-            return f"returned by {person(grant.ended_by, names)}"
-        case EndReason.REVOKED:
-            return f"revoked by {person(grant.ended_by, names)}"
-        case EndReason.SUPERSEDED:
-            return "replaced by another grant"
-        case EndReason.TICKET_CLOSED:
-            return "its ticket was closed"
-        case EndReason.REMOVED:
-            return "somebody else took it away at EKS"
-        case EndReason.FAILED:
-            return "it could not be given"
-        case EndReason.EXPIRED | None:
-            return "its time was over"
+    by = person(grant.ended_by, names)
+    return {
+        EndReason.RETURNED: f"returned by {by}",
+        EndReason.REVOKED: f"revoked by {by}",
+        EndReason.SUPERSEDED: "replaced by another grant",
+        EndReason.TICKET_CLOSED: "its ticket was closed",
+        EndReason.REMOVED: "somebody else took it away at EKS",
+        EndReason.NOT_BEGUN: "it was no longer allowed when it was to start",
+        EndReason.FAILED: "it could not be given",
+    }.get(grant.end_reason or EndReason.EXPIRED, "its time was over")
+
+
+def never_began(grant: Grant) -> bool:
+    """Whether access for later ended before its start, so that nothing was given or taken away."""
+    before = grant.starts_at and grant.ended_at and grant.ended_at < grant.starts_at
+    return bool(before) or grant.end_reason is EndReason.NOT_BEGUN
 
 
 def removal(grant: Grant) -> str:
@@ -276,6 +277,8 @@ def state(request: AccessRequest, grant: Grant | None) -> str:
             return "removing"
         case GrantState.ENDED if grant.end_reason is EndReason.FAILED:
             return "failed"
+        case GrantState.ENDED if never_began(grant):
+            return "not begun"
         case other:
             return str(other.value).lower()
 

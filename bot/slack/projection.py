@@ -240,8 +240,8 @@ def _news_stage(request: AccessRequest, grant: Grant | None, now: datetime) -> s
         return "failed"
     if late(grant, now):
         return "late"
-    ended_or_active = grant.state in (GrantState.ACTIVE, GrantState.ENDED)
-    return grant.state.value.lower() if ended_or_active else None
+    said = {GrantState.SCHEDULED, GrantState.ACTIVE, GrantState.ENDED}
+    return grant.state.value.lower() if grant.state in said else None
 
 
 def _warn_at(grant: Grant) -> datetime | None:

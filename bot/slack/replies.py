@@ -7,7 +7,7 @@ from datetime import datetime
 
 from bot.core.durations import format_duration
 from bot.core.errors import DomainError
-from bot.core.model import AccessRequest, AuditEvent, Cluster, Grant, Review
+from bot.core.model import AccessRequest, AuditEvent, Cluster, Grant, GrantState, Review
 from bot.core.planner import ObservedEntry
 from bot.core.policy import Tickets
 from bot.core.roster import Roster
@@ -245,7 +245,7 @@ def _own(request: AccessRequest, grant: Grant | None) -> Block:
     section = blocks.section(f"own:{request.id}", line)
     if phrases.is_open(request):
         section["accessory"] = blocks.button("cancel", "Cancel", request.id)
-    elif grant is not None and grant.gives_access:
+    elif grant is not None and (grant.gives_access or grant.state is GrantState.SCHEDULED):
         section["accessory"] = blocks.button("return", "Return", request.id)
     return section
 

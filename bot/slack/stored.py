@@ -24,8 +24,8 @@ _BY_ID: Mapping[type, Kind] = {
 def stored(command: commands.Command) -> tuple[Kind, Document] | None:  # noqa: PLR0911 - one answer for each kind
     """What a command that changes something stores; None for one that only asks."""
     match command:
-        case commands.Request(ask):
-            return Kind.REQUEST, request(ask)
+        case commands.Request(ask, at):
+            return Kind.REQUEST, {**request(ask), "at": at}
         case commands.BreakGlass(ask):
             return Kind.BREAK_GLASS, break_glass(ask, None)
         case commands.Deny(id, reason):

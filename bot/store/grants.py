@@ -56,6 +56,17 @@ def change(tx: Connection, grant: Grant, *, expected: GrantState) -> None:
         raise Conflict("grant_moved_on", f"Grant {grant.id} changed at the same moment.")
 
 
+def starting(tx: Connection, now: datetime, limit: int) -> list[str]:
+    """Ids of SCHEDULED grants whose start has come, the earliest first."""
+    query = (
+        select(grants.c.id)
+        .where(grants.c.state == GrantState.SCHEDULED.value, grants.c.starts_at <= now)
+        .order_by(grants.c.starts_at)
+        .limit(limit)
+    )
+    return list(tx.scalars(query))
+
+
 def get(tx: Connection, grant_id: str) -> Grant:
     """The grant. Raises NotFound."""
     grant = find(tx, grant_id)

@@ -246,6 +246,7 @@ grants = Table(
     Index("ix_grants_entry_id_state", "entry_id", "state"),
     Index("ix_grants_requester_state", "requester", "state"),
     Index("ix_grants_cluster_state", "cluster", "state"),
+    Index("ix_grants_state_starts_at", "state", "starts_at"),
 )
 
 messages = Table(

@@ -8,7 +8,7 @@ from datetime import timedelta
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from view_examples import HOSTILE, NOW, namespace
+from view_examples import HOSTILE, namespace
 
 from bot.core.errors import InvalidInput
 from bot.core.model import Ask
@@ -40,21 +40,21 @@ HOUR = timedelta(hours=1)
 
 
 def asked(text: str) -> Ask:
-    command = parse(text, NOW)
+    command = parse(text)
     assert isinstance(command, Request)
     return command.ask
 
 
 def command_or_error(text: str) -> Command | InvalidInput:
     try:
-        return parse(text, NOW)
+        return parse(text)
     except InvalidInput as error:
         return error
 
 
 def refused(text: str) -> InvalidInput:
     with pytest.raises(InvalidInput) as raised:
-        parse(text, NOW)
+        parse(text)
     return raised.value
 
 
@@ -91,7 +91,7 @@ def refused(text: str) -> InvalidInput:
     ],
 )
 def test_each_form_is_read(text: str, command: Command) -> None:
-    assert parse(text, NOW) == command
+    assert parse(text) == command
 
 
 def test_a_request_in_full() -> None:
@@ -134,6 +134,24 @@ def test_options_stand_anywhere_and_phones_may_change_them(text: str) -> None:
     assert asked(text) == Ask(
         cluster="prod", level="edit", namespaces=("a",), duration=2 * HOUR, reason="why not"
     )
+
+
+@pytest.mark.parametrize(
+    ("text", "at"),
+    [
+        ("--at 14:30 why", "14:30"),
+        ("--at tomorrow 9:00 why", "tomorrow 9:00"),
+        ("--at “tomorrow 9:00” why", "tomorrow 9:00"),
+        ("why --at=2026-01-31 09:00", "2026-01-31 09:00"),
+        ("\u2014at 2026-01-31T09:00+01:00 why", "2026-01-31T09:00+01:00"),
+        ("why", ""),
+    ],
+)
+def test_a_later_start_is_kept_as_typed(text: str, at: str) -> None:
+    command = parse(f"request prod-eu edit {text}")
+    assert isinstance(command, Request)
+    assert (command.at, command.ask.reason) == (at, "why")
+    assert command.ask.start_at is None
 
 
 def test_namespaces_add_up() -> None:
@@ -223,8 +241,8 @@ def test_what_cannot_be_seen_is_no_reason() -> None:
         (
             "request prod-eu edit --verbose stuck",
             "unknown_option",
-            "`--verbose` is no option. There are 3 options: `--namespace`, `--for` and `--ticket`. "
-            "Words of a reason that begin with `--` go after a lone `--`.",
+            "`--verbose` is no option. There are 4 options: `--namespace`, `--for`, `--at` and "
+            "`--ticket`. Words of a reason that begin with `--` go after a lone `--`.",
         ),
         (
             "request prod-eu edit stuck --for",
@@ -257,10 +275,11 @@ def test_what_cannot_be_seen_is_no_reason() -> None:
             "`/eks-access request prod-eu edit --for 2h stuck job`.",
         ),
         (
-            "request prod-eu edit --at 18:00 stuck job",
-            "not_yet",
-            "This version cannot start later (`--at`) yet. Ask when you need the access: "
-            "`/eks-access request prod-eu edit stuck job`.",
+            "request prod-eu edit --at 6pm stuck job",
+            "bad_time",
+            "`6pm` is no time. Did you mean `18:00`? Times are written `14:30`, `tomorrow 9:00` or "
+            "`2026-01-31 09:00`. For example: "
+            "`/eks-access request prod-eu edit --at tomorrow 9:00 stuck job`.",
         ),
         (
             "break-glass prod-eu admin",
@@ -390,8 +409,8 @@ def test_what_others_do_about_a_break_glass_is_read() -> None:
 
 
 def test_more_time_is_asked_for_with_or_without_a_reason() -> None:
-    assert parse("extend 7k3qmx 1h30m", NOW) == Extend("7K3-QMX", timedelta(minutes=90), "")
-    assert parse("extend 7K3-QMX 30m The job runs", NOW) == Extend(
+    assert parse("extend 7k3qmx 1h30m") == Extend("7K3-QMX", timedelta(minutes=90), "")
+    assert parse("extend 7K3-QMX 30m The job runs") == Extend(
         "7K3-QMX", timedelta(minutes=30), "The job runs"
     )
 

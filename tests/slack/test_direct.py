@@ -87,7 +87,26 @@ def test_nothing_is_called_active_before_it_was_read_back() -> None:
     )
     assert told(approved(), None, (YES,))[0] == f"{WHAT} is approved by Ben Ito."
     scheduled = grant(state=GrantState.SCHEDULED, starts_at=NOW + HOUR)
-    assert told(approved(), scheduled, (YES,))[1] == "It starts 2026-01-05 15:40 UTC."
+    assert told(approved(), scheduled, (YES,))[1:] == [
+        "It starts 2026-01-05 15:40 UTC, for 2 h, if the rules still allow it then.",
+        "[Take back]",
+    ]
+
+
+def test_access_that_never_began_is_said_so() -> None:
+    later = {"starts_at": NOW + HOUR, "confirmed_at": None, "end_reason": EndReason.NOT_BEGUN}
+    ended = {"state": GrantState.ENDED, "ended_at": NOW + HOUR, "ended_by": "bot"}
+    assert told(approved(), grant(**later, **ended, problem="Rule payments is gone."), ()) == [
+        f"{WHAT} does not begin: it was no longer allowed when it was to start.",
+        "Nothing was given.",
+        "Rule payments is gone.",
+        "[Ask again…]",
+    ]
+    returned = {"end_reason": EndReason.RETURNED, "ended_by": ANA, "ended_at": NOW + MINUTE}
+    assert told(approved(), grant(**{**later, **ended, **returned}), ())[:2] == [
+        f"{WHAT} does not begin: returned by Ana Ruiz.",
+        "Nothing was given.",
+    ]
 
 
 def test_access_past_its_end_is_no_longer_offered() -> None:
@@ -143,7 +162,7 @@ def test_a_lapse_says_whom_to_ask_and_how_to_ask_again() -> None:
         "Clearing a stuck settlement job",
         "[Ask again…]",
     ]
-    again = parse(lines[-2], NOW)
+    again = parse(lines[-2])
     assert again == Request(request().ask)
 
 

@@ -65,8 +65,8 @@ def test_help_lists_every_command() -> None:
     lines = shown(help_reply())
     assert lines[0] == "`/eks-access` opens the request form."
     assert lines[1] == (
-        "`/eks-access request CLUSTER LEVEL [--namespace NS] [--for 2h] [--ticket T] REASON` "
-        "asks for access. Without namespaces: the whole cluster."
+        "`/eks-access request CLUSTER LEVEL [--namespace NS] [--for 2h] [--at TIME] "
+        "[--ticket T] REASON` asks for access. Without namespaces: the whole cluster."
     )
     assert len(lines) == 1 + len(FORMS)
 
@@ -91,12 +91,12 @@ def test_help_for_very_long_names_stays_within_the_limits() -> None:
 
 @pytest.mark.parametrize("topic", FORMS)
 def test_help_on_a_command_shows_an_example_that_is_valid(topic: str) -> None:
-    assert parse(f"help {topic}", NOW) == Help(topic)
+    assert parse(f"help {topic}") == Help(topic)
     lines = shown(help_reply(topic))
     assert lines[0].startswith(f"`/eks-access {FORMS[topic]}` ")
     for line in lines[1:]:
         example = line.removeprefix("For example: `").removesuffix("`")
-        parse(example, NOW)
+        parse(example)
 
 
 def test_an_error_shows_its_sentence_and_code_stays_code() -> None:

@@ -1,0 +1,55 @@
+"""Access that was approved for later begins, if it would still be approved by then."""
+
+from __future__ import annotations
+
+from sqlalchemy import Connection
+
+from bot.access.facts import Facts
+from bot.access.lockdown import ensure_granting
+from bot.access.review import ensure_still_approved
+from bot.core import lifecycle
+from bot.core.errors import Conflict, Refused
+from bot.core.model import EndReason, Grant, GrantState
+from bot.store import audit, entries, grants, requests
+
+
+def begin(tx: Connection, facts: Facts, grant_id: str) -> Grant:
+    """SCHEDULED → PROVISIONING once its time has come; → ENDED where it is no longer allowed.
+
+    Decided anew from everything that is so now: the policy, who the requester is and on which
+    principal, who the owners are, and whether the bot is locked down. Raises Conflict where it is not waiting for its start, or not
+    yet, or no longer.
+    """
+    stopped = _stopped(tx)  # before the row, as everybody who grants something
+    request = requests.get_locked(tx, grant_id)
+    grant = grants.get(tx, grant_id)
+    started, events = lifecycle.start(grant, facts.now)
+    try:
+        if stopped is not None:
+            raise stopped
+        ensure_still_approved(tx, facts, request)
+    except Refused as refused:
+        started, events = lifecycle.revoke(
+            grant,
+            facts.now,
+            EndReason.NOT_BEGUN,
+            by=lifecycle.BOT,
+            problem=refused.sentence,
+        )
+    grants.change(tx, started, expected=GrantState.SCHEDULED)
+    audit.record(tx, events)
+    requests.touch(tx, grant_id, facts.now)
+    entry_id = grants.entry_of(tx, grant_id)
+    if entry_id is None:
+        raise Conflict("no_entry", f"Grant {grant_id} belongs to no access entry.")
+    entries.wake(tx, entry_id, facts.now)
+    return started
+
+
+def _stopped(tx: Connection) -> Refused | None:
+    """Why nothing is granted now, if lockdown is on; until `tx` is over none begins."""
+    try:
+        ensure_granting(tx)
+    except Refused as refused:
+        return refused
+    return None
