@@ -17,8 +17,8 @@ def begin(tx: Connection, facts: Facts, grant_id: str) -> Grant:
     """SCHEDULED → PROVISIONING once its time has come; → ENDED where it is no longer allowed.
 
     Decided anew from everything that is so now: the policy, who the requester is and on which
-    principal, who the owners are, and whether the bot is locked down. Raises Conflict where it is not waiting for its start, or not
-    yet, or no longer.
+    principal, who the owners are, and whether the bot is locked down. Raises Conflict where it is
+    not waiting for its start, or not yet, or no longer.
     """
     stopped = _stopped(tx)  # before the row, as everybody who grants something
     request = requests.get_locked(tx, grant_id)

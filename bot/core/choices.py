@@ -6,17 +6,19 @@ a choice may be missing, and what is offered may be refused when it is asked for
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass, replace
-from datetime import timedelta
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
 
 from bot.core.ask_checks import MOST_NAMESPACES
 from bot.core.errors import InvalidInput
-from bot.core.model import Ask, Cluster
+from bot.core.model import Ask, Cluster, Reason
 from bot.core.names import check_namespace
 from bot.core.offers import rules_admitting
 from bot.core.people import Membership
 from bot.core.policy import Level, Policy, Rule
+from bot.core.policy_approval import Automatic
+from bot.core.rule_choice import Spent, Usage, passed_over
 
 _SHORTEST = timedelta(seconds=1)
 _PRODUCTION_LABELS = ("env", "stage", "tier")
@@ -30,7 +32,9 @@ class Choices:
     `entered` is what was entered, without what may not be had; "" and () stand for nothing.
     `rules` are those that decide about it where they are `settled`; otherwise they are those that
     may. `max_duration` is the shortest of theirs where they are settled, and the longest otherwise.
-    `hangs_on_namespaces`: other namespaces may be decided by other rules.
+    `hangs_on_namespaces`: other namespaces may be decided by other rules; `hangs_on_time`: another
+    start or length may be. `passed` says which rules do not hold now, or for so much. `shut`: none
+    of the rules does. `used` is what the automatic ones have given the person lately.
     """
 
     clusters: tuple[Cluster, ...]
@@ -45,6 +49,14 @@ class Choices:
     settled: bool = False
     hangs_on_namespaces: bool = False
     max_duration: timedelta = timedelta()
+    hangs_on_time: bool = False
+    passed: tuple[Reason, ...] = ()
+    shut: bool = False
+    used: Usage = field(default_factory=dict)
+
+    def spent(self, rule: Rule) -> Spent:
+        """What an automatic rule has given the person lately."""
+        return self.used.get(rule.name, Spent())
 
     @property
     def tickets(self) -> tuple[Rule, ...]:
@@ -54,27 +66,48 @@ class Choices:
 
 
 def choices_for(
-    policy: Policy, clusters: tuple[Cluster, ...], user: str, membership: Membership, entered: Ask
+    policy: Policy,
+    clusters: tuple[Cluster, ...],
+    user: str,
+    membership: Membership,
+    entered: Ask,
+    *,
+    now: datetime,
+    usage: Usage,
 ) -> Choices:
-    """The choices of the Slack user id `user`, who may ask for something on `clusters`."""
+    """The choices of the Slack user id `user`, who may ask for something on `clusters`.
+
+    What a rule gives at other times only, or has given too much of, is decided by the next one; a
+    level of which that leaves nothing stays to be chosen, because another start may be chosen too.
+    """
     named = [one for one in clusters if one.name == entered.cluster]
     cluster = next(iter(named or (clusters if len(clusters) == 1 else ())), None)
     if cluster is None:
-        return Choices(clusters, replace(entered, cluster="", level="", namespaces=()))
+        nothing = replace(entered, cluster="", level="", namespaces=(), start_at=None)
+        return Choices(clusters, nothing)
     there = rules_admitting(policy, cluster.name, user, membership)
     at = {level: _rules_at(policy, level, there) for level in policy.levels}
     levels = tuple(level for level, rules in at.items() if rules)
     chosen = entered.level if entered.level in levels else _only(levels)
     if not chosen:
-        kept = replace(entered, cluster=cluster.name, level="", namespaces=())
+        kept = replace(entered, cluster=cluster.name, level="", namespaces=(), start_at=None)
         return Choices(clusters, kept, cluster, levels)
-    level, rules = policy.levels[chosen], at[chosen]
+    level = policy.levels[chosen]
+    moment = max(now, entered.start_at) if entered.start_at is not None else now
+    passed = {
+        rule.name: why
+        for rule in at[chosen]
+        if (why := passed_over(rule, entered.duration, moment, usage)) is not None
+    }
+    held = tuple(rule for rule in at[chosen] if rule.name not in passed)
+    rules = held or at[chosen]
     literals, globs = _namespaces(level, rules)
     whole = any(rule.covers_namespace(None) for rule in rules)
     names = _obtainable(entered.namespaces, level, rules)
     if not names and not whole:
         names = tuple(filter(None, [_only(literals)]))
     matched, settled = _matched(names, rules, whole=whole)
+    targets = names or ((None,) if whole else ())
     lengths = [rule.max_duration for rule in matched]
     most = min(lengths) if settled else max(lengths)
     fits = entered.duration is not None and _SHORTEST <= entered.duration <= most
@@ -97,6 +130,10 @@ def choices_for(
         settled,
         len(rules) > 1 and not level.only_cluster,
         most,
+        any(_hangs_on_time(rule) for rule in at[chosen]),
+        _skipped(targets, at[chosen], passed),
+        not held,
+        usage,
     )
 
 
@@ -165,3 +202,27 @@ def _matched(
         next(rule.name for rule in rules if rule.covers_namespace(target)) for target in targets
     }
     return tuple(rule for rule in rules if rule.name in first), True
+
+
+def _skipped(
+    targets: tuple[str | None, ...], rules: tuple[Rule, ...], passed: Mapping[str, Reason]
+) -> tuple[Reason, ...]:
+    """Why rules do not hold that would come first for a target; all of them where none is named."""
+    if not targets:
+        return tuple(passed.values())
+    found: dict[str, Reason] = {}
+    for target in targets:
+        for rule in rules:
+            if not rule.covers_namespace(target):
+                continue
+            if rule.name not in passed:
+                break
+            found[rule.name] = passed[rule.name]
+    return tuple(found.values())
+
+
+def _hangs_on_time(rule: Rule) -> bool:
+    """Whether the rule holds at some times only, or only for so long in all."""
+    approval = rule.approval
+    limited = isinstance(approval, Automatic) and approval.automatic.time_per_day is not None
+    return limited or rule.when is not None

@@ -22,9 +22,10 @@ from bot.core.names import quoted
 from bot.core.offers import clusters_under, requester_groups, rules_open_to
 from bot.core.people import Membership, not_full_member
 from bot.core.policy import Policy
+from bot.core.rule_choice import Usage
 from bot.policy_file import LoadedPolicy
 from bot.slack.blocks import Block, View
-from bot.slack.inputs import field_of
+from bot.slack.inputs import field_of, read_moment
 from bot.slack.modals import notice_modal
 from bot.slack.people import Directory
 from bot.slack.request_form import cluster_options, request_modal
@@ -48,6 +49,7 @@ _FIELDS = {
     "bad_namespace": "namespaces",
     "needs_namespaces": "namespaces",
     "no_rule": "namespaces",
+    "bad_start": "start",
     "bad_duration": "duration",
     "too_long": "duration",
     "ticket_missing": "ticket",
@@ -113,8 +115,7 @@ class RequestForm:
                 "to add one."
             )
         entered = self._last(user_id) if ask is None else ask
-        choices = choices_for(loaded.policy, clusters, user_id, membership, entered)
-        return request_modal(choices, user_id)
+        return self._drawn(loaded, user_id, clusters, membership, entered)
 
     def chosen_in(self, view_id: str) -> Callable[[], bool]:
         """Note a choice made in a view. Returns whether it is still the latest noted there."""
@@ -135,8 +136,27 @@ class RequestForm:
         # Who owns what is looked up now, so that nothing is looked up when the form comes back.
         self._directory.membership_to_show(groups_needed(loaded.policy, entered))
         clusters = self._clusters(loaded, user_id, membership)
-        choices = choices_for(loaded.policy, clusters, user_id, membership, entered)
+        return self._drawn(loaded, user_id, clusters, membership, entered)
+
+    def _drawn(
+        self,
+        loaded: LoadedPolicy,
+        user_id: str,
+        clusters: tuple[Cluster, ...],
+        membership: Membership,
+        entered: Ask,
+    ) -> View:
+        now = self._clock()
+        usage = self._used(user_id, now)
+        choices = choices_for(
+            loaded.policy, clusters, user_id, membership, entered, now=now, usage=usage
+        )
         return request_modal(choices, user_id)
+
+    def _used(self, user_id: str, now: datetime) -> Usage:
+        """What automatic rules have given the person lately."""
+        with self._database.reading() as tx:
+            return requests.given_automatically(tx, user_id, now)
 
     def suggested(self, user_id: str, query: str) -> list[Block]:
         """The clusters to suggest for what was typed. Asks nobody."""
@@ -174,8 +194,10 @@ class RequestForm:
             **dict.fromkeys(only_owners, _PLENTY),
             **self._directory.remembered(needed),
         }
+        now = self._clock()
         try:
-            decision = decide_for(policy, ask, user_id, membership, self._clock())
+            usage = self._used(user_id, now)
+            decision = decide_for(policy, ask, user_id, membership, now, usage=usage)
         except DirectoryUnavailable:
             return {}
         if decision.allowed:
@@ -240,6 +262,7 @@ def read_entered(state: object) -> Ask:
         level=_option(_held(state, "level")),
         namespaces=_names(_held(state, "namespaces")),
         duration=_length(_option(_held(state, "duration"))),
+        start_at=read_moment(_held(state, "start").get("selected_date_time")),
         ticket=_words(_held(state, "ticket")) or None,
         reason=_words(_held(state, "reason")),
     )

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Sequence
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 from bot.core.durations import LONGEST, compact_duration, format_duration
 from bot.slack import blocks
@@ -92,6 +92,24 @@ def durations(most: timedelta, chosen: timedelta | None) -> Block:
         "options": list(options.values()),
         "initial_option": options[initial],
     }
+
+
+def moment(action: str, chosen: datetime | None) -> Block:
+    """A day and a time, which Slack asks for in the person's own time zone."""
+    element: Block = {"type": "datetimepicker", "action_id": action}
+    if chosen is not None:
+        element["initial_date_time"] = int(chosen.timestamp())
+    return element
+
+
+def read_moment(seconds: object) -> datetime | None:
+    """The moment in an answer of such a field; None where it has not its form.
+
+    Source: Slack, "Datetime picker element": a timestamp of ten digits.
+    """
+    if not isinstance(seconds, int) or isinstance(seconds, bool):
+        return None
+    return datetime.fromtimestamp(seconds, UTC) if 10**9 <= seconds < 10**10 else None
 
 
 def text(action: str, value: str, limit: int, *, multiline: bool = False) -> Block:

@@ -126,7 +126,7 @@ class Listeners:
         app.view(EXTEND_CALLBACK)(self._extension_submitted)
         app.view(QUESTION_CALLBACK)(self._question_submitted)
         app.options("cluster")(self._suggest_clusters)
-        for choice in ("cluster", "level", "namespaces"):
+        for choice in ("cluster", "level", "namespaces", "duration", "start"):
             app.action(choice)(self._form_changed)
         app.event("app_home_opened")(self._home_opened)
         app.event("user_change")(self._person_changed)

@@ -98,26 +98,33 @@ def _granted(
             "The bot keeps trying."
         )
         return Message(said.text, said.blocks + problem(grant))
-    if grant is not None and grant.end_reason is EndReason.FAILED:
-        said = _notice(f"{who}: {what} could not be given.")
-        return Message(said.text, said.blocks + problem(grant))
-    if grant is not None and grant.end_reason is EndReason.NOT_BEGUN:
-        said = _notice(f"{who}: {what} does not begin: {phrases.why_ending(grant, names)}.")
-        return Message(said.text, said.blocks + problem(grant))
-    if grant is not None and grant.end_reason is EndReason.REVOKED:
-        return _notice(f"{who}: {what} was revoked by {phrases.person(grant.ended_by, names)}.")
-    if grant is not None and grant.end_reason is EndReason.REMOVED:
-        return _notice(
-            f"{who}: somebody else took {what} away at EKS, so it has ended. "
-            "It can be asked for again."
-        )
     if grant is not None and grant.end_reason is not None:
-        return None
+        return _over(request, grant, grant.end_reason, names)
     by = phrases.approvers(request, reviews, names)
     length = format_duration(request.duration)
     later = grant is not None and grant.state is GrantState.SCHEDULED and grant.starts_at
     starts = f" It starts {date(later)}." if later else ""
     return _notice(f"{who}: {what} for {length} is approved by {by}.{starts}")
+
+
+def _over(
+    request: AccessRequest, grant: Grant, reason: EndReason, names: Mapping[str, str]
+) -> Message | None:
+    """What owners are told of the end; not of the usual one, which the card shows."""
+    what = phrases.subject(request)
+    line = {
+        EndReason.FAILED: f"{what} could not be given.",
+        EndReason.NOT_BEGUN: f"{what} does not begin: {phrases.why_ending(grant, names)}.",
+        EndReason.REVOKED: f"{what} was revoked by {phrases.person(grant.ended_by, names)}.",
+        EndReason.REMOVED: (
+            f"somebody else took {what} away at EKS, so it has ended. It can be asked for again."
+        ),
+    }.get(reason)
+    if line is None:
+        return None
+    said = _notice(f"{mention(request.requester)}: {line}")
+    with_problem = reason in {EndReason.FAILED, EndReason.NOT_BEGUN}
+    return Message(said.text, said.blocks + (problem(grant) if with_problem else []))
 
 
 def _waited(length: timedelta) -> str:

@@ -10,10 +10,12 @@ from collections.abc import Iterable, Sequence
 
 from bot.core.ask_checks import MOST_NAMESPACES
 from bot.core.choices import Choices, is_production
+from bot.core.decide import requirements_of
 from bot.core.durations import format_duration
-from bot.core.model import Cluster
+from bot.core.model import Cluster, Requirement
 from bot.core.policy import Rule
-from bot.core.policy_approval import Approval
+from bot.core.policy_approval import Approval, Automatic
+from bot.core.rule_choice import Spent
 from bot.slack import blocks, inputs, phrases
 from bot.slack.blocks import OPTIONS, Block, View
 from bot.slack.text import code, count, listed, mention_channel, plain, safe
@@ -25,6 +27,7 @@ MOST_LISTED_NAMESPACES = 500
 
 _RULES_SHOWN = 10
 _PATTERNS_SHOWN = 8
+_PASSED_SHOWN = 5
 
 
 def request_modal(choices: Choices, requester: str) -> View:
@@ -32,7 +35,7 @@ def request_modal(choices: Choices, requester: str) -> View:
 
     Up to 100 clusters are a list; more are searched for, which asks `block_suggestion` with the
     action id `cluster`. What dispatches is `cluster`, `level` and, where the rules differ by
-    namespace, `namespaces`.
+    namespace or hold at some times only, `namespaces`, `duration` and `start`.
     """
     shown = [_cluster(choices)]
     if choices.cluster is None:
@@ -51,7 +54,9 @@ def request_modal(choices: Choices, requester: str) -> View:
             blocks.context("allows", *_allows(choices)),
             *_namespaces(choices),
             _duration(choices),
+            _start(choices),
             blocks.section("decides", *_who_decides(choices, requester)),
+            *_passed(choices),
         ]
     shown += [_reason(choices), _ticket(choices)]
     return blocks.modal(REQUEST_CALLBACK, "Ask for access", shown, submit="Ask")
@@ -158,16 +163,28 @@ def _namespaces(choices: Choices) -> list[Block]:
 def _duration(choices: Choices) -> Block:
     element = inputs.durations(choices.max_duration, choices.entered.duration)
     offered = [option["value"] for option in element["options"]]
-    return inputs.field(inputs.marked("duration", *offered), "For how long", element)
+    block_id = inputs.marked("duration", *offered)
+    return inputs.field(block_id, "For how long", element, tells=choices.hangs_on_time)
+
+
+def _start(choices: Choices) -> Block:
+    element = inputs.moment("start", choices.entered.start_at)
+    hint = "Left empty, access starts once it is approved."
+    return inputs.field(
+        "start", "Start", element, hint=hint, optional=True, tells=choices.hangs_on_time
+    )
 
 
 def _who_decides(choices: Choices, requester: str) -> list[str]:
     rules = choices.rules
+    if choices.shut:
+        return ["*Nobody* can give it at that time, or for so long."]
     if choices.settled and not any(isinstance(rule.approval, Approval) for rule in rules):
         names = listed([f"*{safe(rule.name, 60)}*" for rule in rules], 3)
         return [
             f"*Automatic:* nobody has to approve. {names} gives it at once, for at most "
-            f"{format_duration(choices.max_duration)}."
+            f"{format_duration(choices.max_duration)}.",
+            *filter(None, (_limits(rule, choices.spent(rule)) for rule in rules)),
         ]
     if choices.settled:
         most = f"At most {format_duration(choices.max_duration)}."
@@ -187,17 +204,49 @@ def _who_decides(choices: Choices, requester: str) -> list[str]:
     ]
 
 
+def _passed(choices: Choices) -> list[Block]:
+    """Why the rules that would come first do not decide."""
+    why = [reason.sentence for reason in choices.passed[:_PASSED_SHOWN]]
+    return [blocks.sentence("passed", " ".join(why))] if why else []
+
+
+def _limits(rule: Rule, spent: Spent) -> str:
+    """How much of what an automatic rule gives in 24 hours the person has had."""
+    if not isinstance(rule.approval, Automatic):
+        return ""
+    caps = rule.approval.automatic
+    had = []
+    if caps.per_day is not None:
+        had.append(f"{spent.times:,} of {count(caps.per_day, 'time')}")
+    if caps.time_per_day is not None:
+        length = format_duration(spent.length) if spent.length else "nothing"
+        had.append(f"{length} of {format_duration(caps.time_per_day)}")
+    if not had:
+        return ""
+    return f"Of *{safe(rule.name, 60)}* you had {' and '.join(had)} in the last 24 hours."
+
+
 def _decider(rule: Rule, requester: str) -> str:
     approval = rule.approval
     if not isinstance(approval, Approval):
         return f"nobody has to approve (rule *{safe(rule.name, 60)}*, automatic)."
-    who = phrases.owners(approval.owners.owners, requester)
-    number = "one" if approval.required == 1 else str(approval.required)
-    verb = "approves" if approval.required == 1 else "approve"
-    return (
-        f"{number} of {who} {verb}, asked in {mention_channel(approval.channel)} "
-        f"(rule *{safe(rule.name, 60)}*)."
-    )
+    parts = requirements_of(rule.name, approval)
+    name = f"(rule *{safe(rule.name, 60)}*)"
+    if len(parts) == 1:
+        verb = "approves" if approval.required == 1 else "approve"
+        channel = mention_channel(approval.channel)
+        return f"{_approvers(parts[0], requester)} {verb}, asked in {channel} {name}."
+    asked = [
+        f"{_approvers(part, requester)}{f' for {safe(part.part, 60)}' if part.part else ''} in "
+        f"{mention_channel(part.channel)}"
+        for part in parts
+    ]
+    return f"{listed(asked)} approve {name}."
+
+
+def _approvers(part: Requirement, requester: str) -> str:
+    number = "one" if part.required == 1 else str(part.required)
+    return f"{number} of {phrases.owners(part.owners, requester)}"
 
 
 def _places(rule: Rule) -> str:

@@ -7,13 +7,13 @@ the policy's to say.
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from bot.core.durations import parse_duration
 from bot.core.errors import InvalidInput
 from bot.core.ids import parse_id
 from bot.core.model import Ask
-from bot.slack.inputs import REASON_LIMIT, TICKET_LIMIT
+from bot.slack.inputs import REASON_LIMIT, TICKET_LIMIT, read_moment
 from bot.slack.request_form import NAMESPACES_LIMIT
 from bot.slack.text import clean, clean_lines
 
@@ -30,6 +30,7 @@ def read_submission(state: object) -> Ask:
         level=_name(state, "level", "Choose a level."),
         namespaces=_namespaces(state),
         duration=_duration(state),
+        start_at=_start(state),
         ticket=_typed(state, "ticket", TICKET_LIMIT, optional=True) or None,
         reason=_reason(state, "Say why you need it. The people who decide read it."),
     )
@@ -127,6 +128,16 @@ def _duration(state: object) -> timedelta:
         return parse_duration(text)
     except InvalidInput as error:
         raise InvalidInput(error.code, error.sentence, field=field) from None
+
+
+def _start(state: object) -> datetime | None:
+    seconds = _element(state, "start").get("selected_date_time")
+    if seconds is None:
+        return None
+    start = read_moment(seconds)
+    if start is None:
+        raise _malformed("start")
+    return start
 
 
 def _reason(state: object, missing: str) -> str:

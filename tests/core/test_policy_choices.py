@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from hypothesis import given
@@ -12,6 +12,7 @@ from bot.core.model import Ask, Cluster
 from bot.core.policy import Policy
 
 HOUR = timedelta(hours=1)
+NOW = datetime(2026, 1, 5, 9, 0, tzinfo=UTC)
 APPROVAL = {"channel": "C01PAY", "owners": {"users": ["U02BOB"]}}
 
 
@@ -57,7 +58,7 @@ NAMES = ["secret", "a", "b", "dev-1", "kube-system", "Bad Name", "", "*"]
 
 
 def choices(entered=Ask("", ""), user="U01ALICE", membership=()):  # noqa: B008 - an immutable value
-    return choices_for(POLICY, LAB, user, dict(membership), entered)
+    return choices_for(POLICY, LAB, user, dict(membership), entered, now=NOW, usage={})
 
 
 def test_only_levels_that_can_be_had_are_offered():

@@ -247,7 +247,10 @@ def test_slack_takes_every_direct_message(situation: Situation, tickets: Tickets
         direct_message(asked, reviews, given_, names=names, now=now, tickets=tickets)
     )
     offered = set(buttons(message.blocks))
-    may_return = given_ is not None and given_.state is GrantState.ACTIVE and now < given_.ends_at
+    active = given_ is not None and given_.state is GrantState.ACTIVE and now < given_.ends_at
+    later = given_ is not None and given_.state is GrantState.SCHEDULED and given_.starts_at
+    may_return = active or bool(later)
     assert offered <= ({"extend", "return"} if may_return else {"cancel", "again"})
+    assert active or "extend" not in offered
     assert ("return" in offered) == may_return
     assert len(offered & {"cancel", "again"}) <= 1

@@ -12,12 +12,13 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from view_examples import HOUR, check_view, hostile, read
+from view_examples import HOUR, NOW, check_view, hostile, read
 
 from bot.core.choices import Choices, choices_for
 from bot.core.model import Ask
 from bot.core.offers import clusters_under
 from bot.core.policy import Policy
+from bot.core.rule_choice import Spent, Usage
 from bot.sandbox.slack_limits import options_problems
 from bot.slack.form import block_of, by_field, read_entered
 from bot.slack.inputs import field_of
@@ -55,12 +56,12 @@ def policy(rules: Sequence[dict[str, Any]], clusters: Sequence[dict[str, Any]] =
     )
 
 
-def chosen(of: Policy, ask: Ask) -> Choices:
-    return choices_for(of, clusters_under(of, of.rules), ANA, {}, ask)
+def chosen(of: Policy, ask: Ask, used: Usage | None = None) -> Choices:
+    return choices_for(of, clusters_under(of, of.rules), ANA, {}, ask, now=NOW, usage=used or {})
 
 
-def view(of: Policy, ask: Ask) -> dict[str, Any]:
-    return check_view(request_modal(chosen(of, ask), ANA))
+def view(of: Policy, ask: Ask, used: Usage | None = None) -> dict[str, Any]:
+    return check_view(request_modal(chosen(of, ask, used), ANA))
 
 
 def element(shown: dict[str, Any], field: str) -> dict[str, Any]:
@@ -81,6 +82,7 @@ def submitted(shown: dict[str, Any]) -> dict[str, Any]:
         held = block["element"]
         answer = {
             "plain_text_input": {"value": held.get("initial_value")},
+            "datetimepicker": {"selected_date_time": held.get("initial_date_time")},
             "multi_static_select": {"selected_options": held.get("initial_options", [])},
         }.get(held["type"], {"selected_option": held.get("initial_option")})
         kept[block["block_id"]] = {held["action_id"]: {"type": held["type"], **answer}}
@@ -125,6 +127,7 @@ def test_the_whole_form_reads_as_what_will_happen() -> None:
         "this namespace.",
         "Namespaces: plain_text_input",
         "For how long: static_select",
+        "Start: datetimepicker",
         "*Who decides:* one of <!subteam^S02PAY> and <@U02BEN> approves, asked in <#C01PAY> (rule "
         "*edit*).",
         "At most 4 h.",
@@ -243,7 +246,8 @@ def test_slack_takes_the_form_of_the_largest_policy(crowded: Policy) -> None:
     for level in ("", "level-000", "level-149", "nope"):
         for namespaces in ((), names):
             ask = Ask(clusters[77].name, level, namespaces, HOUR, reason="x" * 3000)
-            check_view(request_modal(choices_for(crowded, clusters, ANA, {}, ask), ANA))
+            choices = choices_for(crowded, clusters, ANA, {}, ask, now=NOW, usage={})
+            check_view(request_modal(choices, ANA))
     options = cluster_options("p", clusters)
     assert len(options) == 100
     assert options_problems({"options": options}) == []
@@ -273,6 +277,7 @@ asks = st.builds(
     level=st.sampled_from([*LEVELS, ""]) | hostile,
     namespaces=st.lists(names | hostile, max_size=4).map(tuple),
     duration=st.none() | st.timedeltas(timedelta(-1), timedelta(400)),
+    start_at=st.none() | st.integers(-300, 300).map(lambda days: NOW + timedelta(days)),
     ticket=st.none() | hostile,
     reason=st.just("why") | hostile,
 )
@@ -314,6 +319,86 @@ def test_drawing_the_form_again_changes_nothing(of: Policy, ask: Ask) -> None:
     )
 
 
+OFFICE = {"days": ["mon-fri"], "hours": "09:00-17:00", "time_zone": "UTC"}  # NOW is in it
+CAPPED = policy(
+    [
+        rule("by day", ["view"], approval={"automatic": {"per_day": 2}}, when=OFFICE),
+        rule("asked", ["view"], approval=APPROVAL),
+        rule("office", ["edit"], when=OFFICE),
+        rule("little", ["root"], scope="cluster", approval={"automatic": {"time_per_day": "3h"}}),
+        rule("much", ["root"], scope="cluster", approval=APPROVAL),
+    ],
+    [cluster("lab")],
+)
+NIGHT = NOW.replace(hour=22)
+
+
+def decides(shown: dict[str, Any]) -> list[str]:
+    return read([block for block in shown["blocks"] if block["block_id"] in {"decides", "passed"}])
+
+
+def test_the_form_says_what_automatic_rules_have_given_and_what_is_left() -> None:
+    shown = decides(view(CAPPED, Ask("lab", "view"), {"by day": Spent(1, HOUR)}))
+    assert shown == [
+        "*Automatic:* nobody has to approve. *by day* gives it at once, for at most 4 h.",
+        "Of *by day* you had 1 of 2 times in the last 24 hours.",
+    ]
+    shown = decides(view(CAPPED, Ask("lab", "root", (), HOUR), {}))
+    assert "Of *little* you had nothing of 3 h in the last 24 hours." in shown
+
+
+def test_a_rule_that_is_used_up_leaves_it_to_the_next_and_says_so() -> None:
+    used = {"by day": Spent(2, HOUR), "little": Spent(1, 2 * HOUR)}
+    shown = decides(view(CAPPED, Ask("lab", "view"), used))
+    assert shown[0].startswith("*Who decides:* one of <!subteam^S02PAY> and <@U02BEN> approves")
+    assert shown[-1].startswith("Rule by day gives at most 2 times in 24 hours")
+    short, long = (decides(view(CAPPED, Ask("lab", "root", (), n * HOUR), used)) for n in (1, 2))
+    assert short[0].startswith("*Automatic:*")
+    assert long[0].startswith("*Who decides:*")
+
+
+def test_the_length_and_the_start_tell_at_once_where_rules_hang_on_time() -> None:
+    def tell(of: Policy, level: str) -> dict[str, bool]:
+        return {
+            field_of(block["block_id"]): block.get("dispatch_action", False)
+            for block in view(of, Ask("lab", level))["blocks"]
+            if field_of(block["block_id"]) in {"duration", "start"}
+        }
+
+    assert tell(CAPPED, "root") == {"duration": True, "start": True}
+    assert tell(TWO, "view") == {"duration": False, "start": False}
+
+
+def test_outside_its_window_a_rule_is_passed_over_unless_the_start_is_within() -> None:
+    clusters = clusters_under(CAPPED, CAPPED.rules)
+    ask = Ask("lab", "edit")
+    night = choices_for(CAPPED, clusters, ANA, {}, ask, now=NIGHT, usage={})
+    assert decides(check_view(request_modal(night, ANA))) == [
+        "*Nobody* can give it at that time, or for so long.",
+        "Rule office holds only mon-fri 09:00-17:00 (UTC).",
+    ]
+    start = NOW + 20 * HOUR
+    later = choices_for(
+        CAPPED, clusters, ANA, {}, replace(ask, start_at=start), now=NIGHT, usage={}
+    )
+    shown = check_view(request_modal(later, ANA))
+    assert decides(shown)[0].startswith("*Automatic:*")
+    assert element(shown, "start")["initial_date_time"] == int(start.timestamp())
+
+
+PARTS = APPROVAL | {
+    "also": [{"name": "security", "channel": "C0SEC", "owners": {"groups": ["S05SEC"]}}]
+}
+
+
+def test_each_part_of_an_approval_is_named_with_its_channel() -> None:
+    of = policy([rule("pay", ["view"], approval=PARTS)], [cluster("lab")])
+    assert decides(view(of, Ask("lab", "view")))[0] == (
+        "*Who decides:* one of <!subteam^S02PAY> and <@U02BEN> in <#C01PAY> and one of "
+        "<!subteam^S05SEC> for security in <#C0SEC> approve (rule *pay*)."
+    )
+
+
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(max_size=9),
     lambda inner: (
@@ -322,7 +407,8 @@ json_values = st.recursive(
             st.sampled_from(
                 ["values", "value", "selected_option", "selected_options", "state", "blocks"]
             )
-            | st.sampled_from(["cluster", "level:1", "level", "namespaces:", "reason", "block_id"]),
+            | st.sampled_from(["cluster", "level:1", "level", "namespaces:", "reason", "block_id"])
+            | st.sampled_from(["start", "selected_date_time"]),
             inner,
             max_size=4,
         )
