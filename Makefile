@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 # Half of the time a test waits for a server, so two workers a core keep the cores busy.
 PYTEST_WORKERS ?= $(shell expr 2 \* $$(nproc))
 
-.PHONY: sandbox test lint bench bench-audit browser screenshots constraints clean
+.PHONY: sandbox test lint bench bench-audit simulate browser screenshots constraints clean
 
 sandbox: $(VENV)/sandbox.ok
 	$(BIN)/eks-access sandbox
@@ -25,6 +25,11 @@ bench: $(VENV)/dev.ok
 
 bench-audit: $(VENV)/dev.ok
 	$(BIN)/python -m bench.audit
+
+# Nightly: 20,000 lives, judged after each step. SEED=n or STORY=file carries one out again.
+simulate: $(VENV)/dev.ok
+	$(BIN)/python -m tests.simulation $(if $(SEED),--seed $(SEED)) $(if $(STORY),--story $(STORY)) \
+		$(if $(LIVES),--lives $(LIVES))
 
 # The two below need Debian's package `chromium`.
 browser: $(VENV)/dev.ok

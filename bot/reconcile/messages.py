@@ -18,6 +18,7 @@ import structlog
 from slack_sdk import WebClient
 from slack_sdk.errors import SlackApiError, SlackClientError
 
+from bot.core.errors import StoreUnavailable
 from bot.core.lifecycle import BOT
 from bot.core.model import AccessRequest, AuditEvent, Grant, Review
 from bot.core.post_review import PostReview
@@ -152,6 +153,8 @@ class MessageReconciler:
                     refused |= not self._bring(request, wanted, posted, fresh)
                 except Delayed as error:
                     delayed = error
+        except StoreUnavailable:
+            raise
         except Exception:
             log.exception("cannot render or send the messages of a request", request=request_id)
             delayed = Delayed("internal_error")

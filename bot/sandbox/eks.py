@@ -31,6 +31,8 @@ import boto3
 from bot.sandbox.eks_faults import Call, Faults
 
 if TYPE_CHECKING:
+    from wsgiref.types import WSGIApplication
+
     from bot.sandbox.eks_backend import AccessEntryBackend
     from bot.sandbox.eks_models import AccessEntry
 
@@ -156,6 +158,15 @@ class EksStandIn:
         return self._server.endpoint_url
 
     @property
+    def application(self) -> WSGIApplication:
+        """What serves the endpoint, for a caller in this process that needs no socket.
+
+        A dropped connection is a ConnectionAbortedError, after a call of `shutdown` on the
+        request's `werkzeug.socket`.
+        """
+        return self._server
+
+    @property
     def faults(self) -> Faults:
         """The faults to meet calls to come."""
         return self._server.faults
@@ -202,6 +213,15 @@ class EksStandIn:
                 self._subscribers.remove(told)
 
         return unsubscribe
+
+    def backend(
+        self, region: str = DEFAULT_REGION, account: str | None = None
+    ) -> AccessEntryBackend:
+        """The EKS of one account and region, for changes by somebody else's hand.
+
+        What is called on it follows EKS's rules, is no recorded call, and meets no fault.
+        """
+        return self._server.backend(account or self.account, region)
 
     def create_cluster(
         self,

@@ -22,6 +22,7 @@ from bot.core.planner import (
     ObservedEntry,
     SetGroups,
 )
+from bot.store.due import LONGEST_PAUSE
 from bot.store.tables import associations, drift_findings, entries, grants
 
 PROPAGATION = timedelta(seconds=30)
@@ -29,9 +30,6 @@ PROPAGATION = timedelta(seconds=30)
 
 LONGEST_CALL = timedelta(seconds=60)
 """How long a call can go on with its tries: see the configuration in bot.aws.clients."""
-
-LONGEST_PAUSE = timedelta(minutes=2)
-"""More than any pause between two tries; what is put off for longer was so by a wrong clock."""
 
 _cluster = TypeAdapter(Cluster)
 
@@ -106,10 +104,15 @@ def wake(tx: Connection, entry_id: int, now: datetime) -> None:
 def due(tx: Connection, now: datetime, limit: int) -> list[int]:
     """Ids of entries to be looked at, the longest due first.
 
-    Also those that were put off or given access while the clock was ahead: a try is never put off
-    for longer than LONGEST_PAUSE, and nothing is confirmed in the future.
+    Also those that were put off, asked for or given access while the clock was ahead: what is to be
+    done is never put off for longer than LONGEST_PAUSE, and nothing is confirmed in the future.
     """
-    put_off = (entries.c.attempts > 0) & (entries.c.due_at > now + LONGEST_PAUSE)
+    to_do = (entries.c.attempts > 0) | entries.c.id.in_(
+        select(grants.c.entry_id).where(
+            grants.c.state.in_([GrantState.PROVISIONING.value, GrantState.REVOKING.value])
+        )
+    )
+    put_off = to_do & (entries.c.due_at > now + LONGEST_PAUSE)
     ahead = entries.c.id.in_(
         select(grants.c.entry_id).where(
             grants.c.state == GrantState.ACTIVE.value,

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from sqlalchemy import ColumnElement, Connection, delete, insert, select, update
 
 from bot.store.tables import messages, requests
+
+_LONGEST_WAIT = timedelta(hours=1)
+"""More than Slack asks anybody to wait; what is put off for longer was so by a wrong clock."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,11 +40,17 @@ class Backlog:
 
 
 def due(tx: Connection, now: datetime, limit: int) -> list[str]:
-    """Ids of requests whose messages are to be looked at, the longest due first."""
+    """Ids of requests whose messages are to be looked at, the longest due first.
+
+    Also those whose next try was put off while the clock was ahead.
+    """
+    put_off = (requests.c.messages_attempts > 0) & (
+        requests.c.messages_due_at > now + _LONGEST_WAIT
+    )
     query = (
         select(requests.c.id)
-        .where(requests.c.messages_due_at <= now)
-        .order_by(requests.c.messages_due_at)
+        .where((requests.c.messages_due_at <= now) | put_off)
+        .order_by(requests.c.messages_due_at, requests.c.id)
         .limit(limit)
     )
     return list(tx.scalars(query))

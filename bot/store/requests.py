@@ -28,6 +28,7 @@ from bot.core.model import (
 )
 from bot.core.rule_choice import CAPS_WITHIN, Spent
 from bot.core.steps import next_step_at
+from bot.store.due import AT_ONCE
 from bot.store.tables import grants, requests, reviews
 
 _cluster = TypeAdapter(Cluster)
@@ -64,7 +65,7 @@ def add(tx: Connection, request: AccessRequest) -> None:
         "ticket": request.ticket,
         "created_at": request.created_at,
         "lapses_at": request.lapses_at,
-        "messages_due_at": request.created_at,
+        "messages_due_at": AT_ONCE,
         "steps": _steps.dump_python(request.steps, mode="json"),
         "step_due_at": next_step_at(request, request.created_at),
         "document": {
@@ -108,13 +109,14 @@ def get_locked(tx: Connection, request_id: str) -> AccessRequest:
 
 def decide(tx: Connection, request: AccessRequest, now: datetime) -> None:
     """Store a decision on a request that is still PENDING. Raises Conflict where it is not."""
+    del now  # its messages are due at once, whatever the clock says
     changed = tx.execute(
         update(requests)
         .where(requests.c.id == request.id, requests.c.state == RequestState.PENDING.value)
         .values(
             _decided_columns(request)
             | {"state": request.state.value, "step_due_at": None}
-            | _touched(now)
+            | _touched()
         )
     )
     if changed.rowcount != 1:
@@ -125,7 +127,8 @@ def decide(tx: Connection, request: AccessRequest, now: datetime) -> None:
 
 def touch(tx: Connection, request_id: str, now: datetime) -> None:
     """Say that the request's Slack messages no longer show what is so."""
-    tx.execute(update(requests).where(requests.c.id == request_id).values(_touched(now)))
+    del now  # they are due at once, whatever the clock says
+    tx.execute(update(requests).where(requests.c.id == request_id).values(_touched()))
 
 
 def waiting_for(
@@ -328,10 +331,10 @@ def _namespaces_key(namespaces: Iterable[str]) -> str:
     return ",".join(sorted(set(namespaces)))
 
 
-def _touched(now: datetime) -> dict[str, Any]:
+def _touched() -> dict[str, Any]:
     return {
         "version": requests.c.version + 1,
-        "messages_due_at": now,
+        "messages_due_at": AT_ONCE,
         "messages_attempts": 0,
     }
 

@@ -38,3 +38,22 @@ def test_a_removal_put_off_while_the_clock_was_ahead_is_tried_again_at_once(worl
     world.settle()
     assert world.state(grant_id) is GrantState.ENDED
     assert world.entry() is None
+
+
+def test_access_given_back_while_the_clock_was_ahead_goes_at_once(world: World) -> None:
+    grant_id = world.active("view", "default", length=3 * HOUR)
+    world.clock.advance(2 * HOUR)
+    world.give_back(grant_id)
+    world.clock.advance(-2 * HOUR)
+    world.round()
+    assert world.state(grant_id) is GrantState.ENDED
+    assert world.entry() is None
+
+
+def test_access_asked_for_while_the_clock_was_ahead_is_given_at_once(world: World) -> None:
+    world.clock.advance(DAY)
+    grant_id = world.ask("view", "default")
+    world.clock.advance(-DAY)
+    world.round()
+    assert world.given() == {"AmazonEKSViewPolicy": ("default",)}
+    assert "grant.confirmed" in world.actions(grant_id)

@@ -53,6 +53,17 @@ def test_items_are_worked_on_in_the_order_in_which_they_came(database: Database)
         assert inbox.due(tx, NOW + MINUTE, 2, giving_back=False) == [first, second]
 
 
+def test_what_came_in_while_the_clock_was_ahead_does_not_wait_until_then(
+    database: Database,
+) -> None:
+    with database.transaction() as tx:
+        ahead = add(tx, now=NOW + 5 * HOUR)
+        assert inbox.due(tx, NOW, 10, giving_back=False) == [ahead]
+        item = inbox.get(tx, ahead)
+        inbox.carried_out(tx, item, ANSWER, NOW + 5 * HOUR)
+        assert inbox.due(tx, NOW, 10, giving_back=False) == [ahead]
+
+
 def test_an_item_is_carried_out_answered_and_done(database: Database) -> None:
     with database.transaction() as tx:
         item = inbox.get(tx, add(tx))

@@ -25,7 +25,7 @@ def asked(database: Database) -> None:
 @pytest.mark.usefixtures("asked")
 def test_a_new_request_owes_its_messages_at_once(database: Database) -> None:
     with database.transaction() as tx:
-        assert messages.due(tx, NOW - SECOND, 10) == []
+        assert messages.due(tx, NOW - 1000 * HOUR, 10) == [ID], "whatever the clock says"
         assert messages.due(tx, NOW, 10) == [ID]
         assert messages.backlog(tx, ID) == Backlog(ID, version=1, attempts=0)
         assert messages.of_request(tx, ID) == ()
@@ -56,13 +56,34 @@ def test_a_change_during_a_round_is_not_lost(database: Database) -> None:
 
 def test_requests_are_looked_at_the_longest_due_first(database: Database) -> None:
     with database.transaction() as tx:
-        for number, minutes in enumerate((3, 1, 2)):
-            created = NOW + minutes * MINUTE
-            one = request(id=f"01A-00{number}", level=f"level-{number}", created_at=created)
-            requests.add(tx, one)
-        assert messages.due(tx, NOW + HOUR, 10) == ["01A-001", "01A-002", "01A-000"]
-        assert messages.due(tx, NOW + HOUR, 1) == ["01A-001"]
-        assert messages.due(tx, NOW + 2 * MINUTE, 10) == ["01A-001", "01A-002"]
+        for number in range(4):
+            requests.add(tx, request(id=f"01A-00{number}", level=f"level-{number}"))
+        for number, minutes in ((0, 3), (1, 1)):
+            put_off = messages.backlog(tx, f"01A-00{number}")
+            messages.rest(tx, put_off, NOW + minutes * MINUTE, attempts=1)
+        changed = ["01A-002", "01A-003"]
+        assert messages.due(tx, NOW + 3 * MINUTE, 10) == [*changed, "01A-001", "01A-000"]
+        assert messages.due(tx, NOW + 3 * MINUTE, 1) == ["01A-002"]
+        assert messages.due(tx, NOW + 2 * MINUTE, 10) == [*changed, "01A-001"]
+
+
+@pytest.mark.usefixtures("asked")
+def test_messages_put_off_while_the_clock_was_ahead_are_tried_again_at_once(
+    database: Database,
+) -> None:
+    with database.transaction() as tx:
+        messages.rest(tx, messages.backlog(tx, ID), NOW + 2 * HOUR, attempts=1)
+        assert messages.due(tx, NOW, 10) == [ID]
+        messages.rest(tx, messages.backlog(tx, ID), NOW + 2 * HOUR, attempts=0)
+        assert messages.due(tx, NOW, 10) == [], "right for what time alone changes"
+
+
+@pytest.mark.usefixtures("asked")
+def test_what_changed_while_the_clock_was_ahead_is_shown_at_once(database: Database) -> None:
+    with database.transaction() as tx:
+        messages.rest(tx, messages.backlog(tx, ID), None, attempts=0)
+        requests.touch(tx, ID, NOW + 24 * HOUR)
+        assert messages.due(tx, NOW, 10) == [ID]
 
 
 @pytest.mark.usefixtures("asked")

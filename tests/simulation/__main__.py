@@ -1,0 +1,82 @@
+"""`make simulate`: the nightly run of lives, or one seed or stored story again.
+
+python -m tests.simulation --lives 20000 [--first 0] [--workers 2]
+python -m tests.simulation --seed 4711
+python -m tests.simulation --story FILE
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+from pathlib import Path
+
+from tests.postgresql_server import running_postgresql
+from tests.simulation.life import Story
+from tests.simulation.runner import run_everywhere, table, tell
+from tests.simulation.stage import Postgresql, stage
+from tests.simulation.writer import write
+
+NIGHTLY = 20_000
+
+
+def say(line: object) -> None:
+    sys.stdout.write(f"{line}\n")
+
+
+def postgresql(stack: ExitStack) -> Callable[[], Postgresql]:
+    """What starts a PostgreSQL once it is asked for, for as long as `stack` is open."""
+    started: list[Postgresql] = []
+
+    def server() -> Postgresql:
+        if not started:
+            started.append(stack.enter_context(running_postgresql()))
+        return started[0]
+
+    return server
+
+
+def replay(story: Story) -> int:
+    """Carry one story out and say how it went."""
+    with ExitStack() as stack:
+        on = stack.enter_context(stage(postgresql(stack)))
+        outcome, failure = tell(on, story)
+    for line in table(outcome.counts):
+        say(line)
+    say(failure or f"seed {story.seed}: every invariant holds after each of its steps")
+    return 1 if failure else 0
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m tests.simulation")
+    parser.add_argument("--lives", type=int, default=NIGHTLY)
+    parser.add_argument("--first", type=int, default=0, help="the first seed")
+    parser.add_argument("--workers", type=int, default=os.cpu_count() or 1)
+    parser.add_argument("--seed", type=int)
+    parser.add_argument("--story", type=Path)
+    given = parser.parse_args()
+    if given.story is not None:
+        return replay(Story.load(given.story.read_text()))
+    if given.seed is not None:
+        return replay(write(given.seed))
+    began = time.monotonic()
+    seeds = range(given.first, given.first + given.lives)
+    counts, failures = run_everywhere(seeds, given.workers, postgresql)
+    sys.stderr.write("\n")
+    for line in table(counts):
+        say(line)
+    for failure in failures:
+        say(f"\n{failure}")
+    say(
+        f"\n{counts['lives']:,} lives in {time.monotonic() - began:.0f} s on {given.workers} "
+        f"processes: {len(failures)} broke an invariant"
+    )
+    return 1 if failures else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

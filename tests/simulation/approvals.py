@@ -1,0 +1,100 @@
+"""Who may be given what and by whom, worked out a second time from the policy file's plain data.
+
+Short on purpose, and written from docs/policy rather than from the bot's code: the first rule that
+fits each namespace, its owners, distinct people, never the requester nor their principal.
+"""
+
+from __future__ import annotations
+
+import fnmatch
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from bot.sandbox.slack_admin import ManagedWorkspace
+from tests.simulation.scene import TEAM, role
+from tests.simulation.store_reading import RequestRow
+
+_UNITS = {"m": 60, "h": 3600}
+
+
+@dataclass(frozen=True)
+class Needs:
+    """The rules that a request needs; None of them: it may not be given at all."""
+
+    rules: tuple[Mapping[str, Any], ...] | None
+
+    @property
+    def automatic(self) -> bool:
+        return bool(self.rules) and all(one["approval"] == "automatic" for one in self.rules or ())
+
+    @property
+    def longest(self) -> timedelta:
+        return min((length(one["max_duration"]) for one in self.rules or ()), default=timedelta())
+
+
+def length(text: str) -> timedelta:
+    """A length of time as the policy file has it, such as `30m`."""
+    return timedelta(seconds=int(text[:-1]) * _UNITS[text[-1]])
+
+
+def needs(document: Mapping[str, Any], request: RequestRow, slack: ManagedWorkspace) -> Needs:
+    """The rules that decide the request, by this document and the groups as they are now."""
+    if request.cluster not in {one["name"] for one in document["clusters"]}:
+        return Needs(None)
+    found: list[Mapping[str, Any]] = []
+    for namespace in request.namespaces or (None,):
+        rule = next(
+            (
+                one
+                for one in document["rules"]
+                if any(fnmatch.fnmatchcase(request.cluster, name) for name in one["clusters"])
+                and request.level in one["levels"]
+                and _covers(one, namespace)
+                and _may_ask(one, request.requester, slack)
+            ),
+            None,
+        )
+        if rule is None:
+            return Needs(None)
+        if rule not in found:
+            found.append(rule)
+    return Needs(tuple(found))
+
+
+def is_member(user: str, slack: ManagedWorkspace) -> bool:
+    """Whether somebody is a full member of the workspace now."""
+    person = slack.people[user]
+    outside = person.is_restricted or person.is_ultra_restricted or person.is_stranger
+    return not (person.deleted or person.is_bot or outside) and person.team_id == TEAM
+
+
+def owns(user: str, owners: Mapping[str, Iterable[str]], slack: ManagedWorkspace) -> bool:
+    """Whether somebody is among owners, now."""
+    groups = owners.get("groups", ())
+    return user in owners.get("users", ()) or any(user in slack.groups[g].users for g in groups)
+
+
+def may_decide(
+    user: str, request: RequestRow, rule: Mapping[str, Any], slack: ManagedWorkspace, setting: Any
+) -> bool:
+    """Whether somebody's word counts for this rule and request, now."""
+    return (
+        rule["approval"] != "automatic"
+        and user != request.requester
+        and role(user, setting) != request.principal
+        and is_member(user, slack)
+        and owns(user, rule["approval"]["owners"], slack)
+    )
+
+
+def _covers(rule: Mapping[str, Any], namespace: str | None) -> bool:
+    if rule.get("scope") == "cluster":
+        return True
+    patterns = rule.get("namespaces", ())
+    return namespace is not None and any(fnmatch.fnmatchcase(namespace, one) for one in patterns)
+
+
+def _may_ask(rule: Mapping[str, Any], user: str, slack: ManagedWorkspace) -> bool:
+    return "requesters" not in rule or owns(user, rule["requesters"], slack)

@@ -1,0 +1,159 @@
+"""Every point at which the simulated process may die, lose its store, or be overtaken by others.
+
+A point is a transaction's begin, its commit, and each call to AWS or Slack, before and after it
+takes effect. The database and the clients are the real ones: these are events that SQLAlchemy,
+botocore and urllib offer to anybody.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection, event
+from sqlalchemy.exc import OperationalError
+
+from bot.store.database import Database
+
+BEGIN, COMMIT = "begin", "commit"
+STORE = frozenset({BEGIN, COMMIT})
+
+
+class SimulatedCrash(BaseException):
+    """The process died. Not an Exception, because nothing in the bot may catch it."""
+
+
+@dataclass
+class _Armed:
+    """`after` so many points of `where` (empty: any), `act` is called with the connection."""
+
+    kind: str
+    after: int
+    act: Callable[[Connection | None], None]
+    where: frozenset[str]
+
+
+class Boundary:
+    """Counts the points passed, and does at one of them what is armed.
+
+    `met` counts what happened, by name. Once dead, every further point raises again, because a dead
+    process does not clean up either; `revive` is the new process. While `store_stays`, an armed
+    outage waits. Only the thread that made it is watched.
+    """
+
+    def __init__(self) -> None:
+        self.met: Counter[str] = Counter()
+        self.dead = False
+        self._armed: list[_Armed] = []
+        self._watching = False
+        self._acting = False
+        self._committed = False
+        self._thread = threading.get_ident()
+        self.store_stays = False
+
+    def arm_crash(self, after: int) -> None:
+        """Die at the point that comes after so many others."""
+        self._armed.append(_Armed("crash", after, self._die, frozenset()))
+
+    def arm_crash_after_commit(self, after: int) -> None:
+        """Die just after a commit: before the point that follows it."""
+        self._armed.append(_Armed("crash", after, self._die_soon, frozenset({COMMIT})))
+
+    def arm_outage(self, after: int, *, applied: bool) -> None:
+        """The store does not answer at one begin or commit; `applied`: that commit was done."""
+        act = _commit_and_go if applied else _go
+        where = frozenset({COMMIT}) if applied else STORE
+        self._armed.append(_Armed("outage", after, act, where))
+
+    def arm(self, kind: str, after: int, act: Callable[[], None], where: frozenset[str]) -> None:
+        """Let somebody else act at a point of `where`."""
+        self._armed.append(_Armed(kind, after, lambda _: act(), where))
+
+    def disarm(self) -> None:
+        """Take away what is armed and was not met."""
+        self._armed.clear()
+        self._committed = False
+
+    def revive(self) -> None:
+        self.dead = False
+        self._committed = False
+
+    @contextmanager
+    def watching(self) -> Iterator[None]:
+        """What is done in this block is done by the bot; only there can something be met."""
+        before, self._watching = self._watching, True
+        try:
+            yield
+        finally:
+            self._watching = before
+        if self._committed:
+            self._committed = False
+            self.dead = True
+            raise SimulatedCrash
+
+    def reach(self, point: str, connection: Connection | None = None) -> None:
+        """Pass a point. Raises what is met there."""
+        if not self._watching or self._acting or threading.get_ident() != self._thread:
+            return
+        if self.dead or self._committed:
+            self.dead = True
+            raise SimulatedCrash
+        for armed in list(self._armed):
+            if armed.where and point not in armed.where:
+                continue
+            if armed.kind == "outage" and self.store_stays:
+                continue
+            armed.after -= 1
+            if armed.after < 0:
+                self._armed.remove(armed)
+                self._meet(armed, point, connection)
+
+    def _meet(self, armed: _Armed, point: str, connection: Connection | None) -> None:
+        named = armed.kind in {"crash", "outage"}
+        self.met[f"{armed.kind}: {point}" if named else armed.kind] += 1
+        self._acting = True
+        try:
+            armed.act(connection)
+        finally:
+            self._acting = False
+
+    def _die(self, _: Connection | None) -> None:
+        self.dead = True
+        raise SimulatedCrash
+
+    def _die_soon(self, _: Connection | None) -> None:
+        self._committed = True
+        self.met["crash: committed"] += 1
+
+
+def _go(_: Connection | None) -> None:
+    raise OperationalError("the simulated store", None, OSError("has gone away"))
+
+
+def _commit_and_go(connection: Connection | None) -> None:
+    if connection is not None:
+        connection.connection.commit()
+    _go(connection)
+
+
+@contextmanager
+def store_boundary(database: Database, boundary: Boundary) -> Iterator[None]:
+    """Let the boundary see each transaction of this database."""
+
+    def begins(*_: Any) -> None:
+        boundary.reach(BEGIN)
+
+    def commits(connection: Connection) -> None:
+        boundary.reach(COMMIT, connection)
+
+    event.listen(database.engine, "checkout", begins)
+    event.listen(database.engine, "commit", commits)
+    try:
+        yield
+    finally:
+        event.remove(database.engine, "checkout", begins)
+        event.remove(database.engine, "commit", commits)

@@ -1,0 +1,157 @@
+"""The bot as one process without threads: the simulation calls each loop's work itself.
+
+Built as `bot.wiring` builds it, from the same parts; whatever `bot.wiring` adds to its loops is
+added to `LOOPS` here. A new process knows nothing but the store.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from slack_bolt import BoltRequest, BoltResponse
+from slack_sdk import WebClient
+
+from bot.access import end
+from bot.aws.clients import EksClients
+from bot.core.errors import Conflict, PolicyUnavailable
+from bot.core.model import AccessRequest, AuditEvent, Grant, Review
+from bot.core.policy import Policy
+from bot.policy_file import PolicySource
+from bot.reconcile.access import AccessReconciler
+from bot.reconcile.announcements import Announcer
+from bot.reconcile.messages import MessageReconciler, Projection
+from bot.slack.desk import Desk
+from bot.slack.inbox import InboxWorker
+from bot.slack.listeners import Listeners
+from bot.slack.people import Directory
+from bot.slack.policy_watch import PolicyWatch
+from bot.slack.projection import project
+from bot.store import requests
+from bot.store.claims import Claims
+from bot.store.database import Database
+
+LOOPS = ("giving back", "inbox", "access", "messages", "lapses", "announcements")
+"""The names of the loops, in the order in which a calm tick runs them."""
+
+_AT_ONCE = 100
+
+
+class Process:
+    """One running bot. `due` lists a loop's items, `work` does one of them."""
+
+    def __init__(
+        self,
+        database: Database,
+        clients: EksClients,
+        *,
+        policy_file: Path,
+        slack_url: str,
+        bot_token: str,
+        clock: Callable[[], datetime],
+    ) -> None:
+        self._database = database
+        self._clock = clock
+        self.policy = PolicySource(policy_file)
+        # Without the SDK's own repetition after a pause, so that each failure reaches the loops.
+        client = WebClient(bot_token, base_url=slack_url, timeout=10, retry_handlers=[])
+        claims = Claims(database)
+        self._directory = Directory(client)
+        desk = Desk(database, self._directory, clients, self.policy.current, clock=clock)
+        self._listeners = Listeners(
+            database,
+            client,
+            self._directory,
+            desk,
+            self.policy.current,
+            bot_token=bot_token,
+            signing_secret=None,
+            wake=lambda: None,
+            clock=clock,
+        )
+        access = AccessReconciler(database, clients, claims, clock=clock)
+        inbox = InboxWorker(
+            database,
+            claims,
+            client,
+            self._directory,
+            self.policy.current,
+            changed=lambda: None,
+            clock=clock,
+        )
+        messages = MessageReconciler(
+            database, client, claims, self._projection, shown=lambda _: None, clock=clock
+        )
+        announcer = Announcer(database, client, claims, clock=clock)
+        self._watch = PolicyWatch(database, self.policy, clock=clock)
+        self._loops: dict[str, tuple[Callable[[], Sequence[Any]], Callable[[Any], None]]] = {
+            "giving back": (inbox.due_back, inbox.work),
+            "inbox": (inbox.due, inbox.work),
+            "access": (access.due, access.reconcile),
+            "messages": (messages.due, messages.reconcile),
+            "lapses": (self._lapsing, self._lapse),
+            "announcements": (announcer.due, announcer.post),
+        }
+
+    def close(self) -> None:
+        """End the listeners' threads, none of which does anything in a simulation."""
+        self._listeners.close()
+
+    def due(self, loop: str) -> Sequence[Any]:
+        return self._loops[loop][0]()
+
+    def work(self, loop: str, item: Any) -> None:
+        self._loops[loop][1](item)
+
+    def dispatch(self, payload: Mapping[str, Any]) -> BoltResponse:
+        """Hand a payload to the listeners, as Socket Mode does."""
+        return self._listeners.app.dispatch(BoltRequest(mode="socket_mode", body=dict(payload)))
+
+    def watch_policy(self) -> None:
+        """Look at the policy file, as a job of the bot's does every second."""
+        self._watch.look()
+
+    def _lapsing(self) -> list[str]:
+        with self._database.reading() as tx:
+            return requests.lapsing(tx, self._clock(), _AT_ONCE)
+
+    def _lapse(self, request_id: str) -> None:
+        try:
+            with self._database.transaction() as tx:
+                end.lapse(tx, request_id, self._clock())
+        except Conflict:
+            return
+
+    def _projection(
+        self,
+        request: AccessRequest,
+        reviews: Sequence[Review],
+        grant: Grant | None,
+        *,
+        unreachable: Mapping[str, str],
+        questions: Sequence[AuditEvent],
+        now: datetime,
+    ) -> Projection:
+        people = {request.requester, *(one.reviewer for one in reviews)}
+        people |= {request.decided_by or "", (grant.ended_by if grant else None) or ""}
+        people |= {*request.principal.shared_with, *(one.actor for one in questions)}
+        policy = self._policy()
+        return project(
+            request,
+            reviews,
+            grant,
+            names=self._directory.names({one for one in people if one.startswith("U")}),
+            audit_channel=policy.audit_channel if policy else None,
+            tickets=policy.tickets if policy else None,
+            unreachable=unreachable,
+            questions=questions,
+            now=now,
+        )
+
+    def _policy(self) -> Policy | None:
+        try:
+            return self.policy.current().policy
+        except PolicyUnavailable:
+            return None

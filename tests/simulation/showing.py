@@ -1,0 +1,66 @@
+"""Does Slack show the truth? Read as a person would: the newest copy of each request's messages."""
+
+from __future__ import annotations
+
+from bot.sandbox.slack_admin import ManagedWorkspace
+from bot.sandbox.slack_shown import Message
+from tests.simulation.scene import AUDIT
+from tests.simulation.shadow import Violation
+from tests.simulation.store_reading import GrantRow, RequestRow, Snapshot
+
+_DIRECT = {
+    "PENDING": "Nothing is granted yet",
+    "DENIED": "denied",
+    "CANCELLED": "took back",
+    "LAPSED": "Nobody decided",
+    "ACTIVE": "is active until",
+    "ENDED": "has ended",
+    "FAILED": "could not be given",
+}
+
+
+def verify_slack(
+    snapshot: Snapshot, slack: ManagedWorkspace, *, audit_known: bool, clock_went_back: bool
+) -> None:
+    """Each card and direct message shows the state that the store has. Raises Violation.
+
+    `audit_known`: there was a policy in force all the time, which names the audit channel. A
+    process that never had one cannot know where the cards of automatic requests are. Where
+    `clock_went_back`, what was written of an end that seemed to have passed stands until it does.
+    """
+    for request in snapshot.requests.values():
+        state = _state(request, snapshot.grants.get(request.id))
+        if state in {"ACTIVE", "PENDING"} and clock_went_back:
+            continue
+        for channel in request.channels or ((AUDIT,) if audit_known else ()):
+            _verify(slack, channel, request, f"*{state}*")
+        direct = slack.dm(request.requester)
+        if direct is None:
+            raise Violation("cards", f"nothing was written to {request.requester}")
+        if not slack.people[request.requester].deleted:
+            _verify(slack, direct.id, request, _DIRECT[state])
+    if slack.rejections:
+        raise Violation("cards", f"Slack would reject what was sent: {slack.rejections[0]}")
+
+
+def _state(request: RequestRow, grant: GrantRow | None) -> str:
+    if grant is None:
+        return request.state
+    failed = grant.state == "ENDED" and grant.reason == "failed"
+    return "FAILED" if failed else grant.state
+
+
+def _verify(slack: ManagedWorkspace, channel: str, request: RequestRow, shown: str) -> None:
+    roots: list[Message] = [
+        one
+        for one in slack.messages[channel]
+        if one.thread_ts in (None, one.ts)
+        and one.ephemeral_to is None
+        and f"req {request.id}" in one.all_text
+    ]
+    if not roots:
+        raise Violation("cards", f"{channel} has no message about {request.id} ({request.state})")
+    if shown not in roots[-1].all_text:
+        raise Violation(
+            "cards", f"{channel} does not say {shown!r} of {request.id}: {roots[-1].all_text!r}"
+        )

@@ -1,0 +1,180 @@
+"""What lives longer than a life: the stand-ins, the clients, the database that each life gets anew.
+
+One stage serves one process of the runner; lives follow each other on it.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing, contextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, Protocol
+
+import structlog
+from starlette.applications import Starlette
+
+from bot.aws.clients import EksClients
+from bot.core.model import Cluster
+from bot.sandbox import slack_chat, slack_directory, slack_views
+from bot.sandbox.eks import EksStandIn
+from bot.sandbox.response_urls import ResponseUrls
+from bot.sandbox.slack_admin import ManagedWorkspace
+from bot.sandbox.slack_api import WebApi
+from bot.store import migrate
+from bot.store.database import Database
+from tests.simulation.boundary import Boundary, store_boundary
+from tests.simulation.scene import ACCOUNT, LAB, REGION
+from tests.simulation.transports import AwsTransport, SlackTransport, installed
+
+START = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
+SLACK = "http://slack.simulation"
+_METHODS = slack_chat.METHODS | slack_directory.METHODS | slack_views.METHODS
+
+
+class Clock:
+    """The time, which only the simulation moves."""
+
+    def __init__(self) -> None:
+        self.time = START
+
+    def __call__(self) -> datetime:
+        return self.time
+
+    def move(self, by: timedelta) -> None:
+        self.time += by
+
+
+class Postgresql(Protocol):
+    """The part of the tests' PostgreSQL server that is used here."""
+
+    def create_migrated(self) -> str: ...
+    def url_of(self, name: str) -> str: ...
+    def drop(self, name: str) -> None: ...
+
+
+class Stage:
+    """`postgresql` starts the server on first use; None: every life is on SQLite.
+
+    `errors` are the bot's own log lines of this life that tell of an exception nobody foresaw.
+    """
+
+    def __init__(self, folder: Path, postgresql: Callable[[], Postgresql] | None = None) -> None:
+        self.folder = folder
+        self.policy_file = folder / "eks-access.yaml"
+        self.clock = Clock()
+        self.boundary = Boundary()
+        self.errors: list[Mapping[str, Any]] = []
+        self._postgresql = postgresql
+        self.eks = EksStandIn(account=ACCOUNT, clock=self.clock)
+        self._told: Callable[[Any], None] = lambda _: None
+        self.eks.subscribe(self._tell)
+        with _environment(self.eks.environment()):
+            self.clients = EksClients()
+            self.aws = AwsTransport(self.eks, self.boundary)
+            self.aws.take_over(self.clients, Cluster(LAB, REGION, ACCOUNT))
+        self.slack_transport = SlackTransport(SLACK, Starlette(), self.boundary)
+        self._sqlite = folder / "life.db"
+        self._template = folder / "migrated.db"
+        made = Database(f"sqlite:///{self._template}")
+        migrate.upgrade(made)
+        made.close()
+        self._database = Database(f"sqlite:///{self._sqlite}")
+
+    @contextmanager
+    def open(self) -> Iterator[None]:
+        """Everything that urllib opens in this block goes to the simulated Slack; logs are kept."""
+        logging.disable(logging.CRITICAL)
+        before = structlog.get_config()
+        structlog.configure(processors=[self._note])
+        try:
+            with installed(self.slack_transport):
+                yield
+        finally:
+            structlog.configure(**before)
+            logging.disable(logging.NOTSET)
+
+    def close(self) -> None:
+        self._database.close()
+        self.eks.stop()
+
+    def new_slack(self) -> tuple[ManagedWorkspace, ResponseUrls]:
+        """An empty workspace, served from now on."""
+        slack = ManagedWorkspace(clock=self.clock)
+        slack.url = SLACK
+        urls = ResponseUrls(slack)
+        application = Starlette(routes=[*WebApi(slack, _METHODS).routes(), *urls.routes()])
+        self.slack_transport.serve(application)
+        return slack, urls
+
+    def listen(self, told: Callable[[Any], None]) -> None:
+        """Have `told` called with each call that EKS carried out, in this life alone."""
+        self._told = told
+
+    @contextmanager
+    def database(self, kind: str) -> Iterator[tuple[Database, str]]:
+        """A fresh, migrated database and its URL, with the boundary around it."""
+        if kind == "postgresql" and self._postgresql is not None:
+            server = self._postgresql()
+            name = server.create_migrated()
+            database = Database(server.url_of(name))
+            try:
+                with store_boundary(database, self.boundary):
+                    yield database, server.url_of(name)
+            finally:
+                database.close()
+                server.drop(name)
+            return
+        self._database.close()
+        for rest in ("", "-wal", "-shm"):
+            Path(f"{self._sqlite}{rest}").unlink(missing_ok=True)
+        shutil.copyfile(self._template, self._sqlite)
+        with store_boundary(self._database, self.boundary):
+            yield self._database, f"sqlite:///{self._sqlite}"
+
+    def reset(self) -> None:
+        self.clock.time = START
+        self.errors.clear()
+        self.boundary.revive()
+        self.boundary.disarm()
+        self.boundary.met.clear()
+        self.aws.reset()
+        self._told = lambda _: None
+
+    def _tell(self, call: Any) -> None:
+        self._told(call)
+
+    def _note(self, _: Any, method: str, event: Any) -> Any:
+        if event.get("exc_info"):
+            self.errors.append(structlog.processors.format_exc_info(None, method, event))
+        raise structlog.DropEvent
+
+
+@contextmanager
+def _environment(values: Mapping[str, str]) -> Iterator[None]:
+    before = {name: os.environ.get(name) for name in values}
+    os.environ.update(values)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
+
+
+@contextmanager
+def stage(postgresql: Callable[[], Postgresql] | None = None) -> Iterator[Stage]:
+    """A stage in a folder of its own, in memory where there is room for it."""
+    memory = Path("/dev/shm")  # noqa: S108 - a fresh folder is made in it
+    fast = str(memory) if memory.is_dir() and shutil.disk_usage(memory).free > 1 << 28 else None
+    with (
+        tempfile.TemporaryDirectory(prefix="simulation-", dir=fast) as folder,
+        closing(Stage(Path(folder), postgresql)) as made,
+    ):
+        yield made

@@ -1,0 +1,214 @@
+"""What the store holds, read as plain SQL: the oracle shares no code with the bot's own queries."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import psycopg
+
+
+@dataclass(frozen=True)
+class RequestRow:
+    id: str
+    requester: str
+    cluster: str
+    level: str
+    namespaces: tuple[str, ...]
+    principal: str
+    state: str
+    lapses_at: datetime | None
+    channels: tuple[str, ...]
+    extends: str | None
+    due_at: datetime | None
+    attempts: int
+
+
+@dataclass(frozen=True)
+class GrantRow:
+    """`policy` is an access policy's name; no `namespaces` means the whole cluster."""
+
+    id: str
+    requester: str
+    cluster: str
+    principal: str
+    policy: str | None
+    namespaces: frozenset[str]
+    groups: frozenset[str]
+    state: str
+    duration: timedelta
+    provision_by: datetime
+    ends_at: datetime
+    confirmed_at: datetime | None
+    began_at: datetime | None
+    reason: str | None
+    extends: str | None
+
+    def gives(self, now: datetime) -> bool:
+        """Whether it may give access at `now`."""
+        if self.state == "PROVISIONING":
+            return now < self.provision_by
+        return self.state == "ACTIVE" and now < self.ends_at
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """`audit` are (id, actor, action, request) after the ones already read; `inbox`: what is not
+    done, id → state and actor.
+    """
+
+    requests: dict[str, RequestRow]
+    grants: dict[str, GrantRow]
+    audit: tuple[tuple[int, str, str, str | None], ...]
+    inbox: dict[int, tuple[str, str]]
+    entries_due: tuple[datetime, ...]
+    inbox_due: tuple[datetime, ...]
+
+
+class StoreReader:
+    """Reads one database, by its URL, on a connection of its own."""
+
+    def __init__(self, url: str) -> None:
+        self._sqlite = url.startswith("sqlite:///")
+        self._connection: Any
+        if self._sqlite:
+            self._connection = sqlite3.connect(url.removeprefix("sqlite:///"), isolation_level=None)
+        else:
+            self._connection = psycopg.connect(url, autocommit=True)
+        self._audited = 0
+        self._documents: dict[str, Any] = {}
+        self._version: Any = None
+        self._last: Snapshot | None = None
+        self._grants_now: list[GrantRow] = []
+
+    def close(self) -> None:
+        self._connection.close()
+
+    def rows(self, query: str, *values: Any) -> list[tuple[Any, ...]]:
+        if not self._sqlite:
+            query = query.replace("?", "%s")
+        with self._cursor() as cursor:
+            cursor.execute(query, values)
+            return list(cursor.fetchall())
+
+    def read(self) -> Snapshot:
+        """Everything that the oracle looks at, and the audit events that are new."""
+        if self._last is not None and not self._changed():
+            return replace(self._last, audit=())
+        self._last = snapshot = self._read()
+        return snapshot
+
+    def read_grants(self) -> list[GrantRow]:
+        """The grants as they are now."""
+        if self._changed():
+            self._last = None  # the rest is not read yet
+            self._grants_now = list(self._grants())
+        return self._grants_now
+
+    def _changed(self) -> bool:
+        """Whether somebody has committed since this was last asked, as far as that can be told."""
+        if not self._sqlite:
+            return True
+        version = self.rows("PRAGMA data_version")
+        changed, self._version = version != self._version, version
+        return changed
+
+    def _read(self) -> Snapshot:
+        requests = {row.id: row for row in self._requests()}
+        self._grants_now = list(self._grants())
+        grants = {row.id: row for row in self._grants_now}
+        audit = tuple(
+            self.rows(
+                "SELECT id, actor, action, request_id FROM audit_events WHERE id > ? ORDER BY id",
+                self._audited,
+            )
+        )
+        if audit:
+            self._audited = audit[-1][0]
+        waiting = self.rows("SELECT id, state, due_at, actor FROM inbox WHERE state <> 'DONE'")
+        entries = self.rows("SELECT due_at FROM entries WHERE due_at IS NOT NULL")
+        return Snapshot(
+            requests=requests,
+            grants=grants,
+            audit=audit,
+            inbox={row[0]: (row[1], row[3]) for row in waiting},
+            entries_due=tuple(self._must(row[0]) for row in entries),
+            inbox_due=tuple(self._must(row[2]) for row in waiting if row[2] is not None),
+        )
+
+    def taken(self, trigger_id: str) -> bool:
+        """Whether the command or click with this trigger is stored."""
+        return bool(self.rows("SELECT id FROM inbox WHERE trigger_id = ?", trigger_id))
+
+    @contextmanager
+    def _cursor(self) -> Iterator[Any]:
+        cursor = self._connection.cursor()
+        try:
+            yield cursor
+        finally:
+            cursor.close()
+
+    def _requests(self) -> Iterator[RequestRow]:
+        for row in self.rows(
+            "SELECT id, requester, cluster, level, namespaces, principal_arn, state, lapses_at, "
+            "document, messages_due_at, messages_attempts FROM requests ORDER BY id"
+        ):
+            document = self._document(f"request {row[0]}", row[8])
+            yield RequestRow(
+                *row[:4],
+                namespaces=tuple(name for name in row[4].split(",") if name),
+                principal=row[5],
+                state=row[6],
+                lapses_at=self._time(row[7]),
+                channels=tuple(sorted({one["channel"] for one in document["requirements"]})),
+                extends=document["extends"],
+                due_at=self._time(row[9]),
+                attempts=row[10],
+            )
+
+    def _grants(self) -> Iterator[GrantRow]:
+        for row in self.rows(
+            "SELECT id, requester, cluster, principal_arn, state, duration_seconds, provision_by, "
+            "ends_at, confirmed_at, end_reason, document FROM grants ORDER BY id"
+        ):
+            document = self._document(f"grant {row[0]}", row[10])
+            access = document["access"]
+            arn = access["policy_arn"]
+            began = document.get("began_at")
+            yield GrantRow(
+                *row[:4],
+                policy=arn.rpartition("/")[2] if arn else None,
+                namespaces=frozenset(access["scope"]["namespaces"]),
+                groups=frozenset(access["kubernetes_groups"]),
+                state=row[4],
+                duration=timedelta(seconds=row[5]),
+                provision_by=self._must(row[6]),
+                ends_at=self._must(row[7]),
+                confirmed_at=self._time(row[8]),
+                began_at=datetime.fromisoformat(began) if began else None,
+                reason=row[9],
+                extends=document["extends"],
+            )
+
+    def _must(self, value: Any) -> datetime:
+        time = self._time(value)
+        if time is None:
+            raise ValueError("a time is missing in the store")
+        return time
+
+    def _time(self, value: Any) -> datetime | None:
+        if value is None:
+            return None
+        time = datetime.fromisoformat(value) if isinstance(value, str) else value
+        return time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)
+
+    def _document(self, name: str, value: Any) -> Any:
+        """A document never changes once it is stored, so it is read once."""
+        if name not in self._documents:
+            self._documents[name] = json.loads(value) if isinstance(value, str) else value
+        return self._documents[name]

@@ -1,0 +1,324 @@
+"""From a seed to a story. One `random.Random` decides everything, and only here.
+
+Each kind of step has a weight and a function that draws its arguments; whatever is added to the
+acts gets a line in `_KINDS`.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from typing import Any
+
+from tests.simulation.life import Story
+from tests.simulation.process import LOOPS
+from tests.simulation.scene import (
+    ANA,
+    BEN,
+    CHANNELS,
+    CLEO,
+    CLUSTERS,
+    DAN,
+    ENGINEERS,
+    EVE,
+    EVERYBODY,
+    GROUPS,
+    GUEST,
+    LAB,
+    LEADS,
+    MEMBERS,
+    NAMESPACES,
+    OUTSIDER,
+    PLATFORM,
+    POLICIES,
+    PROD,
+    VARIANTS,
+    Json,
+)
+
+Steps = list[list[Any]]
+
+
+class _Draw(random.Random):
+    """The one source of chance, and who asked last for what, so that others act upon it."""
+
+    who, cluster = ANA, LAB
+
+
+Draw = Callable[[_Draw], Steps]
+POSTGRESQL_EVERY = 25
+"""Every so manieth seed is a life on PostgreSQL."""
+
+_READS = ("DescribeAccessEntry", "ListAssociatedAccessPolicies")
+_WRITES = (
+    "CreateAccessEntry",
+    "AssociateAccessPolicy",
+    "DisassociateAccessPolicy",
+    "DeleteAccessEntry",
+    "UpdateAccessEntry",
+)
+_METHODS = ("*", "*", "chat.postMessage", "chat.update", "users.info", "usergroups.users.list")
+
+
+def write(seed: int) -> Story:
+    """The story of a seed; the same for ever."""
+    draw = _Draw(seed)
+    steps: Steps = []
+    if draw.random() < 0.3:
+        steps += _others(draw)
+    steps += _ask(draw)
+    for _ in range(draw.choice((3, 4, 5, 6, 8))):
+        (kind,) = draw.choices([one for one, _ in _KINDS], [weight for _, weight in _KINDS])
+        steps += kind(draw)
+        if draw.random() < 0.3:
+            steps += _tick(draw)
+    return Story(seed, _setting(draw, seed), steps)
+
+
+def _setting(draw: _Draw, seed: int) -> Json:
+    kinds = ("automatic", "one", "two", "platform")
+    return {
+        "database": "postgresql" if seed % POSTGRESQL_EVERY == 0 else "sqlite",
+        "standing": {name: draw.choice(("refuse", "augment")) for name in CLUSTERS},
+        "shared": draw.choice(([], [], [ANA, EVE], [ANA, BEN])),
+        "approvals": {
+            "lab": draw.choice(("automatic", "automatic", "automatic", "one")),
+            "payments": draw.choice(("automatic", *kinds)),
+            "vault": draw.choice(("one", "two", "platform")),
+            "whole clusters": draw.choice(("automatic", "automatic", *kinds)),
+        },
+    }
+
+
+def _which(draw: _Draw) -> int:
+    """A request by its place: mostly the newest."""
+    return draw.choice((-1, -1, -1, -1, -2, -2, -3, draw.randrange(6)))
+
+
+def _who(draw: _Draw) -> str:
+    """Mostly those who may."""
+    return draw.choice((BEN, BEN, CLEO, CLEO, DAN, DAN, ANA, EVE, GUEST, OUTSIDER))
+
+
+def _asked(draw: _Draw) -> list[Any]:
+    who = draw.choice((ANA, ANA, ANA, EVE, EVE, BEN, DAN, draw.choice(EVERYBODY)))
+    minutes = draw.choice((1, 5, 20, 60, 60, 110, 300))
+    if draw.random() < 0.3:
+        level = draw.choice(("view", "admin", "deployer", "operator"))
+        draw.who, draw.cluster = who, draw.choice(CLUSTERS)
+        return ["ask", who, draw.cluster, level, [], minutes]
+    cluster = draw.choice((LAB, PROD))
+    draw.who, draw.cluster = who, cluster
+    spaces = draw.sample(NAMESPACES, draw.choice((1, 1, 1, 2)))
+    return ["ask", who, cluster, draw.choice(("view", "view", "edit")), sorted(spaces), minutes]
+
+
+def _ask(draw: _Draw) -> Steps:
+    """Somebody asks, and in most cases owners say yes and the loops do their work."""
+    steps: Steps = [_asked(draw)]
+    if draw.random() < 0.9:
+        steps.append(["tick", [0, 1]])
+        for who in draw.sample((BEN, CLEO, DAN, EVE, ANA), draw.choice((1, 2, 2, 3))):
+            how = draw.choice((["type", "approve"], ["click", "approve"]))
+            steps.append([*how, who, -1])
+        steps += _tick(draw)
+    return steps
+
+
+def _decide(draw: _Draw) -> Steps:
+    how = draw.choice(
+        (
+            ["type", "approve"],
+            ["click", "approve"],
+            ["click", "approve"],
+            ["type", "deny"],
+            ["submit", "deny"],
+        )
+    )
+    return [[*how, _who(draw), _which(draw)]]
+
+
+def _give_back(draw: _Draw) -> Steps:
+    what = draw.choice(("return", "return", "cancel"))
+    how = draw.choice(("type", "click"))
+    who = draw.choice((draw.who, draw.who, draw.who, _who(draw)))
+    return [[how, what, who, draw.choice((-1, -1, _which(draw)))]]
+
+
+def _extend(draw: _Draw) -> Steps:
+    who = draw.choice((draw.who, draw.who, draw.who, _who(draw)))
+    number = draw.choice((-1, -1, _which(draw)))
+    if draw.random() < 0.3:
+        return [["submit", "extend", who, number]]
+    steps: Steps = [["extend", who, number, draw.choice((5, 20, 60, 300))], ["tick", [1]]]
+    if draw.random() < 0.6:
+        steps += [["click", "approve", draw.choice((BEN, CLEO, DAN)), -1], *_tick(draw)]
+    return steps
+
+
+def _again(_: _Draw) -> Steps:
+    return [["again"]]
+
+
+def _operator(draw: _Draw) -> Steps:
+    return [["operator revokes", _which(draw)]]
+
+
+def _person(draw: _Draw) -> Steps:
+    what = draw.choice(("deactivated", "guest", "member", "member"))
+    return [["person", draw.choice(MEMBERS), what]]
+
+
+def _group(draw: _Draw) -> Steps:
+    group = draw.choice((ENGINEERS, LEADS, PLATFORM))
+    users = [user for user in (*MEMBERS, GUEST) if draw.random() < 0.5]
+    return [["group", group, draw.choice((users, GROUPS[group]))]]
+
+
+def _policy(draw: _Draw) -> Steps:
+    return [["policy", draw.choice((*VARIANTS, "good", "good"))]]
+
+
+def _others(draw: _Draw) -> Steps:
+    cluster, who = draw.cluster, draw.who
+    if draw.random() < 0.3:
+        cluster, who = draw.choice(CLUSTERS), draw.choice((ANA, ANA, EVE, BEN))
+    what = draw.choice(
+        (
+            "create",
+            "create",
+            "orphan",
+            "delete",
+            "associate",
+            "widen",
+            "narrow",
+            "disassociate",
+            "untag",
+            "tag",
+            "groups",
+        )
+    )
+    more: Any = draw.choice(POLICIES)
+    if what == "create":
+        scopes = ([], ["theirs"], ["pay", "theirs"])
+        policies = {policy: draw.choice(scopes) for policy in POLICIES if draw.random() < 0.4}
+        more = {
+            "tags": draw.choice(("terraform", "another")),
+            "policies": policies,
+            "groups": draw.choice(([], [], ["their-group"], ["deployers"])),
+        }
+        if draw.random() < 0.1:
+            more |= {"type": "EC2_LINUX", "policies": {}, "groups": []}
+    return [["others", what, cluster, who, more]]
+
+
+def _time(draw: _Draw) -> Steps:
+    return [["time", draw.choice((1, 5, 8, 45, 130, 600, 1200, 3600, 7300))]]
+
+
+def _until(draw: _Draw) -> Steps:
+    return [["until", _which(draw)], ["tick", [2, 4, 0, 1, 3]]]
+
+
+def _jump(draw: _Draw) -> Steps:
+    far = draw.choice((120, 3600, 18000, 90000))
+    if draw.random() < 0.5:
+        return [["jump", far], *_tick(draw), ["jump", -far]]
+    return [["jump", draw.choice((far, -far))]]
+
+
+def _tick(draw: _Draw) -> Steps:
+    order = list(range(len(LOOPS)))
+    draw.shuffle(order)
+    if draw.random() < 0.25:
+        order = order[: draw.randrange(1, len(order))]
+    return [["tick", order]]
+
+
+def _aws(draw: _Draw) -> Steps:
+    kind = draw.choice(
+        (
+            "throttled",
+            "server error",
+            "connection cut",
+            "answer lost",
+            "answer lost",
+            "denied",
+            "shown late",
+            "shown late",
+            "not there yet",
+            "timed out",
+            "timed out",
+            "slow",
+        )
+    )
+    operation: str | None = draw.choice((*_WRITES, *_WRITES, *_READS, None))
+    if kind == "shown late":
+        operation = draw.choice(_WRITES)
+    if kind == "not there yet":
+        operation = draw.choice(("AssociateAccessPolicy", "UpdateAccessEntry"))
+    return [["aws", kind, operation, draw.choice((1, 1, 2, 3))]]
+
+
+def _slack(draw: _Draw) -> Steps:
+    kind = draw.choice(("down", "rate limited", "cut", "posted, answer lost", "error"))
+    return [["slack", kind, draw.choice(_METHODS), draw.choice((1, 1, 2, 4))]]
+
+
+def _archive(draw: _Draw) -> Steps:
+    return [["archive", draw.choice(CHANNELS)]]
+
+
+def _crash(draw: _Draw) -> Steps:
+    return [["crash", draw.randrange(30), draw.random() < 0.3], *_tick(draw)]
+
+
+def _outage(draw: _Draw) -> Steps:
+    # Before a tick, not before a click: what is said of a click then is said in the background.
+    return [["outage", draw.randrange(12), draw.random() < 0.4], *_tick(draw)]
+
+
+def _meanwhile(draw: _Draw) -> Steps:
+    happens = draw.choice(
+        (
+            ["operator revokes", _which(draw)],
+            ["time", draw.choice((1, 5, 9))],
+            ["type", "return", draw.who, _which(draw)],
+            ["tick", [1, 3]],
+            ["tick", [0, 1, 2, 3, 4]],
+        )
+    )
+    return [["meanwhile", draw.randrange(8), happens], *_tick(draw)]
+
+
+def _restart(_: _Draw) -> Steps:
+    return [["restart"]]
+
+
+def _calm(_: _Draw) -> Steps:
+    return [["calm"]]
+
+
+_KINDS: list[tuple[Draw, float]] = [
+    (_ask, 34),
+    (_decide, 8),
+    (_give_back, 10),
+    (_extend, 8),
+    (_again, 2),
+    (_operator, 5),
+    (_person, 3),
+    (_group, 2),
+    (_policy, 4),
+    (_others, 10),
+    (_time, 6),
+    (_until, 4),
+    (_jump, 2),
+    (_aws, 16),
+    (_slack, 5),
+    (_archive, 1),
+    (_crash, 9),
+    (_outage, 2),
+    (_meanwhile, 4),
+    (_restart, 0.5),
+    (_calm, 1),
+]
