@@ -43,6 +43,7 @@ class _Draw(random.Random):
     """The one source of chance, and who asked last for what, so that others act upon it."""
 
     who, cluster = ANA, LAB
+    approvals: dict[str, str]
 
 
 Draw = Callable[[_Draw], Steps]
@@ -63,16 +64,18 @@ _METHODS = ("*", "*", "chat.postMessage", "chat.update", "users.info", "usergrou
 def write(seed: int) -> Story:
     """The story of a seed; the same for ever."""
     draw = _Draw(seed)
+    setting = _setting(draw, seed)
+    draw.approvals = setting["approvals"]
     steps: Steps = []
-    if draw.random() < 0.3:
+    if draw.random() < 0.2:
         steps += _others(draw)
     steps += _ask(draw)
-    for _ in range(draw.choice((3, 4, 5, 6, 8))):
+    for _ in range(draw.choice((2, 3, 4, 5, 6))):
         (kind,) = draw.choices([one for one, _ in _KINDS], [weight for _, weight in _KINDS])
         steps += kind(draw)
         if draw.random() < 0.3:
             steps += _tick(draw)
-    return Story(seed, _setting(draw, seed), steps)
+    return Story(seed, setting, steps)
 
 
 def _setting(draw: _Draw, seed: int) -> Json:
@@ -102,7 +105,7 @@ def _who(draw: _Draw) -> str:
 
 def _asked(draw: _Draw) -> list[Any]:
     who = draw.choice((ANA, ANA, ANA, EVE, EVE, BEN, DAN, draw.choice(EVERYBODY)))
-    minutes = draw.choice((1, 5, 20, 60, 60, 110, 300))
+    minutes = draw.choice((1, 5, 20, 30, 60, 60, 110))
     if draw.random() < 0.3:
         level = draw.choice(("view", "admin", "deployer", "operator"))
         draw.who, draw.cluster = who, draw.choice(CLUSTERS)
@@ -115,14 +118,42 @@ def _asked(draw: _Draw) -> list[Any]:
 
 def _ask(draw: _Draw) -> Steps:
     """Somebody asks, and in most cases owners say yes and the loops do their work."""
-    steps: Steps = [_asked(draw)]
-    if draw.random() < 0.9:
-        steps.append(["tick", [0, 1]])
-        for who in draw.sample((BEN, CLEO, DAN, EVE, ANA), draw.choice((1, 2, 2, 3))):
-            how = draw.choice((["type", "approve"], ["click", "approve"]))
-            steps.append([*how, who, -1])
-        steps += _tick(draw)
-    return steps
+    asked = _asked(draw)
+    owners = _OWNERS[draw.approvals[_rule(asked)]]
+    if owners and draw.random() < 0.1:
+        owners = draw.choice(((draw.who,), (EVE, GUEST), (OUTSIDER, BEN), (CLEO, CLEO)))
+    steps: Steps = [asked]
+    if owners:
+        steps.append(["tick", [1]])
+    if owners and draw.random() < 0.2:
+        no = (
+            ["type", "deny", owners[0]],
+            ["submit", "deny", owners[0]],
+            ["type", "cancel", draw.who],
+        )
+        steps.append([*draw.choice(no), -1])
+    for who in owners:
+        steps.append([draw.choice(("type", "click")), "approve", who, -1])
+    return steps + (_tick(draw) if draw.random() < 0.9 else [])
+
+
+_OWNERS: dict[str, tuple[str, ...]] = {
+    "automatic": (),
+    "one": (BEN,),
+    "two": (CLEO, DAN),
+    "platform": (DAN,),
+}
+"""Owners who can approve what a rule with such an approval covers."""
+
+
+def _rule(asked: list[Any]) -> str:
+    """The rule that a request is for."""
+    _, _, cluster, _, namespaces, _ = asked
+    if not namespaces:
+        return "whole clusters"
+    if cluster == LAB:
+        return "lab"
+    return "vault" if "vault" in namespaces else "payments"
 
 
 def _decide(draw: _Draw) -> Steps:
@@ -209,7 +240,8 @@ def _others(draw: _Draw) -> Steps:
         }
         if draw.random() < 0.1:
             more |= {"type": "EC2_LINUX", "policies": {}, "groups": []}
-    return [["others", what, cluster, who, more]]
+    done: Steps = [["others", what, cluster, who, more]]
+    return done + (_something(draw) if draw.random() < 0.3 else [])
 
 
 def _time(draw: _Draw) -> Steps:
@@ -257,12 +289,20 @@ def _aws(draw: _Draw) -> Steps:
         operation = draw.choice(_WRITES)
     if kind == "not there yet":
         operation = draw.choice(("AssociateAccessPolicy", "UpdateAccessEntry"))
-    return [["aws", kind, operation, draw.choice((1, 1, 2, 3))]]
+    laid: Steps = [["aws", kind, operation, draw.choice((1, 1, 2, 3))]]
+    return laid + _something(draw)
+
+
+def _something(draw: _Draw) -> Steps:
+    """What makes the bot call EKS soon."""
+    kind = draw.choice((_ask, _ask, _ask, _give_back, _until, _operator))
+    return [*kind(draw), ["tick", [0, 1, 2, 3]]]
 
 
 def _slack(draw: _Draw) -> Steps:
     kind = draw.choice(("down", "rate limited", "cut", "posted, answer lost", "error"))
-    return [["slack", kind, draw.choice(_METHODS), draw.choice((1, 1, 2, 4))]]
+    laid: Steps = [["slack", kind, draw.choice(_METHODS), draw.choice((1, 1, 2, 4))]]
+    return laid + _something(draw)
 
 
 def _archive(draw: _Draw) -> Steps:
@@ -270,7 +310,8 @@ def _archive(draw: _Draw) -> Steps:
 
 
 def _crash(draw: _Draw) -> Steps:
-    return [["crash", draw.randrange(30), draw.random() < 0.3], *_tick(draw)]
+    armed: Steps = [["crash", draw.randrange(50), draw.random() < 0.2]]
+    return armed + _something(draw)
 
 
 def _outage(draw: _Draw) -> Steps:
@@ -288,7 +329,7 @@ def _meanwhile(draw: _Draw) -> Steps:
             ["tick", [0, 1, 2, 3, 4]],
         )
     )
-    return [["meanwhile", draw.randrange(8), happens], *_tick(draw)]
+    return [["meanwhile", draw.randrange(8), happens], *_something(draw)]
 
 
 def _restart(_: _Draw) -> Steps:
