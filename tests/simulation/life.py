@@ -215,7 +215,7 @@ class Life:
                     process.work(loop, item)
             if self.process is not process:
                 return False
-        if self.boundary.met.total() == before and {"access", "lapses"} <= set(loops):
+        if self.boundary.met.total() == before and {"access", "waiting"} <= set(loops):
             self.oracle.after_tick(started)
         self.clock.move(TICK)
         return True

@@ -274,6 +274,7 @@ class Oracle:
             "expired": self._clock() >= grant.ends_at,
             "superseded": any(one.extends == grant.id for one in self.now.grants.values()),
             "failed": True,
+            "removed": (grant.cluster, grant.principal) in self.shadow.touched,
         }
         if not by.get(grant.reason or "", False):
             raise Violation(8, f"{grant.id} ends as {grant.reason}, which is not so")

@@ -7,36 +7,53 @@ added to `LOOPS` here. A new process knows nothing but the store.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 from slack_bolt import BoltRequest, BoltResponse
 from slack_sdk import WebClient
 
-from bot.access import end
+from bot.access.tickets import TicketWatch
+from bot.access.waiting import WaitingRequests
 from bot.aws.clients import EksClients
-from bot.core.errors import Conflict, PolicyUnavailable
+from bot.core.errors import PolicyUnavailable
 from bot.core.model import AccessRequest, AuditEvent, Grant, Review
 from bot.core.policy import Policy
+from bot.core.tickets import TicketStatus
 from bot.policy_file import PolicySource
 from bot.reconcile.access import AccessReconciler
 from bot.reconcile.announcements import Announcer
+from bot.reconcile.audit import AuditSealer
+from bot.reconcile.drift_reports import DriftReporter
+from bot.reconcile.drift_scan import DriftScanner
 from bot.reconcile.messages import MessageReconciler, Projection
 from bot.slack.desk import Desk
+from bot.slack.drift_views import drift_found, standing_digest
 from bot.slack.inbox import InboxWorker
 from bot.slack.listeners import Listeners
 from bot.slack.people import Directory
 from bot.slack.policy_watch import PolicyWatch
 from bot.slack.projection import project
-from bot.store import requests
 from bot.store.claims import Claims
 from bot.store.database import Database
 
-LOOPS = ("giving back", "inbox", "access", "messages", "lapses", "announcements")
+LOOPS = (
+    "giving back",
+    "inbox",
+    "access",
+    "messages",
+    "waiting",
+    "announcements",
+    "tickets",
+    "drift",
+    "drift reports",
+    "audit",
+)
 """The names of the loops, in the order in which a calm tick runs them."""
 
-_AT_ONCE = 100
+_SCAN_EVERY = timedelta(hours=1)
+_CALLS_PER_SECOND = 1e9  # the pace is kept by real time, which a simulation has no use for
 
 
 class Process:
@@ -71,13 +88,14 @@ class Process:
             wake=lambda: None,
             clock=clock,
         )
-        access = AccessReconciler(database, clients, claims, clock=clock)
+        access = AccessReconciler(database, clients, claims, clock=clock, repair=self._repair)
         inbox = InboxWorker(
             database,
             claims,
             client,
             self._directory,
             self.policy.current,
+            ticket=_no_tickets,
             changed=lambda: None,
             clock=clock,
         )
@@ -85,14 +103,40 @@ class Process:
             database, client, claims, self._projection, shown=lambda _: None, clock=clock
         )
         announcer = Announcer(database, client, claims, clock=clock)
+        waiting = WaitingRequests(database, changed=lambda: None, clock=clock)
+        tickets = TicketWatch(
+            database, self._in_force, _no_tickets, changed=lambda: None, clock=clock
+        )
+        self._scanner = DriftScanner(
+            database,
+            clients,
+            claims,
+            self._in_force,
+            every=_SCAN_EVERY,
+            clock=clock,
+            calls_per_second=_CALLS_PER_SECOND,
+        )
+        reporter = DriftReporter(
+            database,
+            claims,
+            self._in_force,
+            found=drift_found,
+            digest=standing_digest,
+            clock=clock,
+        )
+        sealer = AuditSealer(database, claims, clock=clock)
         self._watch = PolicyWatch(database, self.policy, clock=clock)
         self._loops: dict[str, tuple[Callable[[], Sequence[Any]], Callable[[Any], None]]] = {
             "giving back": (inbox.due_back, inbox.work),
             "inbox": (inbox.due, inbox.work),
             "access": (access.due, access.reconcile),
             "messages": (messages.due, messages.reconcile),
-            "lapses": (self._lapsing, self._lapse),
+            "waiting": (waiting.due, waiting.work),
             "announcements": (announcer.due, announcer.post),
+            "tickets": (tickets.due, tickets.work),
+            "drift": (self._scanner.due, self._scanner.scan),
+            "drift reports": (reporter.due, reporter.report),
+            "audit": (sealer.due, sealer.seal),
         }
 
     def close(self) -> None:
@@ -113,17 +157,6 @@ class Process:
         """Look at the policy file, as a job of the bot's does every second."""
         self._watch.look()
 
-    def _lapsing(self) -> list[str]:
-        with self._database.reading() as tx:
-            return requests.lapsing(tx, self._clock(), _AT_ONCE)
-
-    def _lapse(self, request_id: str) -> None:
-        try:
-            with self._database.transaction() as tx:
-                end.lapse(tx, request_id, self._clock())
-        except Conflict:
-            return
-
     def _projection(
         self,
         request: AccessRequest,
@@ -135,6 +168,7 @@ class Process:
         now: datetime,
     ) -> Projection:
         people = {request.requester, *(one.reviewer for one in reviews)}
+        people = people.union(*(one.deputy_of for one in reviews))
         people |= {request.decided_by or "", (grant.ended_by if grant else None) or ""}
         people |= {*request.principal.shared_with, *(one.actor for one in questions)}
         policy = self._policy()
@@ -150,8 +184,20 @@ class Process:
             now=now,
         )
 
+    def _in_force(self) -> Policy:
+        return self.policy.current().policy
+
+    def _repair(self) -> bool:
+        policy = self._policy()
+        return policy is not None and policy.drift.repair
+
     def _policy(self) -> Policy | None:
         try:
             return self.policy.current().policy
         except PolicyUnavailable:
             return None
+
+
+def _no_tickets(service: str, ticket: str) -> TicketStatus:
+    """The policies of the simulation name no service of tickets."""
+    raise AssertionError(f"nobody asks {service} about {ticket}")

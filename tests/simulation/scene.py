@@ -86,6 +86,8 @@ def document(setting: Json) -> Json:
     return {
         "deployment": DEPLOYMENT,
         "audit_channel": AUDIT,
+        "security_channel": AUDIT,
+        "drift": {"repair": setting["repair"]},
         "clusters": [
             {
                 "name": name,

@@ -63,7 +63,10 @@ def union(scopes: Iterable[frozenset[str]]) -> Scope:
 
 
 class Shadow:
-    """The books of all entries. `entry` looks at EKS itself; `grants` at the store, now."""
+    """The books of all entries. `entry` looks at EKS itself; `grants` at the store, now.
+
+    `touched` are the entries that others ever changed.
+    """
 
     def __init__(
         self,
@@ -79,6 +82,7 @@ class Shadow:
         self.books: dict[Key, Book] = {}
         self._at_start: tuple[GrantRow, ...] = ()
         self._late = False
+        self.touched: set[Key] = set()
 
     def begin(self) -> None:
         """The bot begins a piece of work. What gave access then may be acted upon until its end."""
@@ -89,6 +93,7 @@ class Shadow:
 
     def others(self, key: Key, *, orphan: bool = False) -> None:
         """Somebody else changed the entry: from now on their part stays as it is."""
+        self.touched.add(key)
         entry = self._entry(*key)
         book = self.books.get(key)
         if entry is None:

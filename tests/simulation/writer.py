@@ -83,6 +83,7 @@ def _setting(draw: _Draw, seed: int) -> Json:
     return {
         "database": "postgresql" if seed % POSTGRESQL_EVERY == 0 else "sqlite",
         "standing": {name: draw.choice(("refuse", "augment")) for name in CLUSTERS},
+        "repair": draw.choice((True, False)),
         "shared": draw.choice(([], [], [ANA, EVE], [ANA, BEN])),
         "approvals": {
             "lab": draw.choice(("automatic", "automatic", "automatic", "one")),
@@ -249,7 +250,7 @@ def _time(draw: _Draw) -> Steps:
 
 
 def _until(draw: _Draw) -> Steps:
-    return [["until", _which(draw)], ["tick", [2, 4, 0, 1, 3]]]
+    return [["until", _which(draw)], ["tick", [2, 4, 0, 1, 3, 7, 8]]]
 
 
 def _jump(draw: _Draw) -> Steps:
@@ -260,7 +261,9 @@ def _jump(draw: _Draw) -> Steps:
 
 
 def _tick(draw: _Draw) -> Steps:
-    order = list(range(len(LOOPS)))
+    order = list(range(5))  # those that change a request or its access
+    if draw.random() < 0.15:
+        order = list(range(len(LOOPS)))
     draw.shuffle(order)
     if draw.random() < 0.25:
         order = order[: draw.randrange(1, len(order))]
