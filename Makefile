@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 # Half of the time a test waits for a server, so two workers a core keep the cores busy.
 PYTEST_WORKERS ?= $(shell expr 2 \* $$(nproc))
 
-.PHONY: sandbox test lint bench bench-audit simulate browser screenshots constraints clean
+.PHONY: sandbox test lint bench bench-audit simulate mutants fuzz browser screenshots constraints clean
 
 sandbox: $(VENV)/sandbox.ok
 	$(BIN)/eks-access sandbox
@@ -30,6 +30,10 @@ bench-audit: $(VENV)/dev.ok
 simulate: $(VENV)/dev.ok
 	$(BIN)/python -m tests.simulation $(if $(SEED),--seed $(SEED)) $(if $(STORY),--story $(STORY)) \
 		$(if $(LIVES),--lives $(LIVES))
+
+# Deliberate bugs, each in a copy of the project: every one must be caught.
+mutants: $(VENV)/dev.ok
+	$(BIN)/python -m tests.simulation.mutants
 
 # The two below need Debian's package `chromium`.
 browser: $(VENV)/dev.ok

@@ -9,7 +9,7 @@ from sqlalchemy import ColumnElement, Connection, delete, insert, select, update
 
 from bot.store.tables import messages, requests
 
-_LONGEST_WAIT = timedelta(hours=1)
+_LONGEST_WAIT = timedelta(minutes=10)
 """More than Slack asks anybody to wait; what is put off for longer was so by a wrong clock."""
 
 

@@ -16,7 +16,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from tests.postgresql_server import running_postgresql
-from tests.simulation.life import Story
+from tests.simulation.life import Story, live
 from tests.simulation.runner import run_everywhere, table, tell
 from tests.simulation.stage import Postgresql, stage
 from tests.simulation.writer import write
@@ -51,6 +51,18 @@ def replay(story: Story) -> int:
     return 1 if failure else 0
 
 
+def until_broken(seeds: range) -> int:
+    """Live on SQLite until something breaks, and say what; nothing is made short."""
+    with stage() as on, on.open():
+        for seed in seeds:
+            outcome = live(on, write(seed))
+            if outcome.broken is not None:
+                say(f"seed {seed}, step {outcome.at}: {outcome.broken}")
+                return 1
+    say(f"{len(seeds):,} lives, and every invariant holds")
+    return 0
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.simulation")
     parser.add_argument("--lives", type=int, default=NIGHTLY)
@@ -58,13 +70,16 @@ def main() -> int:
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--seed", type=int)
     parser.add_argument("--story", type=Path)
+    parser.add_argument("--until-broken", action="store_true", help="stop at the first failure")
     given = parser.parse_args()
     if given.story is not None:
         return replay(Story.load(given.story.read_text()))
     if given.seed is not None:
         return replay(write(given.seed))
-    began = time.monotonic()
     seeds = range(given.first, given.first + given.lives)
+    if given.until_broken:
+        return until_broken(seeds)
+    began = time.monotonic()
     counts, failures = run_everywhere(seeds, given.workers, postgresql)
     sys.stderr.write("\n")
     for line in table(counts):

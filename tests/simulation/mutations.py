@@ -1,69 +1,291 @@
-"""Deliberate bugs: each, put into a copy of the project, must be caught.
+"""Deliberate bugs: small changes of the source, each of which must be caught.
 
-    python -m tests.simulation.mutations [NAME…]
-
-Each is a small change of the source; the simulation, or the named test where the simulation cannot
-see it, has to fail on it. A change whose old text is no longer there once is a mistake of this
-list, and a quick test says so.
+An old text that is no longer in its file exactly once is a mistake of this list, and a quick test
+says so. What the simulation cannot see names the test that does.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-SIMULATION = "simulation"
-LIVES = 400
-"""The most lives that a bug has to be met in."""
-
-_COPIED = ("bot", "tests", "migrations", "pyproject.toml", "app-manifest.yml")
-_TIMEOUT = 1800
-
-
-@dataclass(frozen=True)
-class Mutation:
-    """`changes` are (file, old text, new text). `by` is the simulation or a test's address."""
-
-    name: str
-    changes: tuple[tuple[str, str, str], ...]
-    by: str = SIMULATION
-    first: int = field(default=0)
-    """The seed with which to begin."""
-
-
-@dataclass(frozen=True)
-class Verdict:
-    mutation: Mutation
-    caught: bool
-    seconds: float
-    said: str
-
-
-def _one(name: str, file: str, old: str, new: str, by: str = SIMULATION) -> Mutation:
-    return Mutation(name, ((file, old, new),), by)
-
+SIMULATION = "the simulation"
 
 ACCESS, PLANNER = "bot/reconcile/access.py", "bot/core/planner.py"
 LIFECYCLE, REVIEW = "bot/core/lifecycle.py", "bot/core/review.py"
 
+
+@dataclass(frozen=True)
+class Change:
+    """`old` becomes `new` in `file`."""
+
+    file: str
+    old: str
+    new: str
+
+
+@dataclass(frozen=True)
+class Mutation:
+    """A bug, and what has to catch it: the simulation, or a test by its address."""
+
+    name: str
+    changes: tuple[Change, ...]
+    by: str = SIMULATION
+
+
+def _bug(name: str, file: str, old: str, new: str, by: str = SIMULATION) -> Mutation:
+    return Mutation(name, (Change(file, old, new),), by)
+
+
 MUTATIONS: tuple[Mutation, ...] = (
-    _one(
+    # Done means observed
+    _bug(
         "confirm without observing",
         ACCESS,
         "if given and not plan.changes(grant.access) and not plan.blocks(grant.access):",
         "if not plan.blocks(grant.access):",
     ),
-    _one(
-        "call it ended without looking again",
+    _bug(
+        "call it ended with what is to be removed still shown",
         ACCESS,
         "                    and not plan.removals\n                    and not plan.unsettled\n",
         "",
     ),
-    _one(
+    _bug(
         "skip the read-back",
         ACCESS,
-        "        given = satisfied",
+        "        if plan.actions:\n            observed = access_entries.observe(",
+        "        if plan.additions:\n            grants_done = live\n"
+        "            with self._database.transaction() as tx:\n"
+        "                for grant in grants_done:\n"
+        "                    if grant.state is GrantState.PROVISIONING:\n"
+        "                        store_grant(\n"
+        "                            tx,\n"
+        "                            grant,\n"
+        "                            *lifecycle.confirm(grant, self._clock()),\n"
+        "                            self._clock(),\n"
+        "                        )\n"
+        "        if plan.actions:\n            observed = access_entries.observe(",
+    ),
+    _bug(
+        "call a write that is under way not to come",
+        "bot/store/entries.py",
+        "return written_at is not None and now - written_at < PROPAGATION",
+        "return written_at is None",
+    ),
+    _bug("forget the intent before a write", ACCESS, "        self._intend(entry, action)\n", ""),
+    # Standing access
+    _bug(
+        "ignore foreign tags",
+        PLANNER,
+        "tagged = observed.tags.get(DEPLOYMENT_TAG) == deployment",
+        "tagged = bool(deployment)",
+    ),
+    _bug(
+        "add to standing access though the cluster refuses",
+        PLANNER,
+        "elif standing is not Standing.AUGMENT:",
+        "elif not standing:",
+    ),
+    _bug(
+        "delete instead of disassociate",
+        PLANNER,
+        "            removals.append(Disassociate(arn))",
+        "            removals.append(DeleteEntry())",
+    ),
+    _bug(
+        "delete an entry with what others put on it",
+        PLANNER,
+        "alone = not foreign and not record.foreign_groups(observed)",
+        "alone = True",
+    ),
+    _bug(
+        "drop others' groups",
+        PLANNER,
+        "wanted = foreign | desired.kubernetes_groups",
+        "wanted = desired.kubernetes_groups",
+    ),
+    # The union
+    _bug(
+        "drop the union",
+        ACCESS,
+        "desired = planner.union(grant.access for grant in live)",
+        "desired = planner.union(grant.access for grant in live[-1:])",
+    ),
+    _bug(
+        "let the later scope replace the earlier",
+        PLANNER,
+        "present.union(access.scope) if present else access.scope",
+        "access.scope",
+    ),
+    # The end
+    _bug(
+        "expiry off by one",
+        LIFECYCLE,
+        "if grant.state is GrantState.ACTIVE and now >= grant.ends_at:\n        return EndReason",
+        "if grant.state is GrantState.ACTIVE and now > grant.ends_at:\n        return EndReason",
+    ),
+    _bug(
+        "let a late confirmation move the end",
+        LIFECYCLE,
+        "        ends_at=min(grant.ends_at, now + grant.duration),\n        problem=None,",
+        "        ends_at=now + grant.duration + PROVISION_WITHIN,\n        problem=None,",
+    ),
+    _bug(
+        "give a removal up after some tries",
+        ACCESS,
+        "            if unsettled or troubles:\n                times.append(",
+        "            if (unsettled or troubles) and attempts < 2:\n                times.append(",
+    ),
+    _bug(
+        "forget what the clock did",
+        ACCESS,
+        "shortened = lifecycle.after_clock_jump(grant, now)",
+        "shortened = None",
+    ),
+    _bug(
+        "wait for a clock that was ahead",
+        "bot/store/entries.py",
+        "(entries.c.due_at <= now) | put_off | ahead",
+        "(entries.c.due_at <= now) | ahead",
+        "tests/reconcile/test_access_clock.py",
+    ),
+    _bug(
+        "let an extension count by itself",
+        "bot/core/model.py",
+        "            duration=self.already + self.duration,",
+        "            duration=self.duration,",
+    ),
+    _bug(
+        "take any error on a removal for gone",
+        "bot/aws/access_entries.py",
+        "        if not is_not_found(error):\n            raise\n\n\ndef",
+        "        del error\n\n\ndef",
+        "tests/aws/test_access_entries.py",
+    ),
+    # Who may
+    _bug(
+        "allow a requester's own approval",
+        "bot/core/approvals.py",
+        "    if user in excluded:\n        return frozenset()\n",
         "",
+        "tests/core",
+    ),
+    Mutation(
+        "allow a requester's own approval everywhere",
+        (
+            Change(REVIEW, "    if clicker.id == request.requester:", "    if not clicker.id:"),
+            Change(
+                REVIEW,
+                "    if _same_principal(policy, request, clicker.id, clicker_principal_arn):",
+                "    if not clicker.id:",
+            ),
+            Change(
+                "bot/core/approvals.py",
+                "    if user in excluded:\n        return frozenset()\n",
+                "",
+            ),
+        ),
+    ),
+    _bug(
+        "do not check owners at the click",
+        "bot/core/people.py",
+        "    if surely_belongs(user, people, membership):\n        return True\n    _ensure",
+        "    if people.users or people.groups:\n        return True\n    _ensure",
+    ),
+    _bug(
+        "count one person twice",
+        "bot/core/approvals.py",
+        "if len(have[one.key]) < one.required)",
+        "if 2 * len(have[one.key]) < one.required)",
+    ),
+    _bug(
+        "count whoever approved once, owner or not",
+        "bot/access/review.py",
+        " and _still_counts(tx, facts, request, one.reviewer)",
+        "",
+        "tests/access",
+    ),
+    _bug(
+        "decide by a membership that is kept",
+        "bot/slack/people.py",
+        "return {group: self._group(group) for group in sorted(group_ids)}",
+        "known = self.remembered(group_ids)\n        return known | {\n"
+        "            one: self._group(one) for one in set(group_ids) - known.keys()\n        }",
+    ),
+    _bug(
+        "grant by a policy file with errors",
+        "bot/policy_file.py",
+        "return (None if findings else policy), data, findings",
+        "return policy, data, findings",
+    ),
+    _bug(
+        "let guests and the deactivated in",
+        "bot/core/people.py",
+        "    if person.deleted:\n",
+        "    if person.deleted and not person.id:\n",
+    ),
+    # The store
+    _bug(
+        "ignore the guarded state in an update",
+        "bot/store/grants.py",
+        ".where(grants.c.id == grant.id, grants.c.state == expected.value)",
+        ".where(grants.c.id == grant.id)",
+        "tests/store",
+    ),
+    _bug(
+        "change without an audit event",
+        "bot/access/end.py",
+        "    grants.change(tx, revoking, expected=grant.state)\n    audit.record(tx, events)\n",
+        "    grants.change(tx, revoking, expected=grant.state)\n    del events\n",
+    ),
+    _bug(
+        "acknowledge what is not stored",
+        "bot/slack/listeners.py",
+        "        except DomainError as error:\n            _say(ack, error_reply(error))\n"
+        '        except Exception:\n            log.exception("cannot take a command"',
+        "        except DomainError:\n            ack()\n"
+        '        except Exception:\n            log.exception("cannot take a command"',
+    ),
+    _bug(
+        "wait for Slack before the acknowledgement",
+        "bot/slack/listeners.py",
+        "        now = self._clock()\n        with self._database.transaction() as tx:\n"
+        "            if kind not in inbox.GIVING_BACK:",
+        '        now = self._clock()\n        self._directory.person(user["id"])\n'
+        "        with self._database.transaction() as tx:\n"
+        "            if kind not in inbox.GIVING_BACK:",
+    ),
+    _bug(
+        "rest though something changed meanwhile",
+        "bot/store/messages.py",
+        ".where(requests.c.id == backlog.request_id, requests.c.version == backlog.version)",
+        ".where(requests.c.id == backlog.request_id)",
+        "tests/store/test_messages.py",
+    ),
+    _bug(
+        "forget where a card is",
+        "bot/reconcile/messages.py",
+        "        self._put(request.id, replace(known, digest=wanted.digest))\n        return True",
+        "        return True",
+        "tests/reconcile/test_messages_shown.py",
+    ),
+    _bug(
+        "show a state that is not read back",
+        "bot/slack/cards.py",
+        '            lines = [f"*GRANTING…*',
+        '            lines = [f"*ACTIVE…*',
+        "tests/slack/test_cards.py",
     ),
 )
+
+
+def misfits() -> list[str]:
+    """What in this list no longer fits the source."""
+    return [
+        f"{mutation.name}: the old text is {found} times in {change.file}"
+        for mutation in MUTATIONS
+        for change in mutation.changes
+        if (found := (ROOT / change.file).read_text().count(change.old)) != 1
+    ]

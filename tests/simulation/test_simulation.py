@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.simulation.life import Life, Outcome, Story, act, live
+from tests.simulation.mutations import MUTATIONS, misfits
 from tests.simulation.process import LOOPS
 from tests.simulation.runner import run_here, tell
 from tests.simulation.scene import ACCOUNT, DAN, DEPLOYMENT, LAB, REGION, role
@@ -139,6 +140,12 @@ def test_a_life_that_breaks_an_invariant_is_told_as_a_short_story(on: Stage) -> 
     assert len(failure.story.steps) < len(story.steps)
     assert "invariant" in failure.message
     assert Story.load(failure.story.dump()) == failure.story
+
+
+def test_every_deliberate_bug_still_fits_the_source() -> None:
+    assert misfits() == []
+    assert len(MUTATIONS) >= 15
+    assert len({one.name for one in MUTATIONS}) == len(MUTATIONS)
 
 
 def test_the_simulation_runs_every_loop_that_the_bot_has() -> None:

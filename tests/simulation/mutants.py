@@ -1,0 +1,112 @@
+"""`make mutants`: put each deliberate bug into a copy of the project and see it caught.
+
+    python -m tests.simulation.mutants [WORD…]      those whose name has all the words
+
+Each copy lives until the first life breaks an invariant, or the named test fails.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.simulation.mutations import MUTATIONS, ROOT, SIMULATION, Mutation, misfits
+
+LIVES = 600
+"""In so many lives at most a bug has to show."""
+
+_COPIED = ("bot", "tests", "migrations")
+_FILES = ("pyproject.toml", "app-manifest.yml")
+_BROKEN, _TEST_FAILED = 1, 1
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """`said` is the invariant or the test that failed, or the end of what was printed."""
+
+    mutation: Mutation
+    caught: bool
+    seconds: float
+    said: str
+
+
+@contextmanager
+def mutated(mutation: Mutation | None) -> Iterator[Path]:
+    """A copy of the project with the bug in it, or as it is."""
+    with tempfile.TemporaryDirectory(prefix="mutant-") as folder:
+        copy = Path(folder)
+        for name in _COPIED:
+            shutil.copytree(ROOT / name, copy / name, ignore=shutil.ignore_patterns("__pycache__"))
+        for name in _FILES:
+            shutil.copy(ROOT / name, copy / name)
+        for change in mutation.changes if mutation is not None else ():
+            file = copy / change.file
+            file.write_text(file.read_text().replace(change.old, change.new))
+        yield copy
+
+
+def judge(mutation: Mutation) -> Verdict:
+    """Whether the bug is caught by what has to catch it."""
+    began = time.monotonic()
+    with mutated(mutation) as copy:
+        command = [sys.executable, "-m"]
+        if mutation.by == SIMULATION:
+            command += ["tests.simulation", "--until-broken", "--lives", str(LIVES)]
+        else:
+            command += ["pytest", "-x", "-p", "no:cacheprovider", mutation.by]
+        done = subprocess.run(  # noqa: S603 - our own command
+            command,
+            cwd=copy,
+            env=os.environ | {"PYTHONPATH": str(copy), "PYTHONDONTWRITEBYTECODE": "1"},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    lines = [line for line in done.stdout.splitlines() if line.strip()]
+    if mutation.by == SIMULATION:
+        said = next((line for line in lines if line.startswith("seed ")), "")
+        caught = done.returncode == _BROKEN and "invariant" in said
+    else:
+        said = next((line for line in lines if line.startswith("FAILED")), "")
+        caught = done.returncode == _TEST_FAILED and bool(said)
+    said = said or (lines or done.stderr.splitlines() or ["nothing was printed"])[-1]
+    return Verdict(mutation, caught, time.monotonic() - began, said)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m tests.simulation.mutants")
+    parser.add_argument("words", nargs="*")
+    parser.add_argument("--workers", type=int, default=os.cpu_count() or 1)
+    given = parser.parse_args()
+    problems = misfits()
+    if problems:
+        sys.stdout.write("\n".join(problems) + "\n")
+        return 2
+    chosen = [one for one in MUTATIONS if all(word in one.name for word in given.words)]
+    width = max(len(one.name) for one in chosen)
+    missed = 0
+    with ThreadPoolExecutor(given.workers) as pool:
+        for verdict in pool.map(judge, chosen):
+            missed += not verdict.caught
+            mark = "caught" if verdict.caught else "MISSED"
+            sys.stdout.write(
+                f"{verdict.mutation.name:<{width}}  {mark}  {verdict.seconds:4.0f} s  "
+                f"{verdict.said[:110]}\n"
+            )
+            sys.stdout.flush()
+    sys.stdout.write(f"{len(chosen)} bugs, {len(chosen) - missed} caught, {missed} missed\n")
+    return 1 if missed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
