@@ -31,6 +31,10 @@ simulate: $(VENV)/dev.ok
 	$(BIN)/python -m tests.simulation $(if $(SEED),--seed $(SEED)) $(if $(STORY),--story $(STORY)) \
 		$(if $(LIVES),--lives $(LIVES))
 
+# 50,000 made-up payloads through the listeners.
+fuzz: $(VENV)/dev.ok
+	$(BIN)/python -m tests.simulation.fuzz
+
 # Deliberate bugs, each in a copy of the project: every one must be caught.
 mutants: $(VENV)/dev.ok
 	$(BIN)/python -m tests.simulation.mutants

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from slack_bolt import BoltRequest, BoltResponse
+from slack_bolt import App, BoltRequest, BoltResponse
 from slack_sdk import WebClient
 
 from bot.access.tickets import TicketWatch
@@ -57,7 +57,10 @@ _CALLS_PER_SECOND = 1e9  # the pace is kept by real time, which a simulation has
 
 
 class Process:
-    """One running bot. `due` lists a loop's items, `work` does one of them."""
+    """One running bot. `due` lists a loop's items, `work` does one of them.
+
+    With a `signing_secret` its listeners take signed payloads alone.
+    """
 
     def __init__(
         self,
@@ -68,6 +71,7 @@ class Process:
         slack_url: str,
         bot_token: str,
         clock: Callable[[], datetime],
+        signing_secret: str | None = None,
     ) -> None:
         self._database = database
         self._clock = clock
@@ -84,7 +88,7 @@ class Process:
             desk,
             self.policy.current,
             bot_token=bot_token,
-            signing_secret=None,
+            signing_secret=signing_secret,
             wake=lambda: None,
             clock=clock,
         )
@@ -142,6 +146,11 @@ class Process:
     def close(self) -> None:
         """End the listeners' threads, none of which does anything in a simulation."""
         self._listeners.close()
+
+    @property
+    def app(self) -> App:
+        """The Bolt app, as the HTTP server gets it."""
+        return self._listeners.app
 
     def due(self, loop: str) -> Sequence[Any]:
         return self._loops[loop][0]()

@@ -6,7 +6,6 @@ import fcntl
 import json
 import re
 from collections import Counter
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -17,7 +16,7 @@ from tests.simulation.process import LOOPS
 from tests.simulation.runner import run_here, tell
 from tests.simulation.scene import ACCOUNT, DAN, DEPLOYMENT, LAB, REGION, role
 from tests.simulation.shadow import BOT, TAG, Book
-from tests.simulation.stage import Stage, stage
+from tests.simulation.stage import Stage
 from tests.simulation.writer import write
 
 EACH, CHUNKS = 10, 50
@@ -67,12 +66,6 @@ FAULTS = (
     "the store was away",
 )
 """What the five hundred lives meet, each of it."""
-
-
-@pytest.fixture(scope="session")
-def on(request: pytest.FixtureRequest) -> Iterator[Stage]:
-    with stage(lambda: request.getfixturevalue("postgresql")) as made:
-        yield made
 
 
 @pytest.fixture(scope="session")

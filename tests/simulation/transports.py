@@ -149,7 +149,7 @@ class AwsTransport:
             self._arrive_at(params)
         self.asking(operation, params, False)
         try:
-            status, answer = self._ask(environ, body)
+            status, headers, answer = self._ask(environ, body)
         except ConnectionAbortedError as error:
             self.told(Exchange(operation, params, None, None))
             self._boundary.reach(AWS_AFTER)
@@ -157,17 +157,15 @@ class AwsTransport:
         parsed = json.loads(answer) if answer else {}
         self.told(Exchange(operation, params, status, parsed))
         self._boundary.reach(AWS_AFTER)
-        return AWSResponse(request.url, status, self._headers, _Body(answer))
+        return AWSResponse(request.url, status, headers, _Body(answer))
 
-    def _ask(self, environ: dict[str, Any], body: bytes) -> tuple[int, bytes]:
+    def _ask(self, environ: dict[str, Any], body: bytes) -> tuple[int, dict[str, str], bytes]:
         started: list[Any] = []
         environ["wsgi.input"] = io.BytesIO(body)
         environ["werkzeug.socket"] = _Socket()
         chunks = self._eks.application(environ, lambda *what: started.extend(what))
         answer = b"".join(chunks)
-        status, headers = int(started[0].split()[0]), dict(started[1])
-        self._headers = headers
-        return status, answer
+        return int(started[0].split()[0]), dict(started[1]), answer
 
 
 def _environ(request: Any) -> tuple[dict[str, Any], bytes]:
