@@ -105,6 +105,8 @@ class DriftScanner:
     def due(self) -> list[Cluster]:
         """The clusters to read now."""
         now = self._clock()
+        # A clock that was ahead at the start must not make every scan since then look older.
+        self._started_at = min(self._started_at, now)
         with self._database.reading() as tx:
             used = entries.clusters_in_use(tx)
             scans = {(one.account, one.region, one.cluster): one for one in drift.scans(tx)}

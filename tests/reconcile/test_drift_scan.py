@@ -375,3 +375,15 @@ def test_a_pace_ends_at_once_when_it_is_stopped() -> None:
     stopping.set()
     with pytest.raises(Stopped):
         pace.take()
+
+
+def test_a_clock_that_was_ahead_at_the_start_does_not_make_every_scan_the_first(
+    drift: DriftWorld,
+) -> None:
+    drift.clock.advance(5 * HOUR)
+    drift.restart()
+    drift.scan()
+    drift.clock.advance(-5 * HOUR)
+    drift.scan()
+    drift.clock.advance(MINUTE)
+    assert drift.scanner.due() == []
