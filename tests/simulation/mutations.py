@@ -252,10 +252,10 @@ MUTATIONS: tuple[Mutation, ...] = (
         "wait for Slack before the acknowledgement",
         "bot/slack/listeners.py",
         "        now = self._clock()\n        with self._database.transaction() as tx:\n"
-        "            if kind not in inbox.GIVING_BACK:",
+        "            if kind not in inbox.NEVER_LIMITED:",
         '        now = self._clock()\n        self._directory.person(user["id"])\n'
         "        with self._database.transaction() as tx:\n"
-        "            if kind not in inbox.GIVING_BACK:",
+        "            if kind not in inbox.NEVER_LIMITED:",
     ),
     _bug(
         "rest though something changed meanwhile",

@@ -14,13 +14,16 @@ from typing import Any
 from slack_bolt import App, BoltRequest, BoltResponse
 from slack_sdk import WebClient
 
+from bot.access.post_review import OwedReviews
 from bot.access.tickets import TicketWatch
 from bot.access.waiting import WaitingRequests
 from bot.aws.clients import EksClients
 from bot.core.errors import PolicyUnavailable
 from bot.core.model import AccessRequest, AuditEvent, Grant, Review
 from bot.core.policy import Policy
+from bot.core.post_review import PostReview
 from bot.core.tickets import TicketStatus
+from bot.oncall import OnCallServices
 from bot.policy_file import PolicySource
 from bot.reconcile.access import AccessReconciler
 from bot.reconcile.announcements import Announcer
@@ -45,6 +48,7 @@ LOOPS = (
     "messages",
     "waiting",
     "announcements",
+    "reviews",
     "tickets",
     "drift",
     "drift reports",
@@ -100,6 +104,7 @@ class Process:
             self._directory,
             self.policy.current,
             ticket=_no_tickets,
+            on_call=OnCallServices({}).facts,
             changed=lambda: None,
             clock=clock,
         )
@@ -108,6 +113,7 @@ class Process:
         )
         announcer = Announcer(database, client, claims, clock=clock)
         waiting = WaitingRequests(database, changed=lambda: None, clock=clock)
+        owed = OwedReviews(database, changed=lambda: None, clock=clock)
         tickets = TicketWatch(
             database, self._in_force, _no_tickets, changed=lambda: None, clock=clock
         )
@@ -137,6 +143,7 @@ class Process:
             "messages": (messages.due, messages.reconcile),
             "waiting": (waiting.due, waiting.work),
             "announcements": (announcer.due, announcer.post),
+            "reviews": (owed.due, owed.work),
             "tickets": (tickets.due, tickets.work),
             "drift": (self._scanner.due, self._scanner.scan),
             "drift reports": (reporter.due, reporter.report),
@@ -174,12 +181,14 @@ class Process:
         *,
         unreachable: Mapping[str, str],
         questions: Sequence[AuditEvent],
+        owed: PostReview | None,
         now: datetime,
     ) -> Projection:
         people = {request.requester, *(one.reviewer for one in reviews)}
         people = people.union(*(one.deputy_of for one in reviews))
         people |= {request.decided_by or "", (grant.ended_by if grant else None) or ""}
         people |= {*request.principal.shared_with, *(one.actor for one in questions)}
+        people |= {(owed.reviewer if owed else None) or ""}
         policy = self._policy()
         return project(
             request,
@@ -190,6 +199,7 @@ class Process:
             tickets=policy.tickets if policy else None,
             unreachable=unreachable,
             questions=questions,
+            owed=owed,
             now=now,
         )
 

@@ -250,7 +250,7 @@ def _time(draw: _Draw) -> Steps:
 
 
 def _until(draw: _Draw) -> Steps:
-    return [["until", _which(draw)], ["tick", [2, 4, 0, 1, 3, 7, 8]]]
+    return [["until", _which(draw)], ["tick", [2, 4, 0, 1, 3, 8, 9]]]
 
 
 def _jump(draw: _Draw) -> Steps:
