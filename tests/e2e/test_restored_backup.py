@@ -84,7 +84,6 @@ class Restored:
     def __init__(self, stage: Stage, store: Store) -> None:
         self.stage = stage
         self.store = store
-        stage.slack.add_channel(SECURITY, "security")
         for arn, tags in ((FOREIGN, {}), (ANOTHER, {DEPLOYMENT_TAG: "another"})):
             stage.eks.put_entry(LAB, arn, tags=tags, policies={"AmazonEKSViewPolicy": ["x"]})
 
@@ -166,8 +165,7 @@ def make_restored(
                 stage.start_bot()
 
             store = PostgresqlStore(request.getfixturevalue("postgresql"), pause)
-        text = f"{sandbox_policy()}\nsecurity_channel: {SECURITY}\n{policy}"
-        stage = make_stage(policy=text, database_url=store.url)
+        stage = make_stage(policy=f"{sandbox_policy()}\n{policy}", database_url=store.url)
         if isinstance(store, PostgresqlStore):
             made.append((stage, store))
         restored = Restored(stage, store)
