@@ -45,10 +45,12 @@ def from_text(problems: Iterable[YamlProblem], file: str) -> list[Finding]:
     return [Finding(file, one.line, one.message, one.remedy) for one in problems]
 
 
-def from_form(error: ValidationError, data: YamlMap, file: str) -> list[Finding]:
-    """The entries that are not of a valid form."""
+def from_form(
+    error: ValidationError, data: YamlMap, file: str, *, model: type[BaseModel] = Policy
+) -> list[Finding]:
+    """The entries that are not of a valid form. `model` is that of the whole file."""
     return [
-        _finding(details, data, file)
+        _finding(details, data, file, model)
         for details in error.errors(include_url=False)
         if not _said_already(details)
     ]
@@ -81,14 +83,16 @@ def _said_already(details: ErrorDetails) -> bool:
     return given is None or (details["type"] == "too_short" and len(given) > 0)
 
 
-def _finding(details: ErrorDetails, data: YamlMap, file: str) -> Finding:
-    message, remedy = _sentences(details, data)
+def _finding(details: ErrorDetails, data: YamlMap, file: str, model: type[BaseModel]) -> Finding:
+    message, remedy = _sentences(details, data, model)
     return Finding(file, line_of(data, details["loc"]), message, remedy)
 
 
-def _sentences(details: ErrorDetails, data: YamlMap) -> tuple[str, str]:
+def _sentences(details: ErrorDetails, data: YamlMap, model: type[BaseModel]) -> tuple[str, str]:
     """What is so, then what to do."""
     way = _way(data, details["loc"])
+    if details["type"] == "extra_forbidden":
+        return _unknown_key(data, way, model)
     say = _SENTENCES.get(details["type"])
     if say is not None:
         return say(details, data, way)
@@ -108,10 +112,10 @@ def _missing(details: ErrorDetails, _: YamlMap, way: Location) -> tuple[str, str
     return f"`{key}` is missing {_inside(way)}.", f"Add `{key}: …`."
 
 
-def _unknown_key(_: ErrorDetails, data: YamlMap, way: Location) -> tuple[str, str]:
+def _unknown_key(data: YamlMap, way: Location, root: type[BaseModel]) -> tuple[str, str]:
     """With the key that was probably meant, or those that there are."""
     message = f"There is no key {quoted(str(way[-1]))} {_inside(way[:-1])}."
-    model = _model_at(way[:-1], data)
+    model = _model_at(way[:-1], data, root)
     if model is None:
         return message, "Take it out."
     near = nearest(str(way[-1]), model.model_fields)
@@ -160,7 +164,7 @@ def _empty(_: ErrorDetails, __: YamlMap, way: Location) -> tuple[str, str]:
 def _no_count(details: ErrorDetails, _: YamlMap, way: Location) -> tuple[str, str]:
     return (
         f"{_called(way)} cannot be {quoted(str(details['input']))}.",
-        f"Write a whole number from 1 to {_MOST[str(way[-1])]:,}, without quotes.",
+        f"Write a whole number from 1 to {_MOST.get(str(way[-1]), 1000):,}, without quotes.",
     )
 
 
@@ -183,7 +187,6 @@ def _too_many(details: ErrorDetails, _: YamlMap, way: Location) -> tuple[str, st
 _SENTENCES: dict[str, Callable[[ErrorDetails, YamlMap, Location], tuple[str, str]]] = {
     "value_error": _fault,
     "missing": _missing,
-    "extra_forbidden": _unknown_key,
     "string_type": _not_text,
     "literal_error": _other_word,
     "enum": _other_word,
@@ -224,9 +227,9 @@ def _inside(way: Location) -> str:
     return f"in {_called(way)}" if way else "at the top of the file"
 
 
-def _model_at(way: Location, data: YamlMap) -> type[BaseModel] | None:
+def _model_at(way: Location, data: YamlMap, root: type[BaseModel]) -> type[BaseModel] | None:
     """The model of the entry at this place; where several may stand there, the likeliest."""
-    here: Any = Policy
+    here: Any = root
     given: Any = data
     for part in way:
         given = given.at(part)

@@ -18,11 +18,14 @@ import yaml
 
 import bot
 from bot import console
+from bot.case_file import read_cases, run_cases
 from bot.cli import app
 from bot.cli_drift import Difference
 from bot.core import names
 from bot.core.model import Access, AccessScope, Cluster, Grant
 from bot.core.planner import DEPLOYMENT_TAG, GRANT_TAG
+from bot.core.policy import Policy
+from bot.core.policy_cases import CaseFile
 from bot.doctor_result import Result, Status
 from bot.jobs import Loop
 from bot.metrics import build_registry
@@ -174,6 +177,25 @@ def test_the_example_policy_is_valid_and_nothing_in_it_is_without_effect():
     policy, findings = check_policy(read("eks-access.example.yaml"), "eks-access.example.yaml")
     assert policy is not None
     assert not findings
+
+
+def test_the_example_policy_decides_what_its_cases_say():
+    text = read("eks-access.example.cases.yaml")
+    cases, findings = read_cases(text, "eks-access.example.cases.yaml")
+    assert not findings
+    policy, _ = check_policy(read(cases.file.policy), cases.file.policy)
+    results = run_cases(policy, cases, NOW)
+    assert [one for one in results if one.problems] == []
+
+
+def test_every_key_of_the_policy_and_of_cases_stands_in_the_reference():
+    words = {word for line in code_in(read("docs/policy.md")) for word in re.findall(r"\w+", line)}
+    keys = set()
+    for form in (Policy, CaseFile):
+        for definition in (schema := form.model_json_schema())["$defs"].values():
+            keys |= definition.get("properties", {}).keys()
+        keys |= schema["properties"].keys()
+    assert keys <= words
 
 
 def test_the_bots_permissions_are_what_its_code_calls():

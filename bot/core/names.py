@@ -31,9 +31,12 @@ _PRINCIPAL = re.compile(
     r"arn:(aws|aws-us-gov|aws-cn):iam::([0-9]{12}):(role|user)/"
     r"((?:[A-Za-z0-9+=,.@_-]+/)*)([A-Za-z0-9+=,.@_-]{1,64})"
 )
-_SLACK_USER = re.compile(r"[UW][A-Z0-9]{2,20}")
-_SLACK_GROUP = re.compile(r"S[A-Z0-9]{2,20}")
-_SLACK_CHANNEL = re.compile(r"[CG][A-Z0-9]{2,20}")
+USER_ID = r"[UW][A-Z0-9]{2,20}"
+GROUP_ID = r"S[A-Z0-9]{2,20}"
+CHANNEL_ID = r"[CG][A-Z0-9]{2,20}"
+_SLACK_USER = re.compile(USER_ID)
+_SLACK_GROUP = re.compile(GROUP_ID)
+_SLACK_CHANNEL = re.compile(CHANNEL_ID)
 
 
 class PrincipalArn(NamedTuple):

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import Annotated
 
-from pydantic import AfterValidator, BeforeValidator
+from pydantic import AfterValidator, BeforeValidator, WithJsonSchema
 
 from bot.core import names
 from bot.core.durations import parse_duration
@@ -249,15 +249,35 @@ def _ticket_url(text: str) -> str:
     )
 
 
-UserId = Annotated[str, checked(names.check_user_id)]
-GroupId = Annotated[str, checked(names.check_group_id)]
-ChannelId = Annotated[str, checked(names.check_channel_id)]
-Length = Annotated[timedelta, BeforeValidator(_duration)]
+def _form(pattern: str, example: str) -> WithJsonSchema:
+    """What an editor is told of a field; whether it is valid is for the validator to say."""
+    return WithJsonSchema({"type": "string", "pattern": f"^{pattern}$", "examples": [example]})
+
+
+UserId = Annotated[str, checked(names.check_user_id), _form(names.USER_ID, "U02BOB7QX")]
+GroupId = Annotated[str, checked(names.check_group_id), _form(names.GROUP_ID, "S02PAYLEADS")]
+ChannelId = Annotated[str, checked(names.check_channel_id), _form(names.CHANNEL_ID, "C01PAYMENTS")]
+Length = Annotated[
+    timedelta,
+    BeforeValidator(_duration),
+    _form("(?=[0-9])([0-9]+d)?([0-9]+h)?([0-9]+m)?([0-9]+s)?", "1h30m"),
+]
 Deployment = Annotated[str, AfterValidator(_deployment)]
 LevelName = Annotated[str, AfterValidator(_level_name)]
 RuleName = Annotated[str, AfterValidator(_rule_name)]
 PartName = Annotated[str, AfterValidator(_part_name)]
-AccessPolicyName = Annotated[str, AfterValidator(_access_policy)]
+AccessPolicyName = Annotated[
+    str,
+    AfterValidator(_access_policy),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "string", "enum": list(PEOPLE_POLICIES)},
+                {"type": "string", "pattern": f"^{_POLICY_ARN.pattern}$"},
+            ]
+        }
+    ),
+]
 KubernetesGroup = Annotated[str, AfterValidator(_kubernetes_group)]
 EmailDomain = Annotated[str, AfterValidator(_email_domain)]
 TicketForm = Annotated[str, AfterValidator(_ticket_form)]
