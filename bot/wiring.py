@@ -40,6 +40,7 @@ from bot.slack.people import Directory
 from bot.slack.policy_watch import PolicyWatch
 from bot.slack.projection import project
 from bot.slack.starts import Starts
+from bot.store import lockdowns
 from bot.store.claims import Claims
 from bot.store.database import Database
 from bot.tickets import Jira, PagerDutyIncidents, TicketServices
@@ -331,10 +332,13 @@ class Bot:
         return self.policy.current().policy
 
     def _repair(self) -> bool:
+        """Whether what others took away is made anew: not while nothing is to be granted."""
         try:
-            return self._policy_in_force().drift.repair
+            repair = self._policy_in_force().drift.repair
         except PolicyUnavailable:
             return False
+        with self.database.reading() as tx:
+            return repair and lockdowns.current(tx) is None
 
 
 def audit_bucket(settings: Settings) -> AnchorBucket | None:

@@ -49,6 +49,7 @@ def begin(
         facts.on_call,
         team_id=facts.team_id,
         overdue=overdue,
+        revoked=post_reviews.revoked(tx, requester_id),
     )
     if not decision.allowed:
         raise refusal(decision)
@@ -116,6 +117,7 @@ def decide_again(
         facts.on_call,
         team_id=facts.team_id,
         overdue=post_reviews.overdue(tx, request.requester, facts.now),
+        revoked=post_reviews.revoked(tx, request.requester),
         asks_first=True,
     )
 

@@ -49,7 +49,7 @@ def give_back(tx: Connection, request_id: str, by: str, now: datetime) -> Grant:
             "nothing_to_return",
             f"Request {request_id} gave no access: it is {request.state.value.lower()}.",
         )
-    return revoke(tx, request_id, EndReason.RETURNED, by, now)
+    return _revoke_with_extensions(tx, request_id, EndReason.RETURNED, by, now)
 
 
 def take_away(tx: Connection, facts: Facts, request_id: str, by: str, why: str = "") -> Grant:
@@ -76,7 +76,21 @@ def take_away(tx: Connection, facts: Facts, request_id: str, by: str, why: str =
             "nothing_to_revoke",
             f"Request {request_id} gave no access: it is {request.state.value.lower()}.",
         )
-    return revoke(tx, request_id, EndReason.REVOKED, by, facts.now, why=why)
+    return _revoke_with_extensions(tx, request_id, EndReason.REVOKED, by, facts.now, why=why)
+
+
+def _revoke_with_extensions(
+    tx: Connection, grant_id: str, reason: EndReason, by: str, now: datetime, *, why: str = ""
+) -> Grant:
+    """As `revoke`, with every live grant that takes over from it, or took over already.
+
+    Raises Conflict where none of them is live. Returns the last of them.
+    """
+    later = grants.live_extensions(tx, grant_id)
+    first = grants.get(tx, grant_id)
+    over = first.state in {GrantState.REVOKING, GrantState.ENDED}
+    chosen = [*([] if later and over else [first]), *later]
+    return [revoke(tx, one.id, reason, by, now, why=why) for one in chosen][-1]
 
 
 def revoke(

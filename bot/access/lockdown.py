@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import datetime
 
 from sqlalchemy import Connection
@@ -9,7 +10,8 @@ from sqlalchemy import Connection
 from bot.access.end import revoke
 from bot.access.facts import Facts
 from bot.core import lockdown as rules
-from bot.core.errors import InvalidInput, Refused
+from bot.core.errors import Conflict, InvalidInput, Refused
+from bot.core.lifecycle import OPERATOR
 from bot.core.lockdown import Lockdown
 from bot.core.model import EndReason, Grant, GrantState
 from bot.store import audit, grants, lockdowns, locks
@@ -46,8 +48,8 @@ def begin(
 ) -> tuple[Lockdown, tuple[Grant, ...]]:
     """Grant nothing more; with `revoking` also revoke everything live. Returns what is revoked.
 
-    `by` is a Slack user id, or `operator`. Raises InvalidInput without a reason, and Conflict where
-    lockdown is on already.
+    `by` is a Slack user id, or `operator`. One that is on without `revoking` is widened to it.
+    Raises InvalidInput without a reason, and Conflict where it is on just so already.
     """
     why = reason.strip()
     if not why or len(why) > rules.MOST_REASON_LETTERS:
@@ -58,16 +60,39 @@ def begin(
             field="reason",
         )
     locks.until_nobody_grants(tx)
-    lockdown = lockdowns.begin(tx, by=by, reason=why, revoking=revoking, now=now)
-    audit.record(tx, [rules.begun(lockdown)])
-    live = [one for one in grants.live(tx) if one.state is not GrantState.REVOKING]
-    if not revoking:
-        return lockdown, ()
-    return lockdown, tuple(revoke(tx, one.id, EndReason.REVOKED, by, now) for one in live)
+    current = lockdowns.current(tx)
+    if current is not None and revoking and not current.revoking:
+        lockdown = lockdowns.widen(tx, current)
+        audit.record(tx, [rules.widened(lockdown, by, now)])
+    else:
+        lockdown = lockdowns.begin(tx, by=by, reason=why, revoking=revoking, now=now)
+        audit.record(tx, [rules.begun(lockdown)])
+    return lockdown, tuple(_revoke_everything(tx, by, now)) if revoking else ()
+
+
+def _revoke_everything(tx: Connection, by: str, now: datetime) -> Iterator[Grant]:
+    for grant in grants.live(tx):
+        if grant.state is GrantState.REVOKING:
+            continue
+        try:
+            yield revoke(tx, grant.id, EndReason.REVOKED, by, now)
+        except Conflict:
+            continue  # it ended by itself meanwhile, and must not keep the rest
 
 
 def end(tx: Connection, *, by: str, now: datetime) -> Lockdown:
-    """Let granting begin again. Raises Conflict where lockdown is not on."""
+    """Let granting begin again.
+
+    Raises Conflict where lockdown is not on, and Refused for anybody in Slack where an operator
+    began it: it may be the answer to a Slack account that was stolen.
+    """
+    current = lockdowns.current(tx)
+    if current is not None and current.began_by == OPERATOR and by != OPERATOR:
+        raise Refused(
+            "operators_lockdown",
+            "An operator began this lockdown, and only an operator ends it: "
+            "`eks-access lockdown off`.",
+        )
     lockdown = lockdowns.end(tx, by=by, now=now)
     audit.record(tx, [rules.ended(lockdown)])
     return lockdown

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from datetime import datetime
 
 from sqlalchemy import Connection
@@ -10,17 +12,17 @@ from bot.access import break_glass, tickets
 from bot.access.facts import Facts
 from bot.access.grant import extended_grant, give
 from bot.access.lockdown import ensure_granting, ensure_may_break_glass
-from bot.access.submit import ensure_one_person, refusal
+from bot.access.submit import begins, ensure_one_person, refusal
 from bot.core import lifecycle
 from bot.core.approvals import Seats, counted, unmet
 from bot.core.decide import evaluate
 from bot.core.errors import InvalidInput, Refused
 from bot.core.model import AccessRequest, Decision, Person, Review, ReviewDecision, Verdict
 from bot.core.names import listed, principal_key
-from bot.core.principals import possible_principals, principal_for
-from bot.core.review import asked_again, may_review, no_reviewer, reviewer_seats
+from bot.core.principals import is_shared, possible_principals, principal_for
+from bot.core.review import asked_again, may_review, moved, no_reviewer, reviewer_seats
 from bot.core.rule_choice import Usage
-from bot.store import audit, requests
+from bot.store import audit, locks, requests
 
 
 def approve(tx: Connection, facts: Facts, request_id: str, reviewer_id: str) -> AccessRequest:
@@ -34,6 +36,7 @@ def approve(tx: Connection, facts: Facts, request_id: str, reviewer_id: str) -> 
         ensure_may_break_glass(tx, facts, request.requester)
     else:
         ensure_granting(tx)
+    locks.one_at_a_time(tx, request.requester)  # what they use up counts for what they have next
     request = requests.get_locked(tx, request_id)
     lifecycle.ensure_open(request, facts.now)
     allowed = _may_review(tx, facts, request, reviewer_id)
@@ -45,12 +48,25 @@ def approve(tx: Connection, facts: Facts, request_id: str, reviewer_id: str) -> 
     if unmet(decision.requirements, approvers):
         requests.touch(tx, request_id, facts.now)
         return request
-    begins = break_glass.begin_approved if request.break_glass else give
-    return begins(tx, facts, request, by=reviewer_id, approvers=tuple(approvers))
+    request = decided_anew(tx, request, decision)
+    grant = break_glass.begin_approved if request.break_glass else give
+    return grant(tx, facts, request, by=reviewer_id, approvers=tuple(approvers))
 
 
-def ensure_still_approved(tx: Connection, facts: Facts, request: AccessRequest) -> None:
-    """Raise Refused unless an approved request would be approved now, by those who did.
+def decided_anew(tx: Connection, request: AccessRequest, decision: Decision) -> AccessRequest:
+    """The request under the rules that decide it now, stored: what it hangs on may have changed."""
+    request = replace(
+        request,
+        rules=decision.rules,
+        requirements=decision.requirements,
+        ends_with_ticket=decision.ends_with_ticket,
+    )
+    requests.redecide(tx, request)
+    return request
+
+
+def ensure_still_approved(tx: Connection, facts: Facts, request: AccessRequest) -> Decision:
+    """What decides an approved request now. Raises Refused unless it would be approved again.
 
     By the policy in force, the requester and the owners as they are, and their principals.
     """
@@ -70,6 +86,7 @@ def ensure_still_approved(tx: Connection, facts: Facts, request: AccessRequest) 
             "approvals_lacking",
             f"The approvals that were given are no longer enough: {missing}. Ask again.",
         )
+    return decision
 
 
 def deny(
@@ -132,7 +149,26 @@ def _approvers(
         for one in requests.reviews_of(tx, request.id)
         if one.verdict is Verdict.APPROVE and _still_counts(facts, request, one.reviewer)
     }
-    return {user: places for user, places in found.items() if any(places.values())}
+    seated = {user: places for user, places in found.items() if any(places.values())}
+    return {user: seated[user] for user in _different_people(facts, request, seated)}
+
+
+def _different_people(
+    facts: Facts, request: AccessRequest, approvers: Iterable[str]
+) -> Iterator[str]:
+    """Those of the approvers who are surely different people, the first account of each.
+
+    Two accounts that may be on one principal may be one person's, unless it is declared shared.
+    """
+    seen: set[tuple[str, str, str]] = set()
+    for user in approvers:
+        arns = possible_principals(facts.policy, facts.person(user), request.cluster)
+        own = {
+            principal_key(arn) for arn in arns if not is_shared(facts.policy, arn, request.cluster)
+        }
+        if own.isdisjoint(seen):
+            yield user
+        seen |= own
 
 
 def _still_counts(facts: Facts, request: AccessRequest, reviewer_id: str) -> bool:
@@ -182,7 +218,8 @@ def _review(
 
 
 def _usage(tx: Connection, facts: Facts, request: AccessRequest) -> Usage:
-    return requests.given_automatically(tx, request.requester, facts.now, but=request.id)
+    moment = begins(request.ask, facts.now)
+    return requests.given_automatically(tx, request.requester, moment, but=request.id)
 
 
 def _still_allowed(tx: Connection, facts: Facts, request: AccessRequest) -> Decision:
@@ -205,10 +242,7 @@ def _still_allowed(tx: Connection, facts: Facts, request: AccessRequest) -> Deci
     tickets.ensure_open(facts, request.ask, decision)
     extended_grant(tx, facts, request)
     cluster = facts.policy.clusters_by_name.get(request.cluster.name)
-    if cluster is None or (cluster.account, cluster.region) != (
-        request.cluster.account,
-        request.cluster.region,
-    ):
+    if cluster is None or moved(facts.policy, request.cluster):
         raise _changed("the cluster")
     if decision.access != request.access:
         raise _changed(f"the level {request.level}")

@@ -6,11 +6,11 @@ from sqlalchemy import Connection
 
 from bot.access.facts import Facts
 from bot.access.lockdown import ensure_granting
-from bot.access.review import ensure_still_approved
+from bot.access.review import decided_anew, ensure_still_approved
 from bot.core import lifecycle
 from bot.core.errors import Conflict, Refused
 from bot.core.model import EndReason, Grant, GrantState
-from bot.store import audit, entries, grants, requests
+from bot.store import audit, entries, grants, locks, requests
 
 
 def begin(tx: Connection, facts: Facts, grant_id: str) -> Grant:
@@ -21,13 +21,14 @@ def begin(tx: Connection, facts: Facts, grant_id: str) -> Grant:
     not waiting for its start, or not yet, or no longer.
     """
     stopped = _stopped(tx)  # before the row, as everybody who grants something
+    locks.one_at_a_time(tx, requests.get(tx, grant_id).requester)
     request = requests.get_locked(tx, grant_id)
     grant = grants.get(tx, grant_id)
     started, events = lifecycle.start(grant, facts.now)
     try:
         if stopped is not None:
             raise stopped
-        ensure_still_approved(tx, facts, request)
+        decided_anew(tx, request, ensure_still_approved(tx, facts, request))
     except Refused as refused:
         started, events = lifecycle.revoke(
             grant,

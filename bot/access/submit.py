@@ -13,10 +13,10 @@ from bot.access.limits import ensure_not_too_many_pending
 from bot.access.lockdown import ensure_granting
 from bot.core import lifecycle
 from bot.core.decide import evaluate
-from bot.core.errors import NotFound, Refused
+from bot.core.errors import Conflict, NotFound, Refused
 from bot.core.model import AccessRequest, Ask, Decision, Principal
 from bot.core.principals import principal_for
-from bot.store import audit, locks, requests
+from bot.store import audit, grants, locks, requests
 
 
 def submit(tx: Connection, facts: Facts, requester_id: str, ask: Ask) -> AccessRequest:
@@ -35,11 +35,13 @@ def submit(tx: Connection, facts: Facts, requester_id: str, ask: Ask) -> AccessR
         facts.membership,
         facts.now,
         team_id=facts.team_id,
-        usage=requests.given_automatically(tx, requester_id, facts.now),
+        usage=requests.given_automatically(tx, requester_id, begins(ask, facts.now)),
     )
     if not decision.allowed:
         raise refusal(decision)
     tickets.ensure_open(facts, ask, decision)
+    if decision.automatic and ask.start_at is None:
+        ensure_not_live(tx, requester_id, ask)
     cluster = facts.policy.clusters_by_name.get(ask.cluster)
     if cluster is None or decision.access is None:
         raise NotFound("unknown_cluster", f"The policy names no cluster {ask.cluster}.")
@@ -74,10 +76,29 @@ def submit(tx: Connection, facts: Facts, requester_id: str, ask: Ask) -> AccessR
     return request
 
 
+def begins(ask: Ask, now: datetime) -> datetime:
+    """When the access is to begin."""
+    ahead = ask.start_at is not None and ask.start_at.tzinfo is not None and ask.start_at > now
+    return ask.start_at if ahead and ask.start_at is not None else now
+
+
 def lapses_at(ask: Ask, decision: Decision, now: datetime) -> datetime:
     """When a request that nobody decides lapses: one for later waits at least until its start."""
     lapses = now + decision.lapse_after
     return lapses if ask.start_at is None else max(lapses, ask.start_at)
+
+
+def ensure_not_live(tx: Connection, requester_id: str, ask: Ask) -> None:
+    """Raise Conflict where the person has exactly this: what one is revoked, a twin would keep."""
+    for grant in grants.live(tx, requester=requester_id):
+        held = requests.get(tx, grant.id)
+        same = (held.cluster.name, held.level) == (ask.cluster, ask.level)
+        if same and set(held.namespaces) == set(ask.namespaces) and grant.gives_access:
+            raise Conflict(
+                "already_live",
+                f"You have exactly this already: {grant.id}. "
+                f"`/eks-access extend {grant.id} 1h` asks for more time.",
+            )
 
 
 def refusal(decision: Decision) -> Refused:

@@ -89,6 +89,7 @@ class TicketWatch:
         self._changed = changed
         self._clock = clock
         self._looked: dict[str, datetime] = {}
+        self._unknown: set[str] = set()
 
     def due(self) -> list[str]:
         """Ids of live grants whose ticket to look at now."""
@@ -122,7 +123,14 @@ class TicketWatch:
         status = self._ask(tickets.check, request.ticket or "")
         if status.problem:
             log.warning("ticket not told", request=request.id, problem=status.problem)
-        return status.state is TicketState.CLOSED
+        if status.state is not TicketState.UNKNOWN_TICKET:
+            self._unknown.discard(request.id)
+            return status.state is TicketState.CLOSED
+        # Hidden or deleted: the service answers, and access no longer hangs on anything. Said once
+        # it may be an accident, said twice it is so.
+        twice = request.id in self._unknown
+        self._unknown.add(request.id)
+        return twice
 
     def _end(self, grant_id: str, now: datetime) -> None:
         try:

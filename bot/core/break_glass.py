@@ -16,6 +16,7 @@ from bot.core.ask_checks import (
 )
 from bot.core.decide import unknown_cluster
 from bot.core.durations import format_duration
+from bot.core.errors import DirectoryUnavailable
 from bot.core.model import (
     Ask,
     Cluster,
@@ -30,6 +31,7 @@ from bot.core.people import Membership, belongs, not_full_member
 from bot.core.policy import BreakGlass, Policy
 from bot.core.policy_approval import LAPSE_AFTER, Approval
 from bot.core.policy_break_glass import OnCallSchedules, Responders
+from bot.core.principals import mapped_with
 from bot.core.rule_choice import DEFAULT_DURATION
 
 BREAK_GLASS = "break-glass"
@@ -88,12 +90,14 @@ def evaluate_break_glass(
     *,
     team_id: str,
     overdue: Collection[str] = (),
+    revoked: Collection[str] = (),
     asks_first: bool = False,
 ) -> tuple[Decision, BreakGlass | None]:
     """What the policy says of a break-glass, and the entry that allows it, where one does.
 
-    `overdue` are the requester's reviews that are overdue: with one of those the decision has a
-    requirement, an owner of the review approves first. `asks_first` requires that too: a request
+    `overdue` are the requester's reviews that are overdue, and `revoked` their break-glass requests
+    that somebody revoked and nobody has reviewed: with one of those the decision has a requirement,
+    an owner of the review approves first. `asks_first` requires that too: a request
     that waits for an approval needs it also where the reviews were done meanwhile. Raises
     DirectoryUnavailable where it hangs on a group nobody answered for.
     """
@@ -116,9 +120,9 @@ def evaluate_break_glass(
         return _refused(*problems), None
     decision = Decision(
         allowed=True,
-        reasons=(*why, Reason("break_glass", _said(overdue, admitted), BREAK_GLASS)),
+        reasons=(*why, Reason("break_glass", _said(overdue, revoked, admitted), BREAK_GLASS)),
         rules=(BREAK_GLASS,),
-        requirements=_owed_first(policy, ask, admitted) if overdue or asks_first else (),
+        requirements=_owed_first(policy, ask, admitted) if overdue or revoked or asks_first else (),
         access=policy.levels[ask.level].access(cluster, tuple(dict.fromkeys(ask.namespaces))),
         duration=ask.duration or min(DEFAULT_DURATION, admitted.max_duration),
         max_duration=admitted.max_duration,
@@ -145,17 +149,21 @@ def _problems(
         ticket_form_problem(ask),
         _starts_now(ask),
         *reason_problems(ask),
-        _nobody_reviews(admitted, requester, cluster, membership),
+        _nobody_reviews(
+            policy, admitted, requester=requester, cluster=cluster, membership=membership
+        ),
     )
     return [problem for problem in found if problem is not None]
 
 
 def alarm_channels(policy: Policy, ask: Ask) -> tuple[str, ...]:
-    """Where a break-glass is announced: the security channel, and those of the place's owners."""
-    channels = [approval.channel for approval in approvals_near(policy, ask)]
-    if policy.security_channel is not None:
-        channels.insert(0, policy.security_channel)
-    return tuple(dict.fromkeys(channels))
+    """Where a break-glass is announced: the security channel, and those of the place's owners.
+
+    The audit channel too: where somebody archives the others first, one still has the alarm.
+    """
+    owners = [approval.channel for approval in approvals_near(policy, ask)]
+    channels = [policy.security_channel, *owners, policy.audit_channel]
+    return tuple(dict.fromkeys(channel for channel in channels if channel is not None))
 
 
 def approvals_near(policy: Policy, ask: Ask) -> tuple[Approval, ...]:
@@ -182,11 +190,18 @@ def _first_admitting(
     on_call: OnCallFacts,
 ) -> tuple[BreakGlass | None, tuple[Reason, ...]]:
     silent: list[Reason] = []
+    untold: DirectoryUnavailable | None = None
     for entry in entries:
-        admitted, why = lets_in(policy, entry.responders, requester, membership, on_call)
+        try:
+            admitted, why = lets_in(policy, entry.responders, requester, membership, on_call)
+        except DirectoryUnavailable as error:
+            untold = error  # another entry may let them in without that group
+            continue
         if admitted:
             return entry, why
         silent += why
+    if untold is not None:
+        raise untold
     return None, tuple(dict.fromkeys(silent))
 
 
@@ -288,7 +303,9 @@ def _starts_now(ask: Ask) -> Reason | None:
 
 
 def _nobody_reviews(
+    policy: Policy,
     entry: BreakGlass,
+    *,
     requester: Person,
     cluster: Cluster,
     membership: Membership,
@@ -301,7 +318,7 @@ def _nobody_reviews(
     if groups - membership.keys():
         return None  # not known now, and at night that must not stop anybody
     everybody = set(owners.users).union(*(membership[group] for group in groups))
-    if everybody - {requester.id}:
+    if everybody - mapped_with(policy, requester.id, cluster):
         return None
     return Reason(
         "nobody_to_review",
@@ -317,11 +334,16 @@ def _owed_first(policy: Policy, ask: Ask, entry: BreakGlass) -> tuple[Requiremen
     return (Requirement(BREAK_GLASS, channel, entry.review.owners.owners),)
 
 
-def _said(overdue: Collection[str], entry: BreakGlass) -> str:
+def _said(overdue: Collection[str], revoked: Collection[str], entry: BreakGlass) -> str:
     within = format_duration(entry.review.within)
     if overdue:
         return (
             f"Your review of {listed(sorted(overdue), 'and')} is overdue, so this break-glass "
             "needs an approval."
+        )
+    if revoked:
+        return (
+            f"{listed(sorted(revoked), 'and')} was revoked and is not reviewed yet, so this "
+            "break-glass needs an approval."
         )
     return f"A review by somebody else is due within {within}."

@@ -87,6 +87,16 @@ def begun(lockdown: Lockdown) -> AuditEvent:
     )
 
 
+def widened(lockdown: Lockdown, by: str, now: datetime) -> AuditEvent:
+    """The event of somebody having what is live revoked too, later on."""
+    return AuditEvent(
+        at=now,
+        actor=by,
+        action="lockdown.widened",
+        details={"began_at": lockdown.began_at.isoformat()},
+    )
+
+
 def ended(lockdown: Lockdown) -> AuditEvent:
     """The event of its end."""
     if lockdown.ended_at is None or lockdown.ended_by is None:

@@ -126,8 +126,10 @@ def reviewers_now(
     entries = entries_for(policy, request.ask)
     if not entries:
         return owed.owners_at(now)
+    # Another entry for the same place has reviewers of its own: they are not this one's.
+    same = [entry for entry in entries if entry.review.owners.owners == owed.owners]
     owners = Owners()
-    for review in (entry.review for entry in entries):
+    for review in (entry.review for entry in same or entries):
         owners = owners.union(review.owners.owners)
         if review.escalate is not None and now >= owed.begun_at + review.escalate.after:
             owners = owners.union(review.escalate.owners.owners)

@@ -32,7 +32,7 @@ def principal_for(policy: Policy, person: Person, cluster: Cluster) -> Principal
             f"You are mapped to {arn}, which is in another AWS partition than {cluster.name}. "
             + _ask_to_map(person),
         )
-    shared = _is_shared(policy, arn, cluster)
+    shared = is_shared(policy, arn, cluster)
     if is_sso_role(arn) and not shared:
         raise Refused(
             "sso_role",
@@ -155,7 +155,8 @@ def _email_name(policy: Policy, person: Person) -> str:
     )
 
 
-def _is_shared(policy: Policy, arn: str, cluster: Cluster) -> bool:
+def is_shared(policy: Policy, arn: str, cluster: Cluster) -> bool:
+    """Whether the policy declares that several people use this principal on the cluster."""
     return not policy.principals.shared_keys.isdisjoint(_keys(arn, cluster))
 
 

@@ -77,7 +77,7 @@ def may_review(  # noqa: PLR0917 - each is one fact of the click, in the order i
             "the requester it says:",
         )
         return ReviewDecision(allowed=False, reasons=(no_longer, *again.reasons))
-    if again.access != request.access or _moved(policy, request.cluster):
+    if again.access != request.access or moved(policy, request.cluster):
         changed = Reason(
             "policy_changed",
             f"The policy changed what {request.level} on {request.cluster.name} means after this "
@@ -237,7 +237,7 @@ def _same_principal(policy: Policy, request: AccessRequest, user: str, arn: str 
         return True
 
 
-def _moved(policy: Policy, cluster: Cluster) -> bool:
+def moved(policy: Policy, cluster: Cluster) -> bool:
     """Whether the name now stands for another cluster, or is reached in another way."""
     now = policy.clusters_by_name.get(cluster.name)
     return now is None or replace(now, labels=cluster.labels) != cluster

@@ -243,7 +243,7 @@ def why_ending(grant: Grant, names: Mapping[str, str]) -> str:
         EndReason.RETURNED: f"returned by {by}",
         EndReason.REVOKED: f"revoked by {by}",
         EndReason.SUPERSEDED: "replaced by another grant",
-        EndReason.TICKET_CLOSED: "its ticket was closed",
+        EndReason.TICKET_CLOSED: "its ticket is no longer open",
         EndReason.REMOVED: "somebody else took it away at EKS",
         EndReason.NOT_BEGUN: "it was no longer allowed when it was to start",
         EndReason.FAILED: "it could not be given",

@@ -91,6 +91,19 @@ def live_of_entry(tx: Connection, entry_id: int) -> tuple[Grant, ...]:
     return _live(tx, grants.c.entry_id == entry_id)
 
 
+def live_extensions(tx: Connection, grant_id: str) -> tuple[Grant, ...]:
+    """The grants that take over from this one, one after the other, and are not being removed."""
+    entry_id = entry_of(tx, grant_id)
+    of_entry = live_of_entry(tx, entry_id) if entry_id is not None else ()
+    found: dict[str, Grant] = {}
+    for grant in of_entry:  # by id, so that each comes after what it extends
+        if grant.state is not GrantState.REVOKING and (
+            grant.extends == grant_id or grant.extends in found
+        ):
+            found[grant.id] = grant
+    return tuple(found.values())
+
+
 def live(
     tx: Connection,
     *,

@@ -40,8 +40,11 @@ class Kind(StrEnum):
 GIVING_BACK = frozenset({Kind.RETURN, Kind.CANCEL})
 """What takes access away or a request back; it must always be possible."""
 
-NEVER_LIMITED = GIVING_BACK | {Kind.REVOKE}
-"""What is taken however much somebody has done, and however late it comes to be looked at."""
+NEVER_LIMITED = GIVING_BACK | {Kind.REVOKE, Kind.LOCKDOWN}
+"""What is taken however much somebody has done, and however late it comes to be looked at.
+
+It has workers of its own, so that no flood of requests stands before it.
+"""
 
 
 class ItemState(StrEnum):
@@ -113,8 +116,8 @@ def count_since(tx: Connection, actor: str, since: datetime) -> int:
 
 
 def due(tx: Connection, now: datetime, limit: int, *, giving_back: bool) -> list[int]:
-    """Ids of items to work on, the oldest first: those that give something back, or the others."""
-    back = inbox.c.kind.in_([kind.value for kind in GIVING_BACK])
+    """Ids of items to work on, the oldest first: those that take access away, or the others."""
+    back = inbox.c.kind.in_([kind.value for kind in NEVER_LIMITED])
     # Nothing here is put off for long, so what seems to be was written while the clock was ahead.
     is_due = (inbox.c.due_at <= now) | (inbox.c.due_at > now + LONGEST_PAUSE)
     query = select(inbox.c.id).where(is_due, back if giving_back else not_(back))

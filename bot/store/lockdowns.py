@@ -33,6 +33,19 @@ def begin(tx: Connection, *, by: str, reason: str, revoking: bool, now: datetime
     return _lockdown(found)
 
 
+def widen(tx: Connection, lockdown: Lockdown) -> Lockdown:
+    """Have it revoke what is live, too. Raises Conflict where it is over meanwhile."""
+    row = tx.execute(
+        update(lockdowns)
+        .where(lockdowns.c.id == lockdown.id, lockdowns.c.state == _ON)
+        .values(revoking=True)
+        .returning(*lockdowns.c)
+    ).one_or_none()
+    if row is None:
+        raise Conflict("not_locked_down", "Lockdown is over meanwhile. Nothing was changed.")
+    return _lockdown(row)
+
+
 def end(tx: Connection, *, by: str, now: datetime) -> Lockdown:
     """Turn it off. Raises Conflict where it is not on."""
     row = tx.execute(

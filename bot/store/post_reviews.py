@@ -9,9 +9,9 @@ from pydantic import TypeAdapter
 from sqlalchemy import ColumnElement, Connection, Row, insert, select, update
 
 from bot.core.errors import Conflict
-from bot.core.model import EscalationStep, Owners
+from bot.core.model import EndReason, EscalationStep, Owners
 from bot.core.post_review import PostReview, ReviewStep, next_step
-from bot.store.tables import post_reviews
+from bot.store.tables import grants, post_reviews
 
 _owners = TypeAdapter(Owners)
 _escalation = TypeAdapter(EscalationStep | None)
@@ -101,6 +101,21 @@ def overdue(tx: Connection, requester: str, now: datetime) -> list[str]:
         post_reviews.c.due_at <= now,
     )
     return list(tx.scalars(query.order_by(post_reviews.c.due_at, post_reviews.c.request_id)))
+
+
+def revoked(tx: Connection, requester: str) -> list[str]:
+    """Ids of a person's break-glass requests that others revoked and nobody has reviewed."""
+    query = (
+        select(post_reviews.c.request_id)
+        .join(grants, grants.c.id == post_reviews.c.request_id)
+        .where(
+            post_reviews.c.requester == requester,
+            post_reviews.c.reviewed_at.is_(None),
+            grants.c.end_reason == EndReason.REVOKED.value,
+            grants.c.ended_by != requester,
+        )
+    )
+    return list(tx.scalars(query.order_by(post_reviews.c.request_id)))
 
 
 def open_ones(tx: Connection, limit: int) -> list[PostReview]:

@@ -10,9 +10,9 @@ from pydantic import TypeAdapter
 from sqlalchemy import Connection, Row, and_, func, insert, or_, select, update
 from sqlalchemy.exc import IntegrityError
 
+from bot.core.ask_checks import START_WITHIN
 from bot.core.errors import Conflict, NotFound
 from bot.core.ids import next_id
-from bot.core.lifecycle import BOT
 from bot.core.model import (
     Access,
     AccessRequest,
@@ -123,6 +123,21 @@ def decide(tx: Connection, request: AccessRequest, now: datetime) -> None:
         raise Conflict(
             "already_decided", f"Request {request.id} was decided at the same moment by another."
         )
+
+
+def redecide(tx: Connection, request: AccessRequest) -> None:
+    """Store what the decision that holds says of the request: its rules, and what hangs on them."""
+    document = tx.execute(select(requests.c.document).where(requests.c.id == request.id)).scalar()
+    changed = {
+        "rules": list(request.rules),
+        "requirements": _requirements.dump_python(request.requirements, mode="json"),
+        "ends_with_ticket": request.ends_with_ticket,
+    }
+    tx.execute(
+        update(requests)
+        .where(requests.c.id == request.id)
+        .values(document={**(document or {}), **changed})
+    )
 
 
 def touch(tx: Connection, request_id: str, now: datetime) -> None:
@@ -238,19 +253,27 @@ def hanging_on_tickets(tx: Connection) -> list[str]:
 
 
 def given_automatically(
-    tx: Connection, requester: str, now: datetime, *, but: str | None = None
+    tx: Connection, requester: str, begins: datetime, *, but: str | None = None
 ) -> dict[str, Spent]:
-    """What each automatic rule has given the person lately, without the request `but`."""
+    """What each rule gives the person without a review around the moment `begins`.
+
+    That is when the access in question begins: what was booked ahead counts where it begins, and
+    not when it was asked for. So does what a rule gave beside another that had owners. The request
+    `but` is left out.
+    """
     query = select(requests).where(
         requests.c.requester == requester,
-        requests.c.decided_by == BOT,
         requests.c.state == RequestState.APPROVED.value,
-        requests.c.decided_at > now - CAPS_WITHIN,
+        requests.c.decided_at > begins - CAPS_WITHIN - START_WITHIN,
         requests.c.id != (but or ""),
     )
     used: dict[str, Spent] = {}
     for request in map(_request, tx.execute(query)):
-        for rule in request.rules:
+        moment = max(filter(None, (request.decided_at, request.start_at)), default=begins)
+        if abs(moment - begins) >= CAPS_WITHIN:
+            continue
+        reviewed = {one.rule for one in request.requirements}
+        for rule in set(request.rules) - reviewed:
             before = used.get(rule, Spent())
             used[rule] = Spent(before.times + 1, before.length + request.duration)
     return used

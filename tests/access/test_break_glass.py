@@ -460,3 +460,36 @@ def test_in_a_lockdown_an_approval_is_for_those_who_may_break_glass_then(desk: D
         desk.approve(request.id, EVE)
     desk.document["lockdown"] = {"owners": {"users": [DAN]}, "break_glass": {"users": [ANA]}}
     assert desk.approve(request.id, EVE).state is RequestState.APPROVED
+
+
+def test_after_a_revocation_the_next_one_waits_until_it_is_reviewed(desk: Desk) -> None:
+    first = desk.break_glass()
+    desk.confirm(first.id)
+    desk.take_away(first.id, BEN)
+    desk.gone(first.id)
+    again = desk.break_glass()
+    assert again.state is RequestState.PENDING
+    desk.cancel(again.id)
+    desk.post_review(first.id)
+    assert desk.break_glass().state is RequestState.APPROVED
+
+
+def test_a_group_that_slack_does_not_tell_stops_only_whom_nothing_else_lets_in(
+    desk: Desk, entry: dict[str, Any]
+) -> None:
+    other = entry | {"responders": {"users": [ANA]}}
+    desk.document["break_glass"] = [entry, other]
+    del desk.membership[RESPONDERS]
+    assert desk.break_glass().state is RequestState.APPROVED
+    with desk.refuses(DirectoryUnavailable, "group_unknown"):
+        desk.break_glass(who=BEN)
+
+
+def test_a_review_that_only_ones_other_account_could_give_would_never_come(
+    desk: Desk, entry: dict[str, Any]
+) -> None:
+    desk.document["principals"]["users"][DAN] = desk.document["principals"]["users"][ANA]
+    desk.document["principals"]["shared"] = [desk.document["principals"]["users"][ANA]]
+    entry["review"]["owners"] = {"users": [ANA, DAN]}
+    with desk.refuses(Refused, "nobody_to_review"):
+        desk.break_glass()

@@ -11,8 +11,9 @@ from typing import Any
 
 import pytest
 from desk import ANA, BEN, DAN, EVE, HOUR, PLATFORM, Desk
+from sqlalchemy import event
 
-from bot.access import lockdown
+from bot.access import end, lockdown
 from bot.access.extend import extend
 from bot.access.submit import submit
 from bot.core import lifecycle
@@ -199,3 +200,57 @@ def test_a_grant_on_its_way_is_revoked_too_and_none_slips_in_behind(
     assert [one.id for one in revoked] == [request_id]
     with pytest.raises(DomainError, match="Lockdown"):
         desk.ask("dev", who=BEN, level="view", cluster="lab")
+
+
+def test_an_operators_lockdown_is_ended_by_an_operator_alone(desk: Desk) -> None:
+    """It may be the answer to the stolen Slack account of a lockdown owner."""
+    lock(desk)
+    with (
+        desk.refuses(Refused, "operators_lockdown"),
+        desk.database.transaction() as tx,
+    ):
+        lockdown.end(tx, by=EVE, now=desk.clock())
+    unlock(desk)
+    lock(desk, by=EVE)
+    unlock(desk)
+
+
+@BOTH
+def test_one_that_is_on_is_widened_to_what_is_live(desk: Desk) -> None:
+    live = desk.ask("dev", level="view", cluster="lab")
+    lock(desk)
+    widened, revoked = lock(desk, by=EVE, revoking=True)
+    assert [one.id for one in revoked] == [live.id]
+    assert (widened.began_by, widened.revoking) == (OPERATOR, True)
+    with pytest.raises(Conflict, match="on already"):
+        lock(desk, revoking=True)
+
+
+@pytest.mark.parametrize("database_kind", ["postgresql"])
+def test_a_grant_that_ends_in_between_keeps_no_other_from_being_revoked(
+    desk: Desk, replica: Database
+) -> None:
+    """It is returned after the lockdown has read what is live, and before it locks the grant."""
+    first, second = (desk.ask("dev", who=who, level="view", cluster="lab").id for who in (ANA, BEN))
+    read, returned = Event(), Event()
+
+    def hold(_: object, __: object, statement: str, *___: object) -> None:
+        if "FOR UPDATE" in statement and not read.is_set():
+            read.set()
+            returned.wait(5)
+
+    event.listen(desk.database.engine, "before_cursor_execute", hold)
+
+    def give_back() -> None:
+        read.wait(5)
+        with replica.transaction() as tx:
+            end.give_back(tx, first, ANA, desk.clock())
+        returned.set()
+
+    with ThreadPoolExecutor(2) as threads:
+        other = threads.submit(give_back)
+        _, revoked = threads.submit(lambda: lock(desk, revoking=True)).result(20)
+        other.result(20)
+    assert [one.id for one in revoked] == [second]
+    reasons = [grant.end_reason for one in (first, second) if (grant := desk.grant(one))]
+    assert reasons == [EndReason.RETURNED, EndReason.REVOKED]

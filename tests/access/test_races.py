@@ -51,13 +51,14 @@ def at_once(desk: Desk, *acts: Act) -> list[Any]:
 def in_turn(desk: Desk, replica: Database, first: Act, second: Act) -> tuple[Any, Any]:
     """The second begins when the first has done its work and not yet committed it.
 
-    It waits for the first at the request's row, or, where it does not, it is done before that.
+    It waits for the first at the request's row or at its lock on the person, or, where it does not,
+    it is done before that.
     """
     outcome: list[Any] = []
     on_its_way = Event()
 
     def asks_for_the_row(_: object, __: object, statement: str, *___: object) -> None:
-        if "FOR UPDATE" in statement:
+        if "FOR UPDATE" in statement or "pg_advisory_xact_lock(" in statement:
             on_its_way.set()
 
     def run() -> None:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from desk import ANA, BEN, CLEO, DAN, EVE, HOUR, LEADS, PLATFORM, TEAM, Desk, person
 
+from bot.access import review
 from bot.core.errors import Conflict, DirectoryUnavailable, InvalidInput, NotFound, Refused
 from bot.core.model import EndReason, GrantState, RequestState, Verdict
-from bot.store import audit, entries
+from bot.core.tickets import OPEN
+from bot.store import audit, entries, requests
 
 BOTH = pytest.mark.parametrize("database_kind", ["sqlite", "postgresql"])
 VERDICTS = pytest.mark.parametrize("verdict", ["approve", "deny"])
@@ -353,3 +356,29 @@ def test_an_owner_of_one_rule_denies_the_whole(desk: Desk) -> None:
     request = desk.ask("payments", "billing")
     desk.approve(request.id, BEN)
     assert desk.deny(request.id, EVE).state is RequestState.DENIED
+
+
+def test_two_accounts_that_may_be_one_person_are_one_approver(desk: Desk) -> None:
+    """Both addresses lead to the role of one name; each account is in the owners' groups."""
+    for account, domain in ((DAN, "example.com"), (EVE, "example.org")):
+        desk.become(account, email=f"zed@{domain}")
+    waiting = desk.ask("vault")
+    assert desk.approve(waiting.id, DAN).state is RequestState.PENDING
+    assert desk.approve(waiting.id, EVE).state is RequestState.PENDING
+    assert desk.approve(waiting.id, BEN).state is RequestState.APPROVED
+
+
+def test_what_is_granted_hangs_on_the_rules_that_hold_at_the_approval(desk: Desk) -> None:
+    desk.document["tickets"] = {"url": "https://jira.example.com/{ticket}", "check": "jira"}
+    waiting = desk.ask("payments", ticket="PAY-1")
+    day = desk.rules["payments"] | {"name": "day", "ticket": "^PAY-[0-9]+$"}
+    desk.document["rules"].insert(0, day | {"ends_with_ticket": True})
+    with desk.database.transaction() as tx:
+        given = review.approve(tx, replace(desk.facts(), ticket=OPEN), waiting.id, BEN)
+    assert (given.rules, given.ends_with_ticket) == (("day",), True)
+    stored = desk.request(waiting.id)
+    assert (stored.rules, stored.ends_with_ticket) == (("day",), True)
+    with desk.database.reading() as tx:
+        assert requests.hanging_on_tickets(tx) == [waiting.id]
+        approved = audit.of_request(tx, waiting.id)[-1]
+    assert approved.details["rules"] == ["day"]

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from desk import ANA, BEN, CLEO, DAN, EVE, LEADS, RESPONDERS, SECURITY, Desk
+from desk import ANA, BEN, CLEO, DAN, EVE, HOUR, LEADS, RESPONDERS, SECURITY, Desk
 
+from bot.access import end
 from bot.core.errors import Conflict, DirectoryUnavailable, NotFound, Refused
 from bot.core.model import AccessRequest, EndReason, GrantState
 from bot.store import audit
@@ -121,3 +122,38 @@ def test_access_that_an_owner_approved_is_taken_away_by_owners_of_its_place_alon
     with desk.refuses(Refused, "not_owner"):
         desk.take_away(request.id, EVE)  # she owns billing
     assert desk.take_away(request.id, CLEO).end_reason is EndReason.REVOKED
+
+
+def extended_automatically(desk: Desk) -> tuple[str, str]:
+    """Access of Ana's that a rule extended by itself; EKS has not confirmed the longer one."""
+    desk.rules["payments"]["approval"] = "automatic"
+    first = desk.ask("payments", duration=HOUR)
+    desk.confirm(first.id)
+    return first.id, desk.extend(first.id).id
+
+
+@BOTH
+def test_what_takes_over_from_it_is_taken_away_with_it(desk: Desk) -> None:
+    desk.document["lockdown"] = {"owners": {"users": [DAN]}}
+    first, later = extended_automatically(desk)
+    desk.take_away(first, DAN)
+    states = {one: grant.state for one in (first, later) if (grant := desk.grant(one))}
+    assert states == {first: GrantState.REVOKING, later: GrantState.REVOKING}
+
+
+def test_an_old_card_takes_away_what_took_over_long_ago(desk: Desk) -> None:
+    desk.document["lockdown"] = {"owners": {"users": [DAN]}}
+    first, later = extended_automatically(desk)
+    desk.confirm(later)
+    with desk.database.transaction() as tx:
+        end.revoke(tx, first, EndReason.SUPERSEDED, "bot", desk.clock())
+    desk.gone(first)
+    assert desk.take_away(first, DAN).id == later
+
+
+def test_giving_back_gives_back_what_takes_over_too(desk: Desk) -> None:
+    first, later = extended_automatically(desk)
+    desk.give_back(first)
+    grant = desk.grant(later)
+    assert grant is not None
+    assert grant.end_reason is EndReason.RETURNED

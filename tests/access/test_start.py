@@ -195,3 +195,18 @@ def test_the_requester_takes_it_back_before_it_begins(desk: Desk, act: str) -> N
     desk.clock.advance(HOUR)
     with desk.refuses(Conflict, "not_scheduled"):
         start(desk, request.id)
+
+
+@pytest.mark.parametrize(
+    "changed", [{"standing": "refuse"}, {"assume_role": "arn:aws:iam::444455556666:role/other"}]
+)
+def test_a_cluster_that_is_reached_or_treated_otherwise_by_then_does_not_begin(
+    desk: Desk, changed: dict[str, str]
+) -> None:
+    desk.document["clusters"][0] |= {"standing": "augment"}
+    request = approved(desk)
+    desk.document["clusters"][0] |= changed
+    desk.clock.advance(HOUR)
+    ended = start(desk, request.id)
+    assert ended.state is GrantState.ENDED
+    assert "the cluster" in (ended.problem or "")

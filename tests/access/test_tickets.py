@@ -127,6 +127,24 @@ def test_live_access_ends_when_its_ticket_closes(desk: Desk, service: Service) -
     assert service.asked == [("jira", "PAY-1")] * 2
 
 
+def test_a_ticket_that_is_hidden_or_deleted_ends_it_once_it_is_surely_so(
+    desk: Desk, service: Service
+) -> None:
+    request, loop = ask(desk, OPEN), watch(desk, service)
+    for says, state in (
+        (UNKNOWN, GrantState.PROVISIONING),
+        (OPEN, GrantState.PROVISIONING),
+        (UNKNOWN, GrantState.PROVISIONING),
+        (UNKNOWN, GrantState.REVOKING),
+    ):
+        service.says = says
+        look(loop)
+        desk.clock.advance(LOOK_EVERY)
+        grant = desk.grant(request.id)
+        assert grant is not None
+        assert grant.state is state
+
+
 @pytest.mark.parametrize("says", [SILENT, UNKNOWN])
 def test_what_the_service_does_not_say_ends_nothing(
     desk: Desk, service: Service, says: TicketStatus

@@ -48,9 +48,9 @@ def test_access_ends_when_its_ticket_closes(stage: Stage) -> None:
 
     stage.services.jira.put_issue("PAY-1423", "done")
     stage.clock.advance(timedelta(seconds=31))
-    wait_card_says(stage, card, "its ticket was closed")
+    wait_card_says(stage, card, "its ticket is no longer open")
     assert stage.eks.wait_for(lambda: production_entry(stage) is None, PATIENCE_SECONDS)
-    wait_told(stage, ana, "its ticket was closed")
+    wait_told(stage, ana, "its ticket is no longer open")
 
 
 @pytest.mark.parametrize(
