@@ -32,6 +32,12 @@ from bot.core.errors import StoreUnavailable
 PATIENCE = timedelta(seconds=2)
 """How long to wait for a connection, for the server to answer it, or for SQLite's write lock."""
 
+_SILENCE = {"idle": 5, "interval": 5, "count": 2}
+_SILENCE_MS = 15_000
+"""After so long without a sign of life over TCP the other side is taken to be gone, as where its
+host lost power. Nobody tells then: with what operating systems set, PostgreSQL would keep the
+claims of a dead replica for two hours, and a bot would wait as long for a dead PostgreSQL."""
+
 _POOL_SIZE = 24
 _WAL_PAUSE = 0.01
 
@@ -96,19 +102,35 @@ def _engine(url: str, patience: float) -> Engine:
         event.listen(engine, "begin", _begin_sqlite)
         return engine
     if parsed.get_backend_name() == "postgresql":
-        return create_engine(
+        engine = create_engine(
             parsed.set(drivername="postgresql+psycopg"),
-            connect_args={"connect_timeout": math.ceil(patience)},
+            connect_args={
+                "connect_timeout": math.ceil(patience),
+                "tcp_user_timeout": _SILENCE_MS,
+                **{f"keepalives_{name}": value for name, value in _SILENCE.items()},
+            },
             pool_size=_POOL_SIZE,
             max_overflow=_POOL_SIZE,
             pool_pre_ping=True,
             pool_timeout=patience,
         )
+        event.listen(engine, "connect", _prepare_postgresql)
+        return engine
     raise StoreUnavailable(
         "bad_database_url",
         f"DATABASE_URL names `{parsed.get_backend_name()}`. The store runs on SQLite or "
         "PostgreSQL: `sqlite:///eks-access.db`, `postgresql://user@host/eks_access`.",
     )
+
+
+def _prepare_postgresql(connection: Any, record: Any) -> None:
+    """Have the server, too, notice that this host is gone; its locks go with the session."""
+    del record
+    connection.autocommit = True
+    settings = {"tcp_user_timeout": _SILENCE_MS}
+    settings |= {f"tcp_keepalives_{name}": value for name, value in _SILENCE.items()}
+    connection.execute("; ".join(f"SET {name} = {value}" for name, value in settings.items()))
+    connection.autocommit = False
 
 
 def _prepare_sqlite(patience: float, connection: Any, record: Any) -> None:
