@@ -5,14 +5,14 @@ BIN := $(VENV)/bin
 # Half of the time a test waits for a server, so two workers a core keep the cores busy.
 PYTEST_WORKERS ?= $(shell expr 2 \* $$(nproc))
 
-.PHONY: sandbox test lint bench bench-audit simulate mutants fuzz browser screenshots constraints clean
+.PHONY: sandbox test lint bench bench-audit simulate mutants fuzz kill browser screenshots constraints clean
 
 sandbox: $(VENV)/sandbox.ok
 	$(BIN)/eks-access sandbox
 
 test: $(VENV)/dev.ok
 	$(BIN)/python -m pytest tests/core --confcutdir=tests/core
-	$(BIN)/python -m pytest tests --ignore=tests/core -m "not browser" -n $(PYTEST_WORKERS) --dist worksteal
+	$(BIN)/python -m pytest tests --ignore=tests/core -m "not browser and not kill" -n $(PYTEST_WORKERS) --dist worksteal
 
 lint: $(VENV)/dev.ok
 	$(BIN)/ruff format --check .
@@ -38,6 +38,10 @@ fuzz: $(VENV)/dev.ok
 # Deliberate bugs, each in a copy of the project: every one must be caught.
 mutants: $(VENV)/dev.ok
 	$(BIN)/python -m tests.simulation.mutants
+
+# Every point at which a bot may be killed, on both databases; a part of them is in `make test`.
+kill: $(VENV)/dev.ok
+	$(BIN)/python -m pytest tests/kill -n $$(nproc)
 
 # The two below need Debian's package `chromium`.
 browser: $(VENV)/dev.ok

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Sequence
 from datetime import timedelta
 
+from bench.restart import restarts
 from bench.slow_slack import DELAY_SECONDS, acknowledgements
 from bot.core.model import Grant
 from bot.logs import configure_logs
@@ -55,6 +56,11 @@ def main() -> None:
     rows += [
         (f"command acknowledged, Slack {DELAY_SECONDS:g} s slow", commands),
         (f"click acknowledged, Slack {DELAY_SECONDS:g} s slow", clicks),
+    ]
+    launching, removing = restarts()
+    rows += [
+        ("restart after a kill: launch to loops running", launching),
+        ("restart after a kill: loops running to confirmed removal", removing),
     ]
     _print(rows)
 
