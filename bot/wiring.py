@@ -14,7 +14,7 @@ from bot.access.waiting import WaitingRequests
 from bot.aws.anchor_bucket import AnchorBucket
 from bot.aws.clients import EksClients
 from bot.core.errors import PolicyUnavailable, StoreUnavailable
-from bot.core.model import AccessRequest, AuditEvent, Grant, Review
+from bot.core.model import AccessRequest, AuditEvent, Grant, RequestState, Review
 from bot.core.policy import Policy
 from bot.core.post_review import PostReview
 from bot.http import HttpServer, Readiness, build_http
@@ -34,6 +34,7 @@ from bot.slack.connection import SocketModeConnection
 from bot.slack.desk import Desk
 from bot.slack.drift_views import drift_found, standing_digest
 from bot.slack.fact_finder import FactFinder
+from bot.slack.glass_desk import GlassDesk
 from bot.slack.inbox import InboxWorker
 from bot.slack.listeners import Listeners
 from bot.slack.people import Directory
@@ -82,7 +83,24 @@ class Bot:
             PagerDutyIncidents(settings.pagerduty_api_url, settings.pagerduty_key(), clock=clock),
         )
         access = AccessReconciler(self.database, clients, claims, clock=clock, repair=self._repair)
-        desk = Desk(self.database, directory, clients, self.policy.current, clock=clock)
+        self._on_call = OnCallServices(
+            {
+                "pagerduty": PagerDuty(
+                    settings.pagerduty_api_url, settings.pagerduty_key(), clock=clock
+                ),
+                "opsgenie": Opsgenie(
+                    settings.opsgenie_api_url, settings.opsgenie_key(), clock=clock
+                ),
+            }
+        )
+        desk = Desk(
+            self.database,
+            directory,
+            clients,
+            self.policy.current,
+            on_call=self._on_call.facts,
+            clock=clock,
+        )
         self._listeners = Listeners(
             self.database,
             client,
@@ -93,16 +111,6 @@ class Bot:
             signing_secret=None if settings.socket_mode else settings.signing_secret(),
             wake=self._wake_inbox,
             clock=clock,
-        )
-        self._on_call = OnCallServices(
-            {
-                "pagerduty": PagerDuty(
-                    settings.pagerduty_api_url, settings.pagerduty_key(), clock=clock
-                ),
-                "opsgenie": Opsgenie(
-                    settings.opsgenie_api_url, settings.opsgenie_key(), clock=clock
-                ),
-            }
         )
         inbox = InboxWorker(
             self.database,
@@ -119,7 +127,7 @@ class Bot:
             self.database,
             client,
             claims,
-            self._projection(directory),
+            self._projection(directory, desk.glass),
             shown=lambda request: self._listeners.show_change(request.requester),
             clock=clock,
         )
@@ -276,7 +284,7 @@ class Bot:
 
         return reconcile
 
-    def _projection(self, directory: Directory) -> Callable[..., Projection]:
+    def _projection(self, directory: Directory, glass: GlassDesk) -> Callable[..., Projection]:
         def projection(
             request: AccessRequest,
             reviews: Sequence[Review],
@@ -305,6 +313,9 @@ class Bot:
                 unreachable=unreachable,
                 questions=questions,
                 owed=owed,
+                offers_break_glass=(
+                    request.state is RequestState.PENDING and glass.offered_for(request)
+                ),
                 now=now,
             )
 

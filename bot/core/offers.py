@@ -15,7 +15,7 @@ from bot.core.model import Ask, Cluster, Person
 from bot.core.names import check_namespace, listed, nearest
 from bot.core.patterns import Patterns
 from bot.core.people import Membership, surely_belongs
-from bot.core.policy import Policy, Rule
+from bot.core.policy import ClusterChoice, Policy, Rule
 from bot.core.rule_choice import DEFAULT_DURATION
 
 _ASK_FOR_A_RULE = "Ask whoever keeps the policy file to add one."
@@ -45,8 +45,8 @@ def rules_open_to(policy: Policy, user: str, membership: Membership) -> tuple[Ru
     return tuple(rule for rule in policy.rules if _admits(rule, user, membership))
 
 
-def clusters_under(policy: Policy, rules: Iterable[Rule]) -> tuple[Cluster, ...]:
-    """The clusters that one of the rules covers, in the order of the policy file.
+def clusters_under(policy: Policy, rules: Iterable[ClusterChoice]) -> tuple[Cluster, ...]:
+    """The clusters that one of the rules, or of break-glass, covers, in the policy file's order.
 
     Equal selectors are looked at once: a thousand rules and ten thousand clusters are usual for
     whoever writes a rule for each team.

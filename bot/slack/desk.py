@@ -5,13 +5,14 @@ Reads the store, the policy, Slack and EKS; changes nothing.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Connection
 
+from bot.access.extend import ensure_no_break_glass
 from bot.aws.clients import EksClients
 from bot.core.errors import (
     DirectoryUnavailable,
@@ -23,12 +24,15 @@ from bot.core.errors import (
 from bot.core.lifecycle import ensure_extensible, ensure_open
 from bot.core.model import AccessRequest, Grant, Owners, Person
 from bot.core.offers import clusters_for, levels_on, requester_groups
+from bot.core.oncall import OnCallFacts, Schedules
 from bot.core.people import not_full_member, surely_belongs
 from bot.core.review import decides, every_owner
 from bot.policy_file import LoadedPolicy
 from bot.slack import commands
 from bot.slack.blocks import Message
 from bot.slack.form import RequestForm
+from bot.slack.glass_card import review_owed
+from bot.slack.glass_desk import GlassDesk
 from bot.slack.home_desk import HomeDesk, groups_asked
 from bot.slack.lockdown_command import Lockdown
 from bot.slack.lockdowns import lockdown_state
@@ -45,7 +49,7 @@ from bot.slack.replies import (
     who_reply,
 )
 from bot.slack.roster import read_roster
-from bot.store import audit, grants, lockdowns, requests
+from bot.store import audit, grants, lockdowns, post_reviews, requests
 from bot.store.database import Database
 
 _SHORTEST_EXTENSION = timedelta(minutes=1)
@@ -61,6 +65,7 @@ class Desk:
         clients: EksClients,
         policy: Callable[[], LoadedPolicy],
         *,
+        on_call: Callable[[Collection[Schedules]], OnCallFacts],
         clock: Callable[[], datetime],
     ) -> None:
         self._database = database
@@ -68,7 +73,8 @@ class Desk:
         self._clients = clients
         self._policy = policy
         self._clock = clock
-        self.home = HomeDesk(database, directory, policy, clock=clock)
+        self.glass = GlassDesk(database, directory, policy, on_call=on_call, clock=clock)
+        self.home = HomeDesk(database, directory, policy, self.glass, clock=clock)
         self.form = RequestForm(database, directory, policy, clock=clock)
 
     def answer(  # noqa: PLR0911 - one answer for each question
@@ -135,6 +141,7 @@ class Desk:
         with self._database.reading() as tx:
             request = requests.get(tx, request_id)
             grant = grants.get(tx, request_id)
+        ensure_no_break_glass(request)
         ensure_extensible(grant, user_id, self._clock())
         policy = self._policy().policy
         limits = [rule.max_duration for rule in policy.rules if rule.name in request.rules]
@@ -183,7 +190,10 @@ class Desk:
     def _mine(self, user_id: str) -> Message:
         with self._database.reading() as tx:
             own = requests.of_requester(tx, user_id)
-            return mine_reply([(one, grants.find(tx, one.id)) for one in own])
+            items = [(one, grants.find(tx, one.id)) for one in own]
+            owed = post_reviews.open_of(tx, user_id)
+        now = self._clock()
+        return mine_reply(items, {one.request_id: review_owed(one, now) for one in owed})
 
     def _status(self, request_id: str) -> Message:
         with self._database.reading() as tx:

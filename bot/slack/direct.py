@@ -125,10 +125,11 @@ def ends_soon(
         return _message(request, f"{what} has ended: {phrases.why_ending(grant, names)}.")
     if grant.state is GrantState.REVOKING or now >= grant.ends_at:
         return _message(request, f"{what} is being removed: {phrases.why_ending(grant, names)}.")
+    longer = f"If you need it longer: {code(f'/eks-access extend {request.id} 1h')}"
     return _message(
         request,
         f"{what} ends {date(grant.ends_at)}.",
-        f"If you need it longer: {code(f'/eks-access extend {request.id} 1h')}",
+        longer if not request.break_glass else "",  # which cannot be extended
         extra=[_extend_or_return(request)],
     )
 

@@ -96,6 +96,13 @@ def review_state(
     return [blocks.section("review", *lines, then)]
 
 
+def review_owed(owed: PostReview, now: datetime) -> str:
+    """What is owed for a break-glass, for lists."""
+    if owed.overdue(now):
+        return f":rotating_light: its review is overdue since {date(owed.due_at)}"
+    return f"its review is due by {date(owed.due_at)}"
+
+
 def verdict(owed: PostReview) -> str:
     return "justified" if owed.justified else "not justified"
 

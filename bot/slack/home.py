@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import TypeVar
 
@@ -10,20 +11,39 @@ from bot.core.durations import format_duration
 from bot.core.lockdown import Lockdown, granting_stopped
 from bot.core.model import AccessRequest, Grant, GrantState
 from bot.core.policy import Tickets
+from bot.core.post_review import PostReview
 from bot.slack import blocks, phrases
 from bot.slack.blocks import Block, View
 from bot.slack.cards import decide_buttons, reason, shared_warning
+from bot.slack.glass_card import review_owed
 from bot.slack.text import count, date
 from bot.store.health import Health
 
-# A waiting request is three blocks, live access two. With everything around them that makes 96 of
+# A waiting request is three blocks, live access two. With everything around them that makes 98 of
 # the 100 blocks a view may have.
-_WAITING_SHOWN = 12
-_LIVE_SHOWN = 12
+_WAITING_SHOWN = 10
+_LIVE_SHOWN = 11
+_REVIEWS_SHOWN = 5
+_GLASS_SHOWN = 3
 _PENDING_SHOWN = 10
 HISTORY_SHOWN = 10
 
 _T = TypeVar("_T")
+
+
+@dataclass(frozen=True, slots=True)
+class HomeGlass:
+    """What Home shows of break-glass.
+
+    `offered`: the person may break glass now; `may_become` are ids of their waiting requests that
+    can be made one. `to_review` waits for their review; `owed` are the reviews that their own
+    break-glass owes, by request id.
+    """
+
+    offered: bool = False
+    may_become: frozenset[str] = frozenset()
+    to_review: Sequence[tuple[AccessRequest, PostReview]] = ()
+    owed: Mapping[str, PostReview] = field(default_factory=dict)
 
 
 def home_view(
@@ -37,6 +57,7 @@ def home_view(
     now: datetime,
     health: Health | None = None,
     lockdown: Lockdown | None = None,
+    glass: HomeGlass = HomeGlass(),
     tickets: Tickets | None = None,
 ) -> View:
     """Home for the person whose live grants, pending and past requests these are, as of `now`.
@@ -48,7 +69,7 @@ def home_view(
     """
     shown = [
         blocks.header("title", "EKS access"),
-        blocks.actions("begin", blocks.button("request", "Ask for access", None, style="primary")),
+        blocks.actions("begin", *_begin(glass)),
         blocks.context("how", "`/eks-access help` has what can be typed."),
     ]
     if lockdown is not None:
@@ -72,6 +93,14 @@ def home_view(
         rest="They are in their owners' channels.",
     )
     shown += _part(
+        "reviews",
+        "Waiting for your review",
+        glass.to_review,
+        lambda pair: [_review(*pair, names, now)],
+        most=_REVIEWS_SHOWN,
+        rest="Their cards are in the security channel.",
+    )
+    shown += _part(
         "live",
         "Your access",
         live,
@@ -81,15 +110,16 @@ def home_view(
     )
     if live:
         shown.append(blocks.context("as-of", f"Time left as of {date(now, 'time')}."))
+    offered = [one.id for one in pending if one.id in glass.may_become][:_GLASS_SHOWN]
     shown += _part(
         "pending",
         "Your open requests",
         pending,
-        _pending,
+        lambda request: _pending(request, offered),
         most=_PENDING_SHOWN,
         rest="`/eks-access mine` lists more.",
     )
-    if not (live or pending or waiting):
+    if not (live or pending or waiting or glass.to_review):
         shown.append(
             blocks.section(
                 "nothing",
@@ -98,7 +128,7 @@ def home_view(
         )
     if history:
         shown.append(blocks.header("history", "Recently over"))
-        shown += [_past(*pair) for pair in history[:HISTORY_SHOWN]]
+        shown += [_past(*pair, glass.owed, now) for pair in history[:HISTORY_SHOWN]]
     return {"type": "home", "callback_id": "home", "blocks": shown}
 
 
@@ -164,9 +194,12 @@ def _left(length: timedelta) -> str:
     return format_duration(timedelta(minutes=minutes)) if minutes else "less than a minute"
 
 
-def _past(request: AccessRequest, grant: Grant | None) -> Block:
+def _past(
+    request: AccessRequest, grant: Grant | None, owed: Mapping[str, PostReview], now: datetime
+) -> Block:
     line = f"{phrases.subject(request)} · {phrases.standing(request, grant)} · req {request.id}"
-    section = blocks.section(f"past:{request.id}", line)
+    review = review_owed(owed[request.id], now) if request.id in owed else ""
+    section = blocks.section(f"past:{request.id}", line, review)
     if phrases.can_be_asked_again(request, grant):
         section["accessory"] = blocks.ask_again(request.id)
     return section
@@ -192,8 +225,33 @@ def _health(health: Health) -> str:
     return f"The bot: {' · '.join([*numbers, trouble])}"
 
 
-def _pending(request: AccessRequest) -> list[Block]:
+def _begin(glass: HomeGlass) -> list[Block]:
+    buttons = [blocks.button("request", "Ask for access", None, style="primary")]
+    if glass.offered:
+        buttons.append(blocks.button("break_glass", "Break-glass…", None, style="danger"))
+    return buttons
+
+
+def _review(
+    request: AccessRequest, owed: PostReview, names: Mapping[str, str], now: datetime
+) -> Block:
+    who = phrases.person(request.requester, names)
+    due = review_owed(owed, now)
+    section = blocks.section(
+        f"review:{request.id}",
+        f"{who} had {phrases.subject(request)} by break-glass · req {request.id}",
+        due[:1].upper() + due[1:],
+    )
+    section["accessory"] = blocks.button("review", "Review…", request.id, style="primary")
+    return section
+
+
+def _pending(request: AccessRequest, offered: Sequence[str]) -> list[Block]:
     line = f"{phrases.subject(request)} · {phrases.standing(request, None)} · req {request.id}"
     section = blocks.section(f"pending:{request.id}", line)
-    section["accessory"] = blocks.button("cancel", "Cancel", request.id)
+    cancel = blocks.button("cancel", "Cancel", request.id)
+    if request.id in offered:
+        glass = blocks.button("break_glass", "Make this break-glass…", request.id)
+        return [section, blocks.actions(f"change:{request.id}", cancel, glass)]
+    section["accessory"] = cancel
     return [section]

@@ -11,13 +11,15 @@ from bot.core.errors import PolicyUnavailable
 from bot.core.model import AccessRequest, RequestState
 from bot.core.people import Membership, surely_belongs
 from bot.core.policy import Tickets
+from bot.core.post_review import PostReview
 from bot.core.review import decides, every_owner
 from bot.policy_file import LoadedPolicy
 from bot.slack.blocks import View
 from bot.slack.cards import past_deciding
-from bot.slack.home import HISTORY_SHOWN, home_view
+from bot.slack.glass_desk import GlassDesk
+from bot.slack.home import HISTORY_SHOWN, HomeGlass, home_view
 from bot.slack.people import Directory
-from bot.store import grants, lockdowns, requests
+from bot.store import grants, lockdowns, post_reviews, requests
 from bot.store.database import Database
 from bot.store.health import Health, health
 
@@ -32,12 +34,14 @@ class HomeDesk:
         database: Database,
         directory: Directory,
         policy: Callable[[], LoadedPolicy],
+        glass: GlassDesk,
         *,
         clock: Callable[[], datetime],
     ) -> None:
         self._database = database
         self._directory = directory
         self._policy = policy
+        self._glass = glass
         self._clock = clock
 
     def __call__(self, user_id: str) -> View:
@@ -59,18 +63,33 @@ class HomeDesk:
         membership = self._directory.membership_to_show(groups)
         with self._database.reading() as tx:
             waiting = _to_decide(tx, user_id, others, membership, now)
+            owed = {one.request_id: one for one in post_reviews.open_of(tx, user_id)}
+        to_review = self._to_review(user_id)
+        people = {one.requester for one in (*waiting, *(one for one, _ in to_review))}
         return home_view(
             sorted(mine, key=lambda pair: pair[1].ends_at),
             own,
             waiting,
             history,
             complete=groups <= membership.keys(),
-            names=self._directory.names({one.requester for one in waiting}),
+            names=self._directory.names(people),
             health=self._health_for(user_id, now),
             lockdown=lockdown,
+            glass=HomeGlass(
+                offered=bool(self._glass.offered(user_id)),
+                may_become=frozenset(one.id for one in own if self._glass.offered_for(one)),
+                to_review=to_review,
+                owed=owed,
+            ),
             now=now,
             tickets=self.tickets(),
         )
+
+    def _to_review(self, user_id: str) -> list[tuple[AccessRequest, PostReview]]:
+        try:
+            return self._glass.to_review(user_id)
+        except PolicyUnavailable:
+            return []
 
     def tickets(self) -> Tickets | None:
         """Where tickets are, where the policy in force says it."""

@@ -28,6 +28,7 @@ from bot.slack import commands, stored
 from bot.slack.blocks import Message
 from bot.slack.desk import Desk
 from bot.slack.form import FormErrors
+from bot.slack.glass_form import BREAK_GLASS_CALLBACK, REVIEW_CALLBACK
 from bot.slack.homes import Homes
 from bot.slack.modals import (
     DENY_CALLBACK,
@@ -39,7 +40,6 @@ from bot.slack.people import Directory
 from bot.slack.questions import QUESTION_CALLBACK
 from bot.slack.replies import error_reply, fault_reply, help_reply, note
 from bot.slack.request_form import REQUEST_CALLBACK
-from bot.slack.submissions import read_denial, read_extension, read_question
 from bot.store import inbox
 from bot.store.database import Database
 from bot.store.inbox import Kind
@@ -120,11 +120,15 @@ class Listeners:
         app.action("ask")(self._opens(self._desk.question))
         app.action("request")(self._request_clicked)
         app.action("again")(self._again_clicked)
+        app.action("break_glass")(self._break_glass_clicked)
+        app.action("review")(self._opens(self._desk.glass.review))
         app.action("extend")(self._opens(self._desk.extension))
+        app.view(BREAK_GLASS_CALLBACK)(self._takes(Kind.BREAK_GLASS, self._read_break_glass))
+        app.view(REVIEW_CALLBACK)(self._takes(Kind.REVIEW, stored.submitted_review))
         app.view(REQUEST_CALLBACK)(self._form_submitted)
-        app.view(DENY_CALLBACK)(self._denial_submitted)
-        app.view(EXTEND_CALLBACK)(self._extension_submitted)
-        app.view(QUESTION_CALLBACK)(self._question_submitted)
+        app.view(DENY_CALLBACK)(self._takes(Kind.DENY, stored.submitted_denial))
+        app.view(EXTEND_CALLBACK)(self._takes(Kind.EXTEND, stored.submitted_extension))
+        app.view(QUESTION_CALLBACK)(self._takes(Kind.ASK, stored.submitted_question))
         app.options("cluster")(self._suggest_clusters)
         for choice in ("cluster", "level", "namespaces", "duration", "start"):
             app.action(choice)(self._form_changed)
@@ -215,6 +219,15 @@ class Listeners:
         self._later(lambda: self._open_form(body, form))
         ack()
 
+    def _break_glass_clicked(self, ack: Ack, body: Body) -> None:
+        def form() -> Body:
+            value = body["actions"][0].get("value")
+            instead_of = parse_id(str(value)) if value else None
+            return self._desk.glass.opened(body["user"]["id"], instead_of)
+
+        self._later(lambda: self._open_form(body, form))
+        ack()
+
     def _open_form(self, body: Body, form: Callable[[], Body]) -> None:
         # The trigger lives three seconds, so something is opened before anything is looked up.
         try:
@@ -236,7 +249,8 @@ class Listeners:
 
     def _draw_form_again(self, body: Body, is_latest: Callable[[], bool]) -> None:
         shown = body["view"]
-        view = self._desk.form.redrawn(body["user"]["id"], shown)
+        form = self._desk.glass if _is_glass(body) else self._desk.form
+        view = form.redrawn(body["user"]["id"], shown)
         try:
             self._client.views_update(view_id=shown["id"], hash=shown["hash"], view=view)
         except SlackApiError as error:
@@ -249,30 +263,24 @@ class Listeners:
                 case _:
                     raise
 
+    def _takes(self, kind: Kind, read: Callable[[Body], stored.Document]) -> Callable[..., None]:
+        """A form whose `view` `read` turns into what is stored."""
+
+        def submitted(ack: Ack, body: Body) -> None:
+            self._submitted(ack, body, kind, read)
+
+        return submitted
+
     def _form_submitted(self, ack: Ack, body: Body) -> None:
         def read(view: Body) -> stored.Document:
             return stored.request(self._desk.form.read(body["user"]["id"], view))
 
         self._submitted(ack, body, Kind.REQUEST, read)
 
-    def _denial_submitted(self, ack: Ack, body: Body) -> None:
-        def read(view: Body) -> stored.Document:
-            request_id, reason = read_denial(view)
-            return {"request_id": request_id, "reason": reason}
-
-        self._submitted(ack, body, Kind.DENY, read)
-
-    def _extension_submitted(self, ack: Ack, body: Body) -> None:
-        self._submitted(
-            ack, body, Kind.EXTEND, lambda view: stored.extension(*read_extension(view))
-        )
-
-    def _question_submitted(self, ack: Ack, body: Body) -> None:
-        def read(view: Body) -> stored.Document:
-            request_id, question = read_question(view)
-            return {"request_id": request_id, "question": question}
-
-        self._submitted(ack, body, Kind.ASK, read)
+    def _read_break_glass(self, view: Body) -> stored.Document:
+        instead_of = str(view.get("private_metadata") or "")
+        ask = self._desk.glass.read(view)
+        return stored.break_glass(ask, parse_id(instead_of) if instead_of else None)
 
     def _submitted(
         self, ack: Ack, body: Body, kind: Kind, read: Callable[[Body], stored.Document]
@@ -295,7 +303,8 @@ class Listeners:
     def _suggest_clusters(self, ack: Ack, body: Body) -> None:
         try:
             user_id, query = body["user"]["id"], str(body.get("value", ""))
-            options = self._desk.form.suggested(user_id, query)
+            form = self._desk.glass if _is_glass(body) else self._desk.form
+            options = form.suggested(user_id, query)
         except DomainError:
             options = []
         ack(options=options)
@@ -372,6 +381,12 @@ def _typed(body: Body) -> str:
     """What the person typed after the command. Slack sends `&`, `<` and `>` as entities."""
     text = str(body.get("text", ""))
     return text.replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&")
+
+
+def _is_glass(body: Body) -> bool:
+    """Whether a choice was made in the form for break-glass."""
+    view = body.get("view")
+    return isinstance(view, dict) and view.get("callback_id") == BREAK_GLASS_CALLBACK
 
 
 def _authorize(bot_token: str) -> Callable[..., AuthorizeResult]:

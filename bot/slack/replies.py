@@ -135,12 +135,18 @@ def _offers(offers: Sequence[tuple[str, Sequence[str]]], more: int) -> str:
     return f"You can ask for {'; '.join(said)}{rest}."
 
 
-def mine_reply(items: Sequence[tuple[AccessRequest, Grant | None]]) -> Message:
-    """The person's requests, newest first as given, with what can be done to each."""
+def mine_reply(
+    items: Sequence[tuple[AccessRequest, Grant | None]], reviews: Mapping[str, str] | None = None
+) -> Message:
+    """The person's requests, newest first as given, with what can be done to each.
+
+    `reviews` says, by request id, what review is still owed for it.
+    """
+    owed = reviews or {}
     if not items:
         return note("You have no access and no open request. `/eks-access` opens the request form.")
     title = f"*Your access and requests ({len(items):,})*"
-    shown = [blocks.section("title", title), *(_own(*item) for item in items[:_OWN_SHOWN])]
+    shown = [blocks.section("title", title), *(_own(*item, owed) for item in items[:_OWN_SHOWN])]
     if len(items) > _OWN_SHOWN:
         shown.append(blocks.context("more", f"… and {len(items) - _OWN_SHOWN:,} older ones."))
     return Message(f"Your access and requests: {len(items):,}", shown)
@@ -240,9 +246,9 @@ def clusters_reply(
     return Message(count(len(clusters), "cluster"), shown)
 
 
-def _own(request: AccessRequest, grant: Grant | None) -> Block:
+def _own(request: AccessRequest, grant: Grant | None, reviews: Mapping[str, str]) -> Block:
     line = f"{phrases.subject(request)} · {phrases.standing(request, grant)} · req {request.id}"
-    section = blocks.section(f"own:{request.id}", line)
+    section = blocks.section(f"own:{request.id}", line, reviews.get(request.id, ""))
     if phrases.is_open(request):
         section["accessory"] = blocks.button("cancel", "Cancel", request.id)
     elif grant is not None and (grant.gives_access or grant.state is GrantState.SCHEDULED):

@@ -70,10 +70,11 @@ def cluster_options(query: str, clusters: Iterable[Cluster], limit: int = OPTION
     wanted = plain(query, 100).lower()
     found = [one for one in clusters if wanted in one.name.lower()]
     found.sort(key=lambda one: (not one.name.lower().startswith(wanted), one.name))
-    return [_cluster_option(one) for one in found[: min(limit, OPTIONS)]]
+    return [cluster_option(one) for one in found[: min(limit, OPTIONS)]]
 
 
-def _cluster_option(cluster: Cluster) -> Block:
+def cluster_option(cluster: Cluster) -> Block:
+    """One cluster to choose, which says whether it is in production."""
     words = f"{plain(cluster.name, 60)} · production" if is_production(cluster) else cluster.name
     return blocks.option(words, cluster.name)
 
@@ -81,7 +82,7 @@ def _cluster_option(cluster: Cluster) -> Block:
 def _cluster(choices: Choices) -> Block:
     chosen = choices.cluster
     if len(choices.clusters) <= OPTIONS:
-        options = [_cluster_option(one) for one in choices.clusters]
+        options = [cluster_option(one) for one in choices.clusters]
         element = inputs.select("cluster", options, chosen.name if chosen else "")
     else:
         element = {
@@ -91,7 +92,7 @@ def _cluster(choices: Choices) -> Block:
             "min_query_length": 0,
         }
         if chosen is not None:
-            element["initial_option"] = _cluster_option(chosen)
+            element["initial_option"] = cluster_option(chosen)
     return inputs.field("cluster", "Cluster", element, tells=True)
 
 

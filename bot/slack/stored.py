@@ -10,6 +10,7 @@ from bot.core.model import Ask
 from bot.slack import commands
 from bot.slack.lockdown_command import Lockdown, Turn
 from bot.slack.needs import ask_adapter
+from bot.slack.submissions import read_denial, read_extension, read_question, read_review
 from bot.store.inbox import Kind
 
 Document = Mapping[str, Any]
@@ -61,3 +62,23 @@ def extension(request_id: str, more: timedelta, reason: str) -> Document:
 
 def review(request_id: str, findings: str, *, justified: bool) -> Document:
     return {"request_id": request_id, "justified": justified, "findings": findings}
+
+
+def submitted_denial(view: object) -> Document:
+    """What a submitted form's `view` stores. Raises InvalidInput, as the others below do."""
+    request_id, reason = read_denial(view)
+    return {"request_id": request_id, "reason": reason}
+
+
+def submitted_extension(view: object) -> Document:
+    return extension(*read_extension(view))
+
+
+def submitted_question(view: object) -> Document:
+    request_id, question = read_question(view)
+    return {"request_id": request_id, "question": question}
+
+
+def submitted_review(view: object) -> Document:
+    request_id, findings, justified = read_review(view)
+    return review(request_id, findings, justified=justified)

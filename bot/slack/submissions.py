@@ -79,6 +79,24 @@ def read_extension(view: object) -> tuple[str, timedelta, str]:
     )
 
 
+def read_review(view: object) -> tuple[str, str, bool]:
+    """The request id, the findings, and whether it was justified, in a review modal's `view`.
+
+    Raises InvalidInput with the block id as its field.
+    """
+    metadata = view.get("private_metadata") if isinstance(view, dict) else None
+    state = view.get("state") if isinstance(view, dict) else None
+    if not isinstance(metadata, str):
+        raise InvalidInput("bad_id", "This review names no break-glass. Nothing was done.")
+    findings = _typed(state, "findings", REASON_LIMIT)
+    if not findings:
+        raise InvalidInput("missing_findings", "Say what was done.", field="findings")
+    chosen = _name(state, "justified", "Say whether it was justified.")
+    if chosen not in {"justified", "unjustified"}:
+        raise _malformed("justified")
+    return parse_id(metadata), findings, chosen == "justified"
+
+
 def _element(state: object, field: str) -> dict[str, object]:
     """The answer of the element whose block and action ids are both `field`."""
     found: object = state

@@ -31,9 +31,10 @@ from view_examples import (
     some_tickets,
 )
 
-from bot.core.model import EndReason, Principal, RequestState
+from bot.core.model import EndReason, Owners, Principal, RequestState
 from bot.core.policy import Tickets
-from bot.slack.home import home_view
+from bot.core.post_review import PostReview
+from bot.slack.home import HomeGlass, home_view
 from bot.store.health import Health
 
 WHAT = "*edit* on *prod-eu* / `payments`"
@@ -138,8 +139,15 @@ def full(number: int, asked=None, given_=None, **more) -> dict:
     """A Home with so many of everything."""
     many = [replace(asked or request(), id=f"7K3-{index:03}") for index in range(number)]
     pairs = [(one, replace(given_ or live(), id=one.id)) for one in many]
+    owed = PostReview("7K3-000", Owners(frozenset({BEN})), NOW, NOW + HOUR, NOW + 2 * HOUR)
+    glass = HomeGlass(
+        offered=True,
+        may_become=frozenset(one.id for one in many),
+        to_review=[(one, owed) for one in many],
+        owed={one.id: owed for one in many},
+    )
     ill = Health(pending=number, live=number, late=1, eks_problems=2, slack_problems=3)
-    options = {"complete": False, "health": ill, "names": NAMES, "now": NOW, **more}
+    options = {"complete": False, "health": ill, "names": NAMES, "now": NOW, "glass": glass, **more}
     return home_view(pairs, many, many, pairs, **options)
 
 
@@ -147,8 +155,9 @@ def test_a_full_home_has_at_most_a_hundred_blocks_and_counts_the_rest() -> None:
     view = check_view(full(300))
     assert len(view["blocks"]) <= 100
     lines = read(view["blocks"])
-    assert "… and 288 more. They are in their owners' channels." in lines
-    assert "… and 288 more. `/eks-access mine` lists more." in lines
+    assert "… and 290 more. They are in their owners' channels." in lines
+    assert "… and 295 more. Their cards are in the security channel." in lines
+    assert "… and 289 more. `/eks-access mine` lists more." in lines
     assert "… and 290 more. `/eks-access mine` lists more." in lines
 
 
@@ -175,4 +184,5 @@ def test_slack_takes_every_home(
     ids = {f"7K3-{index:03}" for index in range(number)}
     assert {node["value"] for node in found if "value" in node} <= ids
     per_request = {"approve", "deny", "ask", "return", "extend", "cancel", "again"}
+    per_request |= {"break_glass", "review"}
     assert {node["action_id"] for node in found} <= {"request", *per_request}

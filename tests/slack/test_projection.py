@@ -22,6 +22,7 @@ from view_examples import (
     hostile,
     live,
     over,
+    post_reviews,
     read,
     revoking,
     situations,
@@ -95,14 +96,16 @@ def _questions(asked: Sequence[str]) -> tuple[AuditEvent, ...]:
     st.none() | st.just("C0AUDIT"),
     st.dictionaries(st.sampled_from(["C00000000", "C00000001"]), st.just("is_archived")),
     st.lists(hostile, max_size=3),
+    st.data(),
 )
 @settings(max_examples=150, deadline=None)
-def test_slack_takes_all_messages_of_every_request(
+def test_slack_takes_all_messages_of_every_request(  # noqa: PLR0917 - drawn one by one
     situation: Situation,
     tickets: Tickets | None,
     audit_channel: str | None,
     unreachable: dict[str, str],
     asked: list[str],
+    data: st.DataObject,
 ) -> None:
     request, reviews, given_, names, now = situation
     shown = project(
@@ -114,6 +117,8 @@ def test_slack_takes_all_messages_of_every_request(
         tickets=tickets,
         unreachable=unreachable,
         questions=_questions(asked),
+        owed=data.draw(post_reviews(request)) if request.break_glass and given_ else None,
+        offers_break_glass=data.draw(st.booleans()),
         now=now,
     )
     for one in shown.wanted:

@@ -31,6 +31,7 @@ from bot.core.model import (
     Verdict,
 )
 from bot.core.policy import Tickets
+from bot.core.post_review import PostReview, ReviewStep
 from bot.sandbox.slack_limits import (
     blocks_are_too_long,
     blocks_problems,
@@ -202,6 +203,17 @@ def requirements(draw: st.DrawFn) -> tuple[Requirement, ...]:
     )
 
 
+# What is different about a break-glass.
+glass = st.fixed_dictionaries(
+    {
+        "break_glass": st.just(value=True),
+        "shown_in": st.sampled_from([(), ("C0SEC",), ("C0SEC", "C01PAY", "C02PAY")]),
+        "replaces": st.sampled_from([None, "7K3-QMW"]),
+        "notes": st.sampled_from([(), ("PagerDuty is down.",)]) | st.tuples(hostile, hostile),
+    }
+)
+
+
 @st.composite
 def requests(draw: st.DrawFn, state: RequestState | None = None) -> AccessRequest:
     scope = draw(scopes)
@@ -237,6 +249,7 @@ def requests(draw: st.DrawFn, state: RequestState | None = None) -> AccessReques
         decision_reason=said,
         extends=draw(st.sampled_from([None, None, "7K3-QMW"])),
         already=timedelta(minutes=draw(st.integers(0, 60 * 24 * 30))),
+        **draw(st.just({}) | glass),
         steps=tuple(
             Step(draw(st.sampled_from(StepKind)), one.key, NOW + MINUTE)
             for one in needed[: draw(st.integers(0, 2))]
@@ -265,6 +278,27 @@ def grants(draw: st.DrawFn, of: AccessRequest) -> Grant:
         if chosen is GrantState.ENDED
         else None,
         problem=draw(st.none() | hostile),
+    )
+
+
+@st.composite
+def post_reviews(draw: st.DrawFn, of: AccessRequest) -> PostReview:
+    """The review that a break-glass owes, or has had, with any of the steps of time."""
+    escalation = draw(st.none() | st.builds(EscalationStep, st.just(HOUR), st.just("C09"), owners))
+    given = draw(st.booleans())
+    steps = [one for one in ReviewStep if draw(st.booleans())]
+    return PostReview(
+        request_id=of.id,
+        owners=draw(owners),
+        begun_at=NOW,
+        remind_at=NOW + HOUR,
+        due_at=NOW + draw(st.timedeltas(MINUTE, 5 * HOUR)),
+        escalation=escalation,
+        reviewer=draw(st.sampled_from([BEN, CLEO])) if given else None,
+        reviewed_at=NOW + HOUR if given else None,
+        justified=draw(st.booleans()) if given else None,
+        findings=draw(hostile) if given else None,
+        steps=tuple(steps),
     )
 
 
@@ -338,12 +372,13 @@ def check_pieces(value: object) -> None:
             case "plain_text":
                 assert node["emoji"] is False
             case "button":
-                if node["action_id"] == "request":
-                    assert "value" not in node  # it is about no request yet
+                if "value" not in node:  # it is about no request yet
+                    assert node["action_id"] in {"request", "break_glass"}
                     continue
                 assert re.fullmatch(r"[0-9A-Z]{3}-[0-9A-Z]{3}", node["value"])
                 assert node["action_id"] in {
-                    *("approve", "deny", "ask", "cancel", "extend", "return", "again")
+                    *("approve", "deny", "ask", "cancel", "extend", "return", "again"),
+                    *("break_glass", "revoke", "review"),
                 }
             case "link":
                 where = r"https://tickets\.example/browse/[\w.~%-]+\?from=eks"

@@ -1,0 +1,197 @@
+"""Break-glass in forms and lists: whom it is offered to, and who is shown what to review.
+
+It reads and decides nothing: what is offered may hang on groups as they were two minutes ago, and
+what comes back is decided anew, from what Slack and the on-call services say then.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection
+
+from bot.access.post_review import ensure_reviewable
+from bot.core.ask_checks import namespace_problem
+from bot.core.break_glass import entries_for, may_ask
+from bot.core.errors import Conflict, DomainError, InvalidInput, Refused
+from bot.core.glass_choices import glass_choices
+from bot.core.lifecycle import ensure_open
+from bot.core.model import AccessRequest, Ask, GrantState
+from bot.core.oncall import OnCallFacts, Schedules
+from bot.core.people import not_full_member, surely_belongs
+from bot.core.policy import BreakGlass, Policy
+from bot.core.post_review import PostReview, reviewers_now
+from bot.policy_file import LoadedPolicy
+from bot.slack.blocks import Block, View
+from bot.slack.form import FormErrors, block_of, by_field, read_entered
+from bot.slack.glass_form import glass_modal, review_modal
+from bot.slack.people import Directory
+from bot.slack.request_form import cluster_options
+from bot.slack.submissions import read_submission
+from bot.store import grants, post_reviews, requests
+from bot.store.database import Database
+
+_LOOKED_AT = 100
+_NO_CHOICE = Ask("", "")
+
+
+class GlassDesk:
+    """Safe to use from several threads. `on_call` asks on-call services, or tells what is kept."""
+
+    def __init__(
+        self,
+        database: Database,
+        directory: Directory,
+        policy: Callable[[], LoadedPolicy],
+        *,
+        on_call: Callable[[Collection[Schedules]], OnCallFacts],
+        clock: Callable[[], datetime],
+    ) -> None:
+        self._database = database
+        self._directory = directory
+        self._policy = policy
+        self._on_call = on_call
+        self._clock = clock
+
+    def offered(self, user_id: str) -> tuple[BreakGlass, ...]:
+        """The entries this person may use now, as far as is known; none where that is not."""
+        try:
+            return self._entries(self._policy().policy, user_id)
+        except DomainError:
+            return ()
+
+    def offered_for(self, request: AccessRequest) -> bool:
+        """Whether the requester may make this request a break-glass."""
+        try:
+            covering = entries_for(self._policy().policy, request.ask)
+        except DomainError:
+            return False
+        if not covering or request.break_glass:
+            return False
+        return any(entry in covering for entry in self.offered(request.requester))
+
+    def opened(self, user_id: str, instead_of: str | None) -> View:
+        """The form, filled in with the waiting request it is to take the place of, if any.
+
+        Raises DomainError where there is nothing to offer this person.
+        """
+        policy = self._policy().policy
+        entries = self._entries(policy, user_id)
+        if not entries:
+            raise Refused(
+                "not_on_call",
+                "You are not among those who may break glass now. Whoever is on call can, and "
+                "owners can approve a request at any hour: `/eks-access request …`.",
+            )
+        entered = _NO_CHOICE
+        if instead_of is not None:
+            entered = self._waiting(user_id, instead_of).ask
+            entered = replace(entered, start_at=None)
+        return glass_modal(glass_choices(policy, entries, entered), instead_of)
+
+    def redrawn(self, user_id: str, view: Mapping[str, Any]) -> View:
+        """The form after a choice in `view`, with all that was entered and still may be had."""
+        policy = self._policy().policy
+        entered = read_entered(view.get("state"))
+        choices = glass_choices(policy, self._entries(policy, user_id), entered)
+        return glass_modal(choices, str(view.get("private_metadata") or "") or None)
+
+    def suggested(self, user_id: str, query: str) -> list[Block]:
+        """The clusters to suggest for what was typed."""
+        policy = self._policy().policy
+        choices = glass_choices(policy, self._entries(policy, user_id), _NO_CHOICE)
+        return cluster_options(query, choices.clusters)
+
+    def read(self, view: Mapping[str, Any]) -> Ask:
+        """What a submitted form asks for. Asks nobody. Raises FormErrors."""
+        try:
+            ask = read_submission(by_field(view.get("state")))
+        except InvalidInput as error:
+            field = error.field or "cluster"
+            raise FormErrors({block_of(field, view): error.sentence[:2000]}) from error
+        problem = namespace_problem(ask)
+        if problem is not None:
+            raise FormErrors({block_of("namespaces", view): problem.sentence[:2000]})
+        return ask
+
+    def review(self, request_id: str, user_id: str) -> View:
+        """The form of a review. Raises DomainError where there is nothing for this person."""
+        with self._database.reading() as tx:
+            request = requests.get(tx, request_id)
+            owed = post_reviews.find(tx, request_id)
+            grant = grants.find(tx, request_id)
+        if grant is None or owed is None:
+            raise Conflict(
+                "no_review_owed", f"{request_id} is no break-glass, so it owes no review."
+            )
+        ensure_reviewable(owed, grant)
+        if request.requester == user_id or not self._reviews(user_id, [(request, owed)]):
+            raise Refused(
+                "not_owner",
+                f"You are none of those who review break-glass {request_id}, so nothing was "
+                "changed.",
+            )
+        return review_modal(request, grant, self._directory.names([request.requester]))
+
+    def to_review(self, user_id: str) -> list[tuple[AccessRequest, PostReview]]:
+        """What is over and waits for this person's review, the soonest due first."""
+        with self._database.reading() as tx:
+            owed = [(one, _over(tx, one)) for one in post_reviews.open_ones(tx, _LOOKED_AT)]
+        pairs = [(request, one) for one, request in owed if request is not None]
+        others = [pair for pair in pairs if pair[0].requester != user_id]
+        return self._reviews(user_id, others)
+
+    def _reviews(
+        self, user_id: str, pairs: Sequence[tuple[AccessRequest, PostReview]]
+    ) -> list[tuple[AccessRequest, PostReview]]:
+        if not pairs:
+            return []
+        policy, now = self._policy().policy, self._clock()
+        owners = [reviewers_now(policy, request, owed, now) for request, owed in pairs]
+        groups = frozenset[str]().union(*(one.groups for one in owners))
+        membership = self._directory.membership_to_show(groups)
+        return [
+            pair
+            for pair, people in zip(pairs, owners, strict=True)
+            if surely_belongs(user_id, people, membership)
+        ]
+
+    def _entries(self, policy: Policy, user_id: str) -> tuple[BreakGlass, ...]:
+        """Raises DomainError where Slack does not tell who this is."""
+        if not policy.break_glass:
+            return ()
+        person = self._directory.person(user_id)
+        if not_full_member(person, self._directory.team_id()) is not None:
+            return ()
+        groups = frozenset[str]().union(
+            *(entry.responders.groups_needed for entry in policy.break_glass)
+        )
+        schedules = {
+            (name, service.schedules)
+            for entry in policy.break_glass
+            for name, service in entry.responders.services.items()
+        }
+        membership = self._directory.membership_to_show(groups)
+        return may_ask(policy, person, membership, self._on_call(schedules))
+
+    def _waiting(self, user_id: str, request_id: str) -> AccessRequest:
+        with self._database.reading() as tx:
+            request = requests.get(tx, request_id)
+        if request.requester != user_id:
+            raise Refused(
+                "not_yours",
+                f"{request_id} is somebody else's request. Break-glass is for access of your own.",
+            )
+        ensure_open(request, self._clock())
+        return request
+
+
+def _over(tx: Connection, owed: PostReview) -> AccessRequest | None:
+    """The request of a break-glass that is over."""
+    grant = grants.find(tx, owed.request_id)
+    if grant is None or grant.state is not GrantState.ENDED:
+        return None
+    return requests.get(tx, owed.request_id)
