@@ -105,7 +105,7 @@ def test_the_documents_name_no_command_that_is_not_there():
 
 def test_what_people_type_in_slack_is_understood_as_the_readme_writes_it():
     lines = [line for line in code_in(read("README.md")) if line.startswith("/eks-access")]
-    parsed = [commands.parse(line.removeprefix("/eks-access").strip(), NOW) for line in lines]
+    parsed = [commands.parse(line.removeprefix("/eks-access").strip()) for line in lines]
     assert commands.OpenForm() in parsed
     assert [one.ask.ticket for one in parsed if isinstance(one, commands.Request)] == ["PAY-1423"]
     words = {word for line in code_in(read("README.md")) for word in line.split()}

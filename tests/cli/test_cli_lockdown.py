@@ -19,7 +19,6 @@ ON = ("lockdown", "on", "--reason", "Stolen laptop, INC-77")
 
 @pytest.fixture
 def where(sqlite, policy_file) -> dict[str, str]:
-    policy_file.write_text(policy_file.read_text() + "\nsecurity_channel: C09SECURITY\n")
     return {"DATABASE_URL": sqlite, "EKS_ACCESS_CONFIG": str(policy_file)}
 
 
@@ -67,7 +66,7 @@ def test_security_and_audit_are_told_by_the_running_bot(cli, where):
         assert lockdown is not None
         told = [
             one
-            for channel in ("C09SECURITY", "C0AUDIT")
+            for channel in ("C0SECURITY", "C0AUDIT")
             for one in announcements.due_in(tx, channel, lockdown.began_at, 10)
         ]
     assert [one.key for one in told] == [f"lockdown.begun:{lockdown.id}"] * 2

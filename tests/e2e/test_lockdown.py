@@ -9,7 +9,6 @@ from reading import (
     GENERAL,
     PATIENCE_SECONDS,
     PAYMENTS,
-    PLATFORM,
     ask_payments,
     production_entry,
     wait_card,
@@ -20,8 +19,8 @@ from reading import (
 
 from bot.sandbox.stage import Stage, sandbox_policy
 
+SECURITY = "C0SECURITY"
 LOCKDOWN = """
-security_channel: C01PLATFORM
 lockdown: {owners: {users: [U04DAN]}}
 """
 
@@ -40,7 +39,7 @@ def test_a_security_owner_stops_everything_and_lets_it_go_on(stage: Stage) -> No
 
     assert dan.command("/eks-access lockdown on Stolen laptop, INC-77").acknowledged
     wait_told(stage, dan, "Lockdown is on: nothing new is granted")
-    announced = wait_told(stage, ben, "no request, no approval, no extension", PLATFORM)
+    announced = wait_told(stage, ben, "no request, no approval, no extension", SECURITY)
     assert "Stolen laptop, INC-77" in words(announced)
 
     ben.click(card, "approve")
@@ -54,7 +53,7 @@ def test_a_security_owner_stops_everything_and_lets_it_go_on(stage: Stage) -> No
     assert production_entry(stage) is None
 
     dan.command("/eks-access lockdown off")
-    wait_told(stage, dan, "Lockdown is over", PLATFORM)
+    wait_told(stage, dan, "Lockdown is over", SECURITY)
     ben.click(card, "approve")
     wait_card_says(stage, card, "active until")
 
