@@ -22,8 +22,9 @@ class Facts:
     """`digest` is the policy file's; `team_id` is the installed Slack team's.
 
     `membership` maps ids of user groups and channels to user ids, for each that the decision needs;
-    `delegations` are those that hold now. `ticket` is the status of the request's ticket, where the
-    decision may hang on it; `on_call` says who is on call, for the schedules that it needs.
+    `delegations` are those of whoever reviews, read in the transaction that decides. `ticket` is
+    the status of the request's ticket, where the decision may hang on it; `on_call` says who is on
+    call, for the schedules that it needs.
     """
 
     policy: Policy

@@ -9,6 +9,7 @@ from datetime import datetime
 from sqlalchemy import Connection
 
 from bot.access import break_glass, tickets
+from bot.access.delegate import with_deputies
 from bot.access.facts import Facts
 from bot.access.grant import extended_grant, give
 from bot.access.lockdown import ensure_granting, ensure_may_break_glass
@@ -39,6 +40,7 @@ def approve(tx: Connection, facts: Facts, request_id: str, reviewer_id: str) -> 
     locks.one_at_a_time(tx, request.requester)  # what they use up counts for what they have next
     request = requests.get_locked(tx, request_id)
     lifecycle.ensure_open(request, facts.now)
+    facts = _with_deputies(tx, facts, request, reviewer_id)
     allowed = _may_review(tx, facts, request, reviewer_id)
     decision = _still_allowed(tx, facts, request)
     review = _review(facts, request, reviewer_id, Verdict.APPROVE, allowed)
@@ -70,6 +72,7 @@ def ensure_still_approved(tx: Connection, facts: Facts, request: AccessRequest) 
 
     By the policy in force, the requester and the owners as they are, and their principals.
     """
+    facts = _with_deputies(tx, facts, request)
     decision = _still_allowed(tx, facts, request)
     approvers = _approvers(tx, facts, request, decision)
     have = counted(decision.requirements, approvers)
@@ -102,6 +105,7 @@ def deny(
         )
     request = requests.get_locked(tx, request_id)
     lifecycle.ensure_open(request, facts.now)
+    facts = _with_deputies(tx, facts, request, reviewer_id)
     allowed = _may_review(tx, facts, request, reviewer_id)
     review = _review(facts, request, reviewer_id, Verdict.DENY, allowed, reason=reason.strip())
     requests.add_review(tx, review)
@@ -109,6 +113,12 @@ def deny(
     requests.decide(tx, denied, facts.now)
     audit.record(tx, [lifecycle.reviewed(request, review), *events])
     return denied
+
+
+def _with_deputies(tx: Connection, facts: Facts, request: AccessRequest, *clickers: str) -> Facts:
+    """The facts with the delegations of those who review, and of those who have, as of now."""
+    reviewers = {one.reviewer for one in requests.reviews_of(tx, request.id)}
+    return with_deputies(tx, facts, request, reviewers | set(clickers))
 
 
 def _may_review(

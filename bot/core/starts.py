@@ -107,6 +107,11 @@ def shown_in(moment: datetime, time_zone: str) -> str:
     return f"{moment.astimezone(zone):%Y-%m-%d %H:%M} ({time_zone})"
 
 
+def local_day(moment: datetime, time_zone: str) -> date:
+    """The day on which the moment is there. Raises InvalidInput for an unknown time zone."""
+    return moment.astimezone(_named(time_zone)).date()
+
+
 def _date(typed: str, year: str, month: str, day: str) -> date:
     try:
         return date(int(year), int(month), int(day))

@@ -12,13 +12,14 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import Connection
 
-from bot.access import end, lockdown, question, review
+from bot.access import delegate, end, lockdown, question, review
 from bot.access.extend import extend
 from bot.access.facts import Facts
 from bot.access.submit import submit
 from bot.core.model import AccessRequest, Ask, GrantState, RequestState
-from bot.core.starts import parse_moment, place, shown_in
-from bot.slack import glass
+from bot.core.names import listed
+from bot.core.starts import parse_moment, parse_until, place, shown_in
+from bot.slack import delegations, glass
 from bot.slack.blocks import Message
 from bot.slack.lockdowns import announce_begun, announce_ended
 from bot.slack.needs import asked
@@ -138,6 +139,25 @@ def _give_back(tx: Connection, facts: Facts, item: Item) -> str:
     return give_back(tx, item, facts.now)
 
 
+def _delegate(tx: Connection, facts: Facts, item: Item) -> str:
+    deputy, zone = str(item.document["deputy"]), facts.person(item.actor).time_zone
+    until = place(parse_until(str(item.document["until"])), zone, item.received_at)
+    begun, requirements = delegate.begin(tx, facts, item.actor, deputy, until)
+    delegations.announce_begun(tx, begun, requirements)
+    rules = listed((one.key for one in requirements), "and")
+    return (
+        f"{facts.person(deputy).name} decides in your place until {shown_in(until, zone)}, for "
+        f"{rules}. `/eks-access delegate off {deputy}` ends it."
+    )
+
+
+def _undelegate(tx: Connection, facts: Facts, item: Item) -> str:
+    ended = delegate.end(tx, item.actor, item.document["deputy"], facts.now)
+    for one in ended:
+        delegations.announce_ended(tx, facts.policy, one, facts.membership)
+    return f"Nobody decides in your place any more who did: {len(ended)} ended."
+
+
 _BY_KIND: dict[Kind, Callable[[Connection, Facts, Item], str]] = {
     Kind.REQUEST: _request,
     Kind.APPROVE: _approve,
@@ -145,6 +165,8 @@ _BY_KIND: dict[Kind, Callable[[Connection, Facts, Item], str]] = {
     Kind.EXTEND: _extend,
     Kind.ASK: _ask,
     Kind.LOCKDOWN: _lockdown,
+    Kind.DELEGATE: _delegate,
+    Kind.UNDELEGATE: _undelegate,
     Kind.CANCEL: _give_back,
     Kind.RETURN: _give_back,
 }

@@ -17,7 +17,14 @@ from bot.core.ids import parse_id
 from bot.core.model import Ask
 from bot.core.names import nearest, quoted
 from bot.core.starts import parse_moment
-from bot.slack import lockdown_command
+from bot.slack import delegate_command, lockdown_command
+from bot.slack.delegate_command import (
+    Delegate,
+    Delegations,
+    OpenDelegation,
+    Undelegate,
+    read_delegate,
+)
 from bot.slack.lockdown_command import Lockdown, read_lockdown
 from bot.slack.options import DASHES, Words, read_words, unquoted, unwrapped
 from bot.slack.text import clean
@@ -39,6 +46,8 @@ FORMS = {
     "lockdown": lockdown_command.FORM,
     "revoke": "revoke ID [REASON]",
     "review": "review ID justified|unjustified FINDINGS",
+    "delegate": delegate_command.FORM,
+    "delegations": "delegations",
     "clusters": "clusters",
     "help": "help",
 }
@@ -150,6 +159,10 @@ Command = (
     | Lockdown
     | Revoke
     | ReviewBreakGlass
+    | OpenDelegation
+    | Delegate
+    | Undelegate
+    | Delegations
     | Clusters
     | Help
 )
@@ -375,6 +388,8 @@ _READERS: dict[str, Callable[[Sequence[str]], Command]] = {
     "lockdown": read_lockdown,
     "revoke": _revoke,
     "review": _review,
+    "delegate": read_delegate,
+    "delegations": _alone("delegations", Delegations()),
     "clusters": _alone("clusters", Clusters()),
     "help": _help,
 }

@@ -27,9 +27,12 @@ from bot.core.offers import clusters_for, levels_on, requester_groups
 from bot.core.oncall import OnCallFacts, Schedules
 from bot.core.people import not_full_member, surely_belongs
 from bot.core.review import decides, every_owner
+from bot.core.starts import local_day, parse_until, place
 from bot.policy_file import LoadedPolicy
 from bot.slack import commands
 from bot.slack.blocks import Message
+from bot.slack.delegate_command import Delegations
+from bot.slack.delegations import delegate_modal, delegations_reply
 from bot.slack.form import RequestForm
 from bot.slack.glass_card import review_owed
 from bot.slack.glass_desk import GlassDesk
@@ -49,7 +52,7 @@ from bot.slack.replies import (
     who_reply,
 )
 from bot.slack.roster import read_roster
-from bot.store import audit, grants, lockdowns, post_reviews, requests
+from bot.store import audit, delegations, grants, lockdowns, post_reviews, requests
 from bot.store.database import Database
 
 _SHORTEST_EXTENSION = timedelta(minutes=1)
@@ -94,6 +97,8 @@ class Desk:
                     return self._who(cluster)
                 case commands.Clusters():
                     return self._clusters(person)
+                case Delegations():
+                    return self._delegations()
                 case Lockdown():
                     with self._database.reading() as tx:
                         return lockdown_state(lockdowns.current(tx))
@@ -154,6 +159,21 @@ class Desk:
                 "new access when it has ended.",
             )
         return extend_modal(request, grant, left)
+
+    def delegation(self, user_id: str, until: str) -> dict[str, Any]:
+        """The form that names a deputy, with the day that was typed. Raises DomainError."""
+        person = self._member(user_id)
+        day = None
+        if until:
+            ends = place(parse_until(until), person.time_zone, self._clock())
+            day = local_day(ends - timedelta(seconds=1), person.time_zone)
+        return delegate_modal(day)
+
+    def _delegations(self) -> Message:
+        with self._database.reading() as tx:
+            held = delegations.holding(tx, self._clock())
+        people = {one.owner for one in held} | {one.deputy for one in held}
+        return delegations_reply(held, self._directory.names(people))
 
     def _member(self, user_id: str) -> Person:
         person = self._directory.person(user_id)
@@ -236,10 +256,12 @@ class Desk:
     def _waiting_for(self, user_id: str, pending: list[AccessRequest]) -> list[AccessRequest]:
         membership = self._directory.membership(groups_asked(pending))
         now = self._clock()
+        with self._database.reading() as tx:
+            held = delegations.holding(tx, now)
         return [
             one
             for one in pending
-            if decides(one, user_id, membership=membership, delegations=(), now=now)
+            if decides(one, user_id, membership=membership, delegations=held, now=now)
         ]
 
 

@@ -19,7 +19,7 @@ from bot.slack.cards import past_deciding
 from bot.slack.glass_desk import GlassDesk
 from bot.slack.home import HISTORY_SHOWN, HomeGlass, home_view
 from bot.slack.people import Directory
-from bot.store import grants, lockdowns, post_reviews, requests
+from bot.store import delegations, grants, lockdowns, post_reviews, requests
 from bot.store.database import Database
 from bot.store.health import Health, health
 
@@ -116,9 +116,12 @@ class HomeDesk:
 
 def groups_asked(pending: Sequence[AccessRequest]) -> frozenset[str]:
     """The groups and channels whose members tell whom these requests ask."""
-    return frozenset().union(
-        *(each.everybody.groups for one in pending for each in one.requirements)
-    )
+    groups: set[str] = set()
+    for each in (each for one in pending for each in one.requirements):
+        groups |= each.everybody.groups
+        if each.delegation is not None and each.delegation.among is not None:
+            groups |= each.delegation.among.groups
+    return frozenset(groups)
 
 
 def _to_decide(
@@ -128,13 +131,14 @@ def _to_decide(
     membership: Membership,
     now: datetime,
 ) -> list[AccessRequest]:
-    """The requests that this person owns now and has not reviewed yet.
+    """The requests that this person may decide now, also as a deputy, and has not reviewed yet.
 
     A group that Slack did not tell counts as empty.
     """
+    held = delegations.holding(tx, now)
     known = dict.fromkeys(groups_asked(others), frozenset[str]()) | dict(membership)
     owned = [
-        one for one in others if decides(one, user_id, membership=known, delegations=(), now=now)
+        one for one in others if decides(one, user_id, membership=known, delegations=held, now=now)
     ]
     return [
         one

@@ -26,16 +26,13 @@ from bot.core.ids import parse_id
 from bot.policy_file import LoadedPolicy
 from bot.slack import commands, stored
 from bot.slack.blocks import Message
+from bot.slack.delegate_command import OpenDelegation
+from bot.slack.delegations import DELEGATE_CALLBACK
 from bot.slack.desk import Desk
 from bot.slack.form import FormErrors
 from bot.slack.glass_form import BREAK_GLASS_CALLBACK, REVIEW_CALLBACK
 from bot.slack.homes import Homes
-from bot.slack.modals import (
-    DENY_CALLBACK,
-    EXTEND_CALLBACK,
-    loading_modal,
-    notice_modal,
-)
+from bot.slack.modals import DENY_CALLBACK, EXTEND_CALLBACK, loading_modal, notice_modal
 from bot.slack.people import Directory
 from bot.slack.questions import QUESTION_CALLBACK
 from bot.slack.replies import error_reply, fault_reply, help_reply, note
@@ -129,6 +126,7 @@ class Listeners:
         app.view(DENY_CALLBACK)(self._takes(Kind.DENY, stored.submitted_denial))
         app.view(EXTEND_CALLBACK)(self._takes(Kind.EXTEND, stored.submitted_extension))
         app.view(QUESTION_CALLBACK)(self._takes(Kind.ASK, stored.submitted_question))
+        app.view(DELEGATE_CALLBACK)(self._takes(Kind.DELEGATE, stored.submitted_delegation))
         app.options("cluster")(self._suggest_clusters)
         for choice in ("cluster", "level", "namespaces", "duration", "start"):
             app.action(choice)(self._form_changed)
@@ -161,6 +159,12 @@ class Listeners:
             case commands.OpenForm():
                 user_id = body["user_id"]
                 self._later(lambda: self._open_form(body, lambda: self._desk.form.opened(user_id)))
+                ack()
+            case OpenDelegation(until):
+                user_id = body["user_id"]
+                self._later(
+                    lambda: self._open_form(body, lambda: self._desk.delegation(user_id, until))
+                )
                 ack()
             case _:
                 user_id, url = body["user_id"], body["response_url"]

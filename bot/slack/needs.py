@@ -13,12 +13,13 @@ from sqlalchemy import Connection
 from bot.access.tickets import ticket_to_check
 from bot.core.break_glass import groups_for_break_glass, schedules_for
 from bot.core.decide import groups_needed
+from bot.core.delegating import delegation_groups
 from bot.core.model import AccessRequest, Ask
 from bot.core.oncall import Schedules
 from bot.core.policy import Policy
 from bot.core.post_review import reviewers_now
 from bot.core.revoking import revokers
-from bot.store import post_reviews, requests
+from bot.store import delegations, post_reviews, requests
 from bot.store.inbox import Item, Kind
 
 ask_adapter = TypeAdapter(Ask)
@@ -56,12 +57,18 @@ def needs_of(  # noqa: PLR0911 - one answer for each kind
             request = _request(tx, item)
             reviewers = {one.reviewer for one in requests.reviews_of(tx, request.id)}
             people = alone | reviewers | {request.requester}
+            people |= _owners_away(tx, request, people)
             if request.break_glass:
                 return _for_break_glass(policy, people, request.ask)
             needs = _for_request(policy, people, request.ask)
             return needs if item.kind is Kind.APPROVE else replace(needs, ticket=None)
         case Kind.LOCKDOWN if policy.lockdown is not None:
             return Needs(alone, policy.lockdown.owners.owners.groups)
+        case Kind.DELEGATE:
+            people = alone | {str(item.document["deputy"])}
+            return Needs(people, delegation_groups(policy), all_groups=False)
+        case Kind.UNDELEGATE:
+            return Needs(alone, delegation_groups(policy), all_groups=False)
         case Kind.REVOKE | Kind.REVIEW:
             return Needs(alone, _groups_of_owners(tx, policy, item, now), all_groups=False)
         case _:
@@ -71,8 +78,17 @@ def needs_of(  # noqa: PLR0911 - one answer for each kind
 def needs_of_start(tx: Connection, policy: Policy, request_id: str) -> Needs:
     """What deciding anew needs, whether approved access may begin."""
     request = requests.get(tx, request_id)
-    reviewers = {one.reviewer for one in requests.reviews_of(tx, request_id)}
-    return _for_request(policy, frozenset({request.requester, *reviewers}), request.ask)
+    reviewers = frozenset(one.reviewer for one in requests.reviews_of(tx, request_id))
+    people = reviewers | {request.requester} | _owners_away(tx, request, reviewers)
+    return _for_request(policy, people, request.ask)
+
+
+def _owners_away(
+    tx: Connection, request: AccessRequest, reviewers: frozenset[str]
+) -> frozenset[str]:
+    """The owners in whose place one of these people may decide, or might when they did."""
+    found = delegations.of_deputies(tx, reviewers, request.created_at)
+    return frozenset(one.owner for one in found)
 
 
 def asked(document: Mapping[str, Any]) -> Ask:

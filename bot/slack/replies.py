@@ -37,6 +37,8 @@ _PLAIN_HELP = {
     "lockdown": "stops all granting, or lets it begin again; alone it says whether it is on",
     "revoke": "takes somebody's access away, if you own the place or are security",
     "review": "says what a break-glass was used for, if you review it",
+    "delegate": "lets somebody decide in your place while you are away, if you own a rule",
+    "delegations": "lists who decides in whose place",
     "clusters": "lists the clusters and levels there are",
     "help": "shows this",
 }
@@ -51,6 +53,7 @@ _EXAMPLES = {
     "deny": "deny 7K3-QMX View is enough for that",
     "cancel": "cancel 7K3-QMX",
     "lockdown": "lockdown on --revoke Stolen laptop, INC-77",
+    "delegate": "delegate U02BOB until 2026-01-31",
     "revoke": "revoke 7K3-QMX The incident is over",
     "review": "review 7K3-QMX justified Restarted the API server, see INC-7",
 }

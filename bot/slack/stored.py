@@ -8,9 +8,16 @@ from typing import Any
 
 from bot.core.model import Ask
 from bot.slack import commands
+from bot.slack.delegate_command import Delegate, Undelegate
 from bot.slack.lockdown_command import Lockdown, Turn
 from bot.slack.needs import ask_adapter
-from bot.slack.submissions import read_denial, read_extension, read_question, read_review
+from bot.slack.submissions import (
+    read_delegation,
+    read_denial,
+    read_extension,
+    read_question,
+    read_review,
+)
 from bot.store.inbox import Kind
 
 Document = Mapping[str, Any]
@@ -36,6 +43,8 @@ def stored(command: commands.Command) -> tuple[Kind, Document] | None:  # noqa: 
         case Lockdown(Turn.ON | Turn.OFF as turn, reason, revoking):
             turned = {"on": turn is Turn.ON, "reason": reason, "revoking": revoking}
             return Kind.LOCKDOWN, turned
+        case Delegate() | Undelegate():
+            return _delegation(command)
         case commands.Approve(id) | commands.Cancel(id) | commands.Return(id):
             return _BY_ID[type(command)], {"request_id": id}
         case commands.Revoke(id, reason):
@@ -44,6 +53,12 @@ def stored(command: commands.Command) -> tuple[Kind, Document] | None:  # noqa: 
             return Kind.REVIEW, review(id, findings, justified=justified)
         case _:
             return None
+
+
+def _delegation(command: Delegate | Undelegate) -> tuple[Kind, Document]:
+    if isinstance(command, Delegate):
+        return Kind.DELEGATE, {"deputy": command.deputy, "until": command.until}
+    return Kind.UNDELEGATE, {"deputy": command.deputy}
 
 
 def request(ask: Ask) -> Document:
@@ -82,3 +97,8 @@ def submitted_question(view: object) -> Document:
 def submitted_review(view: object) -> Document:
     request_id, findings, justified = read_review(view)
     return review(request_id, findings, justified=justified)
+
+
+def submitted_delegation(view: object) -> Document:
+    deputy, until = read_delegation(view)
+    return {"deputy": deputy, "until": until}

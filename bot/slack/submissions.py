@@ -7,6 +7,7 @@ the policy's to say.
 
 from __future__ import annotations
 
+import re
 from datetime import datetime, timedelta
 
 from bot.core.durations import parse_duration
@@ -18,6 +19,8 @@ from bot.slack.request_form import NAMESPACES_LIMIT
 from bot.slack.text import clean, clean_lines
 
 _NAME_LIMIT = 150
+_USER = re.compile(r"[UW][A-Z0-9]{2,30}\Z", re.ASCII)
+_DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}\Z", re.ASCII)
 
 
 def read_submission(state: object) -> Ask:
@@ -95,6 +98,21 @@ def read_review(view: object) -> tuple[str, str, bool]:
     if chosen not in {"justified", "unjustified"}:
         raise _malformed("justified")
     return parse_id(metadata), findings, chosen == "justified"
+
+
+def read_delegation(view: object) -> tuple[str, str]:
+    """The deputy's Slack id and the day, `YYYY-MM-DD`, in a delegation modal's `view`.
+
+    Raises InvalidInput with the block id as its field.
+    """
+    state = view.get("state") if isinstance(view, dict) else None
+    deputy = _element(state, "deputy").get("selected_user")
+    until = _element(state, "until").get("selected_date")
+    if not isinstance(deputy, str) or not _USER.match(deputy):
+        raise InvalidInput("missing_deputy", "Choose who decides in your place.", field="deputy")
+    if not isinstance(until, str) or not _DAY.match(until):
+        raise InvalidInput("missing_until", "Choose until when.", field="until")
+    return deputy, until
 
 
 def _element(state: object, field: str) -> dict[str, object]:

@@ -35,6 +35,8 @@ class Kind(StrEnum):
     BREAK_GLASS = "break_glass"
     REVOKE = "revoke"
     REVIEW = "review"
+    DELEGATE = "delegate"
+    UNDELEGATE = "undelegate"
 
 
 GIVING_BACK = frozenset({Kind.RETURN, Kind.CANCEL})
