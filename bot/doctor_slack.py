@@ -15,14 +15,15 @@ from bot.core.policy_approval import Approval
 from bot.doctor_result import Result, Status, count, listed
 from bot.settings import Settings, SettingsError
 
-NEEDED_SCOPES = ("commands", "chat:write", "users:read")
+CHANNEL_SCOPES = ("channels:read", "groups:read")
+"""Who is in a channel, and whether others are: without them nothing is posted there."""
+
+NEEDED_SCOPES = ("commands", "chat:write", "users:read", *CHANNEL_SCOPES)
 """Bot token scopes without which nothing works; a policy with user groups needs
 GROUPS_SCOPE too, one that knows people by their addresses EMAIL_SCOPE."""
 
 GROUPS_SCOPE = "usergroups:read"
 EMAIL_SCOPE = "users:read.email"
-CHANNEL_SCOPES = ("channels:read", "groups:read")
-"""Optional: public and private channels can be looked at with them, and only then be checked."""
 
 POST_ANYWHERE = "chat:write.public"
 
@@ -171,6 +172,17 @@ def owners(slack: Slack, policy: Policy, began: Callable[[str], None]) -> Iterat
         else:
             status = Status.FINDING if group in owning else Status.NOTE
             yield Result(check, status, "Nobody is in it.", "Add people to it in Slack.")
+    for channel in sorted({one for _, approval in _approvals(policy) for one in _owning(approval)}):
+        check = f"members of {channel}"
+        began(check)
+        try:
+            page = slack.ask("conversations_members", channel=channel)["members"]
+        except _SlackSays as says:
+            message = f"Slack does not say who is in it ({says.code})."
+            yield Result(check, Status.FINDING, message, "Invite the bot, or name other owners.")
+            continue
+        members[channel] = frozenset(page)
+        yield Result(check, Status.OK, f"It has members who own a rule, {len(page)} at least.")
     for name, approval in _approvals(policy):
         began(f"owners of {name}")
         yield _owners_of(slack, name, approval, members)
@@ -210,13 +222,18 @@ def _groups(policy: Policy) -> set[str]:
     return {group for one in people for group in one.groups}
 
 
+def _owning(approval: Approval) -> tuple[str, ...]:
+    """The channels whose members are owners."""
+    return approval.owners.channels
+
+
 def _unseen(code: str) -> tuple[Status, str, str]:
     """What it means that Slack does not describe a channel."""
     if code == "missing_scope":
         return (
-            Status.NOTE,
-            "The token may not look at it, so it was not checked.",
-            f"Add the optional scopes {' and '.join(CHANNEL_SCOPES)} to have it checked.",
+            Status.FINDING,
+            "The token may not look at it, so the bot posts nothing there.",
+            f"Add the scopes {' and '.join(CHANNEL_SCOPES)} and install the app again.",
         )
     remedy = "Run this again in a minute."
     if code == "channel_not_found":

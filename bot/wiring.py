@@ -128,6 +128,7 @@ class Bot:
             client,
             claims,
             self._projection(directory, desk.glass),
+            unfit=directory.unfit,
             shown=lambda request: self._listeners.show_change(request.requester),
             clock=clock,
         )

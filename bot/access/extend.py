@@ -23,6 +23,7 @@ from bot.core.errors import Conflict, Refused
 from bot.core.model import AccessRequest
 from bot.core.principals import principal_for
 from bot.core.review import asked_again
+from bot.core.rule_choice import reasons_passed_over
 from bot.store import audit, grants, locks, requests
 
 
@@ -108,6 +109,7 @@ def _decide(tx: Connection, facts: Facts, request: AccessRequest) -> AccessReque
         requirements=decision.requirements,
         shown_in=decision.shown_in,
         ends_with_ticket=decision.ends_with_ticket,
+        notes=reasons_passed_over(decision.reasons),
         lapses_at=None if decision.automatic else lapses_at,
     )
     requests.add(tx, request)

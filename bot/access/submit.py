@@ -16,6 +16,7 @@ from bot.core.decide import evaluate
 from bot.core.errors import Conflict, NotFound, Refused
 from bot.core.model import AccessRequest, Ask, Decision, Principal
 from bot.core.principals import principal_for
+from bot.core.rule_choice import reasons_passed_over
 from bot.store import audit, grants, locks, requests
 
 
@@ -66,6 +67,7 @@ def submit(tx: Connection, facts: Facts, requester_id: str, ask: Ask) -> AccessR
         lapses_at=None if decision.automatic else lapses_at(ask, decision, facts.now),
         shown_in=decision.shown_in,
         ends_with_ticket=decision.ends_with_ticket,
+        notes=reasons_passed_over(decision.reasons),
     )
     if not decision.automatic:
         ensure_not_too_many_pending(tx, requester_id)

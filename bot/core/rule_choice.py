@@ -77,7 +77,7 @@ def passed_over(
     caps, spent = rule.approval.automatic, usage.get(rule.name, Spent())
     length = duration_under((rule,), duration)
     if caps.per_day is not None and spent.times >= caps.per_day:
-        most = f"{caps.per_day} times"
+        most = "once" if caps.per_day == 1 else f"{caps.per_day} times"
     elif caps.time_per_day is not None and spent.length + length > caps.time_per_day:
         most = format_duration(caps.time_per_day)
     else:
@@ -93,6 +93,11 @@ def passed_over(
 def duration_under(rules: Iterable[Rule], asked: timedelta | None) -> timedelta:
     """How long access under these rules lasts, where so long was asked for (None: nothing said)."""
     return min(DEFAULT_DURATION, *(rule.max_duration for rule in rules)) if asked is None else asked
+
+
+def reasons_passed_over(reasons: Iterable[Reason]) -> tuple[str, ...]:
+    """Of a decision's reasons, the sentences on rules that were passed over."""
+    return tuple(one.sentence for one in reasons if one.code in {"closed", "used_up"})
 
 
 def passed_over_words(passed: Iterable[Reason]) -> str:

@@ -18,7 +18,7 @@ import structlog
 from slack_sdk import WebClient
 from slack_sdk.errors import SlackApiError, SlackClientError
 
-from bot.core.errors import StoreUnavailable
+from bot.core.errors import DirectoryUnavailable, StoreUnavailable
 from bot.core.lifecycle import BOT
 from bot.core.model import AccessRequest, AuditEvent, Grant, Review
 from bot.core.post_review import PostReview
@@ -92,7 +92,9 @@ class Project(Protocol):
 class MessageReconciler:
     """The loop that keeps Slack equal to the store. Safe to call from several threads.
 
-    `shown` is called with a request whose messages were brought up to date.
+    `shown` is called with a request whose messages were brought up to date. `unfit` says why
+    nothing may be posted to a channel, or None; it raises DirectoryUnavailable where that is not
+    known.
     """
 
     def __init__(
@@ -102,6 +104,7 @@ class MessageReconciler:
         claims: Claims,
         project: Project,
         *,
+        unfit: Callable[[str], str | None],
         shown: Callable[[AccessRequest], None],
         clock: Callable[[], datetime],
     ) -> None:
@@ -109,6 +112,7 @@ class MessageReconciler:
         self._client = client
         self._claims = claims
         self._project = project
+        self._unfit = unfit
         self._shown = shown
         self._clock = clock
 
@@ -237,6 +241,9 @@ class MessageReconciler:
     def _post(
         self, request: AccessRequest, wanted: Wanted, known: Posted | None, thread: Posted | None
     ) -> Posted:
+        problem = self._problem_of(wanted.recipient)
+        if problem is not None:
+            return self._refused(request, wanted, known, problem)
         try:
             answer = self._client.chat_postMessage(
                 channel=wanted.recipient,
@@ -260,6 +267,15 @@ class MessageReconciler:
         new = Posted(wanted.key, wanted.recipient, answer["channel"], answer["ts"], wanted.digest)
         self._put(request.id, new)
         return new
+
+    def _problem_of(self, recipient: str) -> str | None:
+        """Why nothing may be posted to a channel, though Slack would take it. Raises Delayed."""
+        if not recipient.startswith(("C", "G")):
+            return None
+        try:
+            return self._unfit(recipient)
+        except DirectoryUnavailable as error:
+            raise Delayed(error.code) from error
 
     def _refused(
         self, request: AccessRequest, wanted: Wanted, known: Posted | None, code: str

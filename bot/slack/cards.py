@@ -25,7 +25,7 @@ from bot.core.model import (
 from bot.core.policy import Tickets
 from bot.slack import blocks, phrases
 from bot.slack.blocks import Block, Message
-from bot.slack.progress import further_owners, requirement_lines
+from bot.slack.progress import further_owners, notes, requirement_lines
 from bot.slack.text import date, mention, plain, safe
 
 
@@ -57,6 +57,7 @@ def request_card(
     shown.append(blocks.context("facts", *_facts(request, grant, names)))
     if phrases.is_open(request):
         shown += blocks.sections("rules", requirement_lines(request, reviews), most=1, rest="rule")
+        shown += notes(request)
         later = further_owners(request)
         if later:
             shown.append(blocks.context("later", *later))

@@ -78,9 +78,10 @@ def _request(tx: Connection, facts: Facts, item: Item) -> str:
             f"Request {request.id} needs nobody's approval. Access is being set up; a direct "
             "message brings the commands once EKS confirms it."
         )
+    why = "".join(f"{one} " for one in request.notes)
     return (
-        f"Request {request.id} is with its owners. A direct message tells you what becomes of it; "
-        f"`/eks-access cancel {request.id}` takes it back."
+        f"{why}Request {request.id} is with its owners. A direct message tells you what becomes of "
+        f"it; `/eks-access cancel {request.id}` takes it back."
     )
 
 

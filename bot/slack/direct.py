@@ -25,6 +25,7 @@ from bot.slack import blocks, phrases
 from bot.slack.blocks import Block, Message
 from bot.slack.cards import past_deciding, problem, reason
 from bot.slack.commands import written
+from bot.slack.progress import notes
 from bot.slack.text import clean, code, date, size
 
 TOKENS_OUTLIVE = "Tokens already issued may still work for some minutes."
@@ -68,7 +69,7 @@ def submitted(request: AccessRequest, now: datetime, tickets: Tickets | None = N
         request,
         first,
         f"{phrases.all_owners(request)} can approve it{phrases.in_channels(request)}.{lapses}",
-        extra=[reason(request, tickets), blocks.actions("cancel", cancel)],
+        extra=[*notes(request), reason(request, tickets), blocks.actions("cancel", cancel)],
     )
 
 

@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from bot.core.choices import choices_for
-from bot.core.decide import decide_for, groups_needed
+from bot.core.decide import begins_at, decide_for, groups_needed
 from bot.core.durations import format_duration, parse_duration
 from bot.core.errors import DirectoryUnavailable, InvalidInput, Refused
 from bot.core.lockdown import granting_stopped
@@ -147,16 +147,16 @@ class RequestForm:
         entered: Ask,
     ) -> View:
         now = self._clock()
-        usage = self._used(user_id, now)
+        usage = self._used(user_id, begins_at(entered, now))
         choices = choices_for(
             loaded.policy, clusters, user_id, membership, entered, now=now, usage=usage
         )
         return request_modal(choices, user_id)
 
-    def _used(self, user_id: str, now: datetime) -> Usage:
-        """What automatic rules have given the person lately."""
+    def _used(self, user_id: str, moment: datetime) -> Usage:
+        """What automatic rules give the person around the moment at which access would begin."""
         with self._database.reading() as tx:
-            return requests.given_automatically(tx, user_id, now)
+            return requests.given_automatically(tx, user_id, moment)
 
     def suggested(self, user_id: str, query: str) -> list[Block]:
         """The clusters to suggest for what was typed. Asks nobody."""
@@ -196,7 +196,7 @@ class RequestForm:
         }
         now = self._clock()
         try:
-            usage = self._used(user_id, now)
+            usage = self._used(user_id, begins_at(ask, now))
             decision = decide_for(policy, ask, user_id, membership, now, usage=usage)
         except DirectoryUnavailable:
             return {}

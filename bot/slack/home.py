@@ -16,7 +16,7 @@ from bot.slack import blocks, phrases
 from bot.slack.blocks import Block, View
 from bot.slack.cards import decide_buttons, reason, shared_warning
 from bot.slack.glass_card import review_owed
-from bot.slack.text import count, date
+from bot.slack.text import count, date, safe
 from bot.store.health import Health
 
 # A waiting request is three blocks, live access two. With everything around them that makes 98 of
@@ -248,7 +248,7 @@ def _review(
 
 def _pending(request: AccessRequest, offered: Sequence[str]) -> list[Block]:
     line = f"{phrases.subject(request)} · {phrases.standing(request, None)} · req {request.id}"
-    section = blocks.section(f"pending:{request.id}", line)
+    section = blocks.section(f"pending:{request.id}", line, *map(safe, request.notes[:1]))
     cancel = blocks.button("cancel", "Cancel", request.id)
     if request.id in offered:
         glass = blocks.button("break_glass", "Make this break-glass…", request.id)

@@ -18,6 +18,7 @@ from slack_sdk.errors import SlackApiError, SlackClientError
 
 from bot.core.errors import DirectoryUnavailable
 from bot.core.model import Person
+from bot.slack.channels import Channels, is_channel
 
 log = structlog.get_logger(__name__)
 
@@ -34,13 +35,20 @@ class Directory:
         self._lock = threading.Lock()
         self._names: dict[str, tuple[float, str]] = {}
         self._members: dict[str, tuple[float, frozenset[str]]] = {}
-        self._team_id: str | None = None
+        self._itself: tuple[str, str] | None = None
+        self._channels = Channels(self._call)
+        self.unfit = self._channels.unfit
 
     def team_id(self) -> str:
         """The installed team's id."""
-        if self._team_id is None:
-            self._team_id = str(self._call("auth_test")["team_id"])
-        return self._team_id
+        return self._team_and_user()[0]
+
+    def _team_and_user(self) -> tuple[str, str]:
+        """The installed team's id, and the bot's own user id there."""
+        if self._itself is None:
+            shown = self._call("auth_test")
+            self._itself = str(shown["team_id"]), str(shown["user_id"])
+        return self._itself
 
     def person(self, user_id: str) -> Person:
         """The person as Slack describes them now. Raises DirectoryUnavailable."""
@@ -55,7 +63,10 @@ class Directory:
         return {user_id: self.person(user_id) for user_id in sorted(user_ids)}
 
     def membership(self, group_ids: Collection[str]) -> dict[str, frozenset[str]]:
-        """The members of the user groups, each asked for now. Raises DirectoryUnavailable."""
+        """The members of the user groups and channels, each asked for now.
+
+        Raises DirectoryUnavailable.
+        """
         return {group: self._group(group) for group in sorted(group_ids)}
 
     def membership_as_told(self, group_ids: Collection[str]) -> dict[str, frozenset[str]]:
@@ -93,13 +104,17 @@ class Directory:
         For what is shown, never for a decision.
         """
         known = self.remembered(group_ids)
-        try:
-            return known | self.membership(set(group_ids) - known.keys())
-        except DirectoryUnavailable:
-            return known | self.remembered(group_ids)
+        for group in sorted(set(group_ids) - known.keys()):
+            members = self._group_or_none(group)
+            if members is not None:
+                known[group] = members
+        return known
 
     def _group(self, group_id: str) -> frozenset[str]:
-        members = frozenset(self._call("usergroups_users_list", usergroup=group_id)["users"])
+        if is_channel(group_id):
+            members = self._channels.members(group_id, but=self._team_and_user()[1])
+        else:
+            members = frozenset(self._call("usergroups_users_list", usergroup=group_id)["users"])
         with self._lock:
             self._members[group_id] = (time.monotonic(), members)
         return members
@@ -124,7 +139,7 @@ class Directory:
         with self._lock:
             self._names.pop(user_id, None)
 
-    def _call(self, method: str, **arguments: str) -> Any:
+    def _call(self, method: str, **arguments: str | int) -> Any:
         try:
             return getattr(self._client, method)(**arguments).data
         except SlackApiError as error:

@@ -24,6 +24,7 @@ from bot.core.model import (
     Review,
     Verdict,
 )
+from bot.slack.channels import is_channel
 from bot.slack.text import (
     code,
     count,
@@ -91,9 +92,7 @@ def owners(requirement_owners: Owners, requester: str) -> str:
     owners: its id stands among the groups.
     """
     groups = [
-        f"the members of {mention_channel(group)}"
-        if group.startswith(("C", "G"))
-        else mention_group(group)
+        f"the members of {mention_channel(group)}" if is_channel(group) else mention_group(group)
         for group in sorted(requirement_owners.groups)
     ]
     users = [mention(user) for user in sorted(requirement_owners.users) if user != requester]

@@ -10,14 +10,28 @@ from collections.abc import Sequence
 
 from bot.core.approvals import as_reviewed, counted
 from bot.core.model import AccessRequest, Requirement, Review
-from bot.slack import phrases
+from bot.slack import blocks, phrases
+from bot.slack.blocks import Block
 from bot.slack.text import count, date, listed, mention_channel, safe
+
+_NOTES_SHOWN = 3
 
 
 def requirement_lines(request: AccessRequest, reviews: Sequence[Review]) -> list[str]:
     """One line a requirement: how many approvals it has, and whose it takes."""
     have = counted(request.requirements, as_reviewed(reviews))
     return [_requirement(one, request, len(have[one.key])) for one in request.requirements]
+
+
+def notes(request: AccessRequest) -> list[Block]:
+    """What the decision said besides, such as why a rule that comes before does not decide.
+
+    Of a break-glass that is said by its own card.
+    """
+    if request.break_glass:
+        return []
+    said = " ".join(request.notes[:_NOTES_SHOWN])
+    return [blocks.sentence("notes", said)] if said else []
 
 
 def further_owners(request: AccessRequest) -> list[str]:

@@ -27,6 +27,7 @@ from bot.reconcile.messages import Projection, Wanted
 from bot.slack import blocks, phrases
 from bot.slack.blocks import Message
 from bot.slack.cards import request_card
+from bot.slack.channels import SHARED
 from bot.slack.direct import direct_message, ends_soon
 from bot.slack.glass_card import glass_card, left_changes_at
 from bot.slack.glass_messages import escalated_to, glass_direct, glass_news
@@ -265,6 +266,14 @@ def _changes_at(grant: Grant | None, now: datetime) -> datetime | None:
 
 
 def _unreachable(request: AccessRequest, channel: str, problem: str) -> Message:
+    if problem == SHARED:
+        line = (
+            f"{mention_channel(channel)} is shared with another organisation, so I post nothing "
+            "there and its owners were not asked. Tell one of them: "
+            f"`/eks-access approve {request.id}` works anywhere. Whoever keeps the policy file "
+            "names another channel."
+        )
+        return Message(line, [blocks.section("news", line)])
     line = (
         f"I cannot post in {mention_channel(channel)} (Slack answers `{problem}`), so its owners "
         f"were not asked. Tell one of them: `/eks-access approve {request.id}` works anywhere. "

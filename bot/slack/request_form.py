@@ -224,7 +224,7 @@ def _limits(rule: Rule, spent: Spent) -> str:
         had.append(f"{length} of {format_duration(caps.time_per_day)}")
     if not had:
         return ""
-    return f"Of *{safe(rule.name, 60)}* you had {' and '.join(had)} in the last 24 hours."
+    return f"Of *{safe(rule.name, 60)}* you have had {' and '.join(had)} in 24 hours."
 
 
 def _decider(rule: Rule, requester: str) -> str:

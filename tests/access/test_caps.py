@@ -54,7 +54,7 @@ def test_what_a_rule_gave_beside_one_with_owners_counts_too(desk: Desk) -> None:
     assert desk.approve(both.id, EVE).state is RequestState.APPROVED
     with desk.refuses(Refused, "no_rule") as refused:
         desk.ask("shop", "billing", duration=HOUR)
-    assert "at most 1 times in 24 hours" in refused.value.sentence
+    assert "at most once in 24 hours" in refused.value.sentence
     desk.clock.advance(DAY)
     assert desk.ask("shop", "billing").state is RequestState.PENDING
 

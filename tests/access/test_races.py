@@ -208,3 +208,24 @@ def test_first_grants_of_several_people_at_once_are_all_made(desk: Desk) -> None
             desk.approve(request_id)
     assert {desk.state(request_id) for request_id in asked} == {RequestState.APPROVED}
     assert desk.count("entries") == 3
+
+
+@BOTH
+def test_requests_at_once_do_not_together_pass_a_cap(desk: Desk) -> None:
+    """An automatic rule gives once in 24 hours: each must see what the others were given."""
+    desk.rules["lab"]["approval"] = {"automatic": {"per_day": 1}}
+    owners = {"channel": "C01PAY", "owners": {"users": [BEN]}}
+    desk.document["rules"].append(desk.rules["lab"] | {"name": "lab asked", "approval": owners})
+    for who in (ANA, CLEO, DAN):
+        asks = [
+            Ask("lab", "view", (f"ns-{number}",), HOUR, reason="a stuck job") for number in range(4)
+        ]
+        acts = [partial(submit_for, desk, who, ask) for ask in asks]
+        made = [one for one in at_once(desk, *acts) if not isinstance(one, DomainError)]
+        states = [desk.state(one.id) for one in made]
+        assert states.count(RequestState.APPROVED) == 1
+        assert set(states) <= {RequestState.APPROVED, RequestState.PENDING}
+
+
+def submit_for(desk: Desk, who: str, ask: Ask, tx: Connection) -> Any:
+    return submit(tx, desk.facts(), who, ask)

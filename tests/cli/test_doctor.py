@@ -293,13 +293,13 @@ def test_a_public_channel_is_a_finding_where_the_bot_may_not_post_uninvited(whol
     assert findings(slack_results()) == {"channel C0AUDIT"}
 
 
-def test_without_the_optional_scopes_channels_are_not_checked_and_it_says_so(whole, slack_results):
+def test_without_the_scopes_for_channels_nothing_is_posted_and_it_says_so(whole, slack_results):
     whole.slack.app.scopes = tuple(
         scope for scope in whole.slack.app.scopes if scope not in doctor_slack.CHANNEL_SCOPES
     )
     found = slack_results()["channel C02PAYMENTS"]
-    assert found.status is Status.NOTE
-    assert "not checked" in found.message
+    assert found.status is Status.FINDING
+    assert "posts nothing there" in found.message
     assert "channels:read" in found.remedy
 
 

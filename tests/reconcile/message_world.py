@@ -15,6 +15,7 @@ from bot.core.model import AccessRequest, EndReason, Grant
 from bot.reconcile.messages import MessageReconciler, Project, Projection
 from bot.sandbox.slack_server import SlackWorkspace
 from bot.sandbox.slack_shown import Message
+from bot.slack.people import Directory
 from bot.slack.projection import project
 from bot.store import grants, requests, tables
 from bot.store.claims import Claims
@@ -67,6 +68,7 @@ class MessageWorld:
             client,
             Claims(store),
             view,
+            unfit=Directory(client).unfit,
             shown=lambda request: self.shown.append(request.id),
             clock=self.clock,
         )

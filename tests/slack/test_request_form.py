@@ -341,10 +341,10 @@ def test_the_form_says_what_automatic_rules_have_given_and_what_is_left() -> Non
     shown = decides(view(CAPPED, Ask("lab", "view"), {"by day": Spent(1, HOUR)}))
     assert shown == [
         "*Automatic:* nobody has to approve. *by day* gives it at once, for at most 4 h.",
-        "Of *by day* you had 1 of 2 times in the last 24 hours.",
+        "Of *by day* you have had 1 of 2 times in 24 hours.",
     ]
     shown = decides(view(CAPPED, Ask("lab", "root", (), HOUR), {}))
-    assert "Of *little* you had nothing of 3 h in the last 24 hours." in shown
+    assert "Of *little* you have had nothing of 3 h in 24 hours." in shown
 
 
 def test_a_rule_that_is_used_up_leaves_it_to_the_next_and_says_so() -> None:

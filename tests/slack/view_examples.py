@@ -204,6 +204,7 @@ def requirements(draw: st.DrawFn) -> tuple[Requirement, ...]:
 
 
 # What is different about a break-glass.
+PASSED_OVER = ("Rule `a` holds only mon-fri 09:00-17:00 (UTC).",) * 4
 glass = st.fixed_dictionaries(
     {
         "break_glass": st.just(value=True),
@@ -249,7 +250,7 @@ def requests(draw: st.DrawFn, state: RequestState | None = None) -> AccessReques
         decision_reason=said,
         extends=draw(st.sampled_from([None, None, "7K3-QMW"])),
         already=timedelta(minutes=draw(st.integers(0, 60 * 24 * 30))),
-        **draw(st.just({}) | glass),
+        **draw(st.sampled_from([{}, {"notes": PASSED_OVER}]) | glass),
         steps=tuple(
             Step(draw(st.sampled_from(StepKind)), one.key, NOW + MINUTE)
             for one in needed[: draw(st.integers(0, 2))]

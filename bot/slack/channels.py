@@ -1,0 +1,118 @@
+"""Channels: who is in one, and whether it is a place for requests at all.
+
+A channel that is shared over Slack Connect is none: people of another organisation read what is
+posted there, and its members are not only one's own.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from slack_sdk.errors import SlackApiError
+
+from bot.core.errors import DirectoryUnavailable
+
+SHARED = "shared_with_others"
+"""Why nothing is posted in a channel, where others are in it; beside Slack's own codes."""
+
+_KEPT_SECONDS = 60.0
+_PAGE = 1000
+_MOST_PAGES = 100
+
+Call = Callable[..., Any]
+
+
+class Channels:
+    """Asks Slack through `call`, which raises DirectoryUnavailable. Safe to use from threads."""
+
+    def __init__(self, call: Call) -> None:
+        self._call = call
+        self._lock = threading.Lock()
+        self._seen: dict[str, tuple[float, str | None]] = {}
+
+    def members(self, channel_id: str, *, but: str) -> frozenset[str]:
+        """Who is in the channel now, without the user id `but`, which is the bot's own.
+
+        Raises DirectoryUnavailable where Slack does not say, and where nobody may own anything by
+        being in it: it is archived, or shared with another organisation.
+        """
+        shown = self._shown(channel_id)
+        if shown.get("is_archived"):
+            raise _no_owners(channel_id, "is archived")
+        if _is_shared(shown):
+            raise _no_owners(channel_id, "is shared with another organisation")
+        found: set[str] = set()
+        cursor = ""
+        for _ in range(_MOST_PAGES):
+            page = self._call(
+                "conversations_members", channel=channel_id, limit=_PAGE, cursor=cursor
+            )
+            found.update(page["members"])
+            cursor = (page.get("response_metadata") or {}).get("next_cursor") or ""
+            if not cursor:
+                return frozenset(found) - {but}
+        raise _no_owners(channel_id, f"has more than {_PAGE * _MOST_PAGES:,} members")
+
+    def unfit(self, channel_id: str) -> str | None:
+        """Why nothing may be posted there, at most a minute old: SHARED, or Slack's code.
+
+        None where it may be, or where Slack itself will say. Raises DirectoryUnavailable where
+        Slack does not answer: then it is not known who reads it.
+        """
+        with self._lock:
+            kept = self._seen.get(channel_id)
+        if kept is not None and time.monotonic() - kept[0] < _KEPT_SECONDS:
+            return kept[1]
+        try:
+            shown = self._call("conversations_info", channel=channel_id)["channel"]
+        except DirectoryUnavailable as error:
+            code = _code(error)
+            if code not in {"channel_not_found", "missing_scope"}:
+                raise
+            # Posting into what the bot does not see fails by itself; here it would not.
+            problem = code if code == "missing_scope" else None
+        else:
+            problem = SHARED if _is_shared(shown) else None
+        with self._lock:
+            self._seen[channel_id] = (time.monotonic(), problem)
+        return problem
+
+    def _shown(self, channel_id: str) -> Mapping[str, Any]:
+        try:
+            shown: Mapping[str, Any] = self._call("conversations_info", channel=channel_id)[
+                "channel"
+            ]
+        except DirectoryUnavailable as error:
+            match _code(error):
+                case "channel_not_found":
+                    raise _no_owners(channel_id, "is not shown to the bot: invite it") from error
+                case "missing_scope":
+                    lacks = "cannot be read: the bot lacks `channels:read` or `groups:read`"
+                    raise _no_owners(channel_id, lacks) from error
+            raise
+        return shown
+
+
+def is_channel(group_id: str) -> bool:
+    """Whether an id among owners' groups is that of a channel."""
+    return group_id.startswith(("C", "G"))
+
+
+def _is_shared(shown: Mapping[str, Any]) -> bool:
+    return bool(shown.get("is_ext_shared") or shown.get("is_pending_ext_shared"))
+
+
+def _code(error: DirectoryUnavailable) -> str:
+    cause = error.__cause__
+    return str(cause.response.get("error")) if isinstance(cause, SlackApiError) else ""
+
+
+def _no_owners(channel_id: str, why: str) -> DirectoryUnavailable:
+    return DirectoryUnavailable(
+        "channel_unfit",
+        f"The members of channel {channel_id} own a rule here, and it {why}. So nothing was "
+        "decided, and nothing was granted. Tell whoever keeps the policy file.",
+    )
