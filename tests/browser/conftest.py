@@ -18,6 +18,19 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from page_window import ANA, Window
 
+ARTEFACTS = Path(__file__).parents[2] / "test-artefacts" / "browser"
+
+
+@pytest.fixture
+def keep() -> Callable[[Window, str], None]:
+    """Takes a picture of a window, which is kept."""
+    ARTEFACTS.mkdir(parents=True, exist_ok=True)
+
+    def picture(window: Window, name: str) -> None:
+        window.page.screenshot(path=ARTEFACTS / f"{name}.png")
+
+    return picture
+
 
 @pytest.fixture(scope="session")
 def chromium() -> Iterator[Browser]:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 from page_window import ANA, BEN, OWNERS, Window
@@ -17,7 +16,6 @@ from bot.sandbox.stage import PRODUCTION_ACCOUNT, Stage
 
 pytestmark = pytest.mark.browser
 
-ARTEFACTS = Path(__file__).parents[2] / "test-artefacts" / "browser"
 PHONE = {"width": 390, "height": 844}
 DECISION_CLICKS = 2
 COUNT_CLICKS = """() => {
@@ -25,17 +23,6 @@ COUNT_CLICKS = """() => {
   const count = (event) => { if (event.isTrusted) window.personClicks += 1; };
   window.addEventListener("click", count, true);
 }"""
-
-
-@pytest.fixture
-def keep() -> Callable[[Window, str], None]:
-    """Takes a picture of a window."""
-    ARTEFACTS.mkdir(parents=True, exist_ok=True)
-
-    def picture(window: Window, name: str) -> None:
-        window.page.screenshot(path=ARTEFACTS / f"{name}.png")
-
-    return picture
 
 
 def ask(window: Window, *, level: str, ticket: str, reason: str) -> None:
