@@ -117,6 +117,9 @@ class HttpServer:
     def stop(self) -> None:
         """Finish what is under way and stop."""
         self._server.should_exit = True
+        if self._thread.ident is None:
+            self._socket.close()  # it was never started
+            return
         self._thread.join(timeout=2 * STOP_WITHIN_SECONDS)
 
 

@@ -36,8 +36,8 @@ class Loop:
         workers: int,
     ) -> None:
         self.name = name
-        self._due = due
-        self._work = work
+        self.due = due
+        self.work = work
         self._executor = ThreadPoolExecutor(workers, name)
         self._lock = threading.Lock()
         self._under_way: set[Hashable] = set()
@@ -48,7 +48,7 @@ class Loop:
     def tick(self) -> None:
         """Hand out what is due."""
         try:
-            items = self._due()
+            items = self.due()
         except StoreUnavailable as error:
             log.warning("the store does not answer", loop=self.name, cause=str(error.__cause__))
             return
@@ -68,7 +68,7 @@ class Loop:
 
     def _do(self, item: Hashable) -> None:
         try:
-            self._work(item)
+            self.work(item)
         except StoreUnavailable as error:
             log.warning("the store does not answer", loop=self.name, cause=str(error.__cause__))
         except Exception:

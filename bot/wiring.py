@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Executor, ThreadPoolExecutor
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 import structlog
@@ -27,7 +29,7 @@ from bot.reconcile.anchors import Anchors
 from bot.reconcile.announcements import Announcer
 from bot.reconcile.audit import AuditSealer
 from bot.reconcile.drift_reports import DriftReporter
-from bot.reconcile.drift_scan import DriftScanner
+from bot.reconcile.drift_scan import CALLS_PER_SECOND, DriftScanner
 from bot.reconcile.messages import MessageReconciler, Projection
 from bot.settings import Settings
 from bot.slack.connection import SocketModeConnection
@@ -61,6 +63,20 @@ def utc_now() -> datetime:
     return datetime.now(UTC)
 
 
+@dataclass(frozen=True, slots=True)
+class Given:
+    """What a caller gives in place of what the bot makes for itself, to run it without threads.
+
+    `in_background` makes what carries out work that nobody waits for, as ThreadPoolExecutor does.
+    """
+
+    database: Database | None = None
+    clients: EksClients | None = None
+    slack: WebClient | None = None
+    in_background: Callable[[int, str], Executor] = ThreadPoolExecutor
+    drift_calls_per_second: float = CALLS_PER_SECOND
+
+
 class Bot:
     """The running bot. `start` returns at once; `stop` lets what is under way finish."""
 
@@ -70,14 +86,15 @@ class Bot:
         *,
         clock: Clock = utc_now,
         http_host: str = "0.0.0.0",  # noqa: S104 - probes and Slack come from outside the container
+        given: Given = Given(),
     ) -> None:
         self.clock = clock
-        self.database = Database(settings.database_url.get_secret_value())
+        self.database = given.database or Database(settings.database_url.get_secret_value())
         self.policy = PolicySource(settings.config)
-        client = _slack_client(settings)
+        client = given.slack or _slack_client(settings)
         claims = Claims(self.database)
         directory = Directory(client)
-        clients = EksClients()
+        clients = given.clients or EksClients()
         self._tickets = TicketServices(
             Jira(settings.jira_url, settings.jira_email, settings.jira_key(), clock=clock),
             PagerDutyIncidents(settings.pagerduty_api_url, settings.pagerduty_key(), clock=clock),
@@ -101,7 +118,7 @@ class Bot:
             on_call=self._on_call.facts,
             clock=clock,
         )
-        self._listeners = Listeners(
+        self.listeners = Listeners(
             self.database,
             client,
             directory,
@@ -111,6 +128,7 @@ class Bot:
             signing_secret=None if settings.socket_mode else settings.signing_secret(),
             wake=self._wake_inbox,
             clock=clock,
+            in_background=given.in_background,
         )
         inbox = InboxWorker(
             self.database,
@@ -129,7 +147,7 @@ class Bot:
             claims,
             self._projection(directory, desk.glass),
             unfit=directory.unfit,
-            shown=lambda request: self._listeners.show_change(request.requester),
+            shown=lambda request: self.listeners.show_change(request.requester),
             clock=clock,
         )
         self._inbox_loop = Loop("inbox", inbox.due, inbox.work, workers=_OTHER_WORKERS)
@@ -177,6 +195,7 @@ class Bot:
             self._policy_in_force,
             every=timedelta(minutes=settings.drift_minutes),
             clock=clock,
+            calls_per_second=given.drift_calls_per_second,
         )
         reporter = DriftReporter(
             self.database,
@@ -194,7 +213,7 @@ class Bot:
         self._review_loop = Loop("reviews", owed.due, owed.work, workers=1)
         self._sealer = AuditSealer(self.database, claims, clock=clock)
         self._audit_loop = Loop("audit", self._sealer.due, self._sealer.seal, workers=1)
-        self._loops = (
+        self.loops = (
             self._inbox_loop,
             self._back_loop,
             self._access_loop,
@@ -208,20 +227,20 @@ class Bot:
             self._start_loop,
             self._audit_loop,
         )
-        self._jobs = Jobs(self._loops)
-        watch = PolicyWatch(self.database, self.policy, clock=clock)
-        self._jobs.every(1.0, "policy", watch.look)
+        self._jobs = Jobs(self.loops)
+        self.policy_watch = PolicyWatch(self.database, self.policy, clock=clock)
+        self._jobs.every(1.0, "policy", self.policy_watch.look)
         bucket = audit_bucket(settings)
         self._anchors = Anchors(self.database, self._policy, bucket, clock=clock)
         self._jobs.every(_ANCHOR_SECONDS, "anchors", self._anchor)
         self._connection: SocketModeConnection | None = None
         if settings.socket_mode:
             self._connection = SocketModeConnection(
-                self._listeners.app, settings.app_token(), settings.slack_api_url
+                self.listeners.app, settings.app_token(), settings.slack_api_url
             )
             self._jobs.every(1.0, "socket", self._connection.tend)
-        registry = build_registry(self.database, self._loops, clock)
-        slack = None if settings.socket_mode else self._listeners.app
+        registry = build_registry(self.database, self.loops, clock)
+        slack = None if settings.socket_mode else self.listeners.app
         self.http = HttpServer(
             build_http(self.readiness, registry, slack), http_host, settings.http_port
         )
@@ -236,13 +255,21 @@ class Bot:
         if self._connection is not None:
             self._connection.close()
         self.http.stop()
-        self._listeners.close()
+        self.listeners.close()
         self._scanner.close()
         self._jobs.stop()
         self._tickets.close()
         self._anchor(end=True)
         self._on_call.close()
         self.database.close()
+
+    def abandon(self) -> None:
+        """Close what is open and finish nothing; for one that was never started."""
+        self.http.stop()
+        self.listeners.close()
+        self._scanner.close()
+        self._tickets.close()
+        self._on_call.close()
 
     def readiness(self) -> Readiness:
         """Whether the bot can do its work now, part by part."""
@@ -257,7 +284,7 @@ class Bot:
             self.policy.current()
         except PolicyUnavailable:
             checks["policy"] = False
-        for loop in self._loops:
+        for loop in self.loops:
             checks[f"loop {loop.name}"] = loop.last_look is not None and loop.last_look > oldest
         if self._connection is not None:
             checks["slack"] = self._connection.alive()

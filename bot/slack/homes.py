@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor, ThreadPoolExecutor
 from datetime import datetime, timedelta
 
 import structlog
@@ -31,7 +31,12 @@ class Homes:
     """
 
     def __init__(
-        self, client: WebClient, view: Callable[[str], View], *, clock: Callable[[], datetime]
+        self,
+        client: WebClient,
+        view: Callable[[str], View],
+        *,
+        clock: Callable[[], datetime],
+        in_background: Callable[[int, str], Executor] = ThreadPoolExecutor,
     ) -> None:
         self._client = client
         self._view = view
@@ -40,7 +45,7 @@ class Homes:
         self._opened: dict[str, datetime] = {}
         # Who is to be published, and whether something changed since that began.
         self._due: dict[str, bool] = {}
-        self._threads = ThreadPoolExecutor(2, "slack-homes")
+        self._threads = in_background(2, "slack-homes")
         self._closed = False
 
     def opened(self, user_id: str) -> None:

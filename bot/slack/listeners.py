@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor, ThreadPoolExecutor
 from datetime import datetime
 from typing import Any
 
@@ -73,6 +73,7 @@ class Listeners:
         signing_secret: str | None,
         wake: Callable[[], None],
         clock: Callable[[], datetime],
+        in_background: Callable[[int, str], Executor] = ThreadPoolExecutor,
     ) -> None:
         self._database = database
         self._client = client
@@ -81,9 +82,9 @@ class Listeners:
         self._wake = wake
         self._clock = clock
         self._desk = desk
-        self._listening = ThreadPoolExecutor(LISTENER_THREADS, "slack-listener")
-        self._homes = Homes(client, desk.home, clock=clock)
-        self._afterwards = ThreadPoolExecutor(AFTERWARDS_THREADS, "slack-afterwards")
+        self._listening = in_background(LISTENER_THREADS, "slack-listener")
+        self._homes = Homes(client, desk.home, clock=clock, in_background=in_background)
+        self._afterwards = in_background(AFTERWARDS_THREADS, "slack-afterwards")
         self.app = App(
             # A client with a token would draw a warning, because there is an `authorize`.
             client=WebClient(base_url=client.base_url),

@@ -39,10 +39,21 @@ def length(text: str) -> timedelta:
     return timedelta(seconds=int(text[:-1]) * _UNITS[text[-1]])
 
 
-def needs(document: Mapping[str, Any], request: RequestRow, slack: ManagedWorkspace) -> Needs:
-    """The rules that decide the request, by this document and the groups as they are now."""
+def needs(
+    document: Mapping[str, Any],
+    request: RequestRow,
+    slack: ManagedWorkspace,
+    *,
+    asks_first: bool = False,
+) -> Needs:
+    """The rules that decide the request, by this document and the groups as they are now.
+
+    `asks_first`: it is a break-glass by somebody who owes a review, which somebody approves.
+    """
     if request.cluster not in {one["name"] for one in document["clusters"]}:
         return Needs(None)
+    if request.break_glass:
+        return _needs_on_call(document, request, slack, asks_first=asks_first)
     found: list[Mapping[str, Any]] = []
     for namespace in request.namespaces or (None,):
         rule = next(
@@ -61,6 +72,17 @@ def needs(document: Mapping[str, Any], request: RequestRow, slack: ManagedWorksp
         if rule not in found:
             found.append(rule)
     return Needs(tuple(found))
+
+
+def _needs_on_call(
+    document: Mapping[str, Any], request: RequestRow, slack: ManagedWorkspace, *, asks_first: bool
+) -> Needs:
+    for entry in document["break_glass"]:
+        if request.level in entry["levels"] and owns(request.requester, entry["responders"], slack):
+            review = {"owners": entry["review"]["owners"], "required": 1}
+            rule = {"name": "break-glass", "max_duration": entry["max_duration"]}
+            return Needs((rule | {"approval": review if asks_first else "automatic"},))
+    return Needs(None)
 
 
 def is_member(user: str, slack: ManagedWorkspace) -> bool:

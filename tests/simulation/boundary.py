@@ -41,8 +41,8 @@ class Boundary:
     """Counts the points passed, and does at one of them what is armed.
 
     `met` counts what happened, by name. Once dead, every further point raises again, because a dead
-    process does not clean up either; `revive` is the new process. While `store_stays`, an armed
-    outage waits. Only the thread that made it is watched.
+    process does not clean up either; `revive` is the new process. Only the
+    thread that made it is watched.
     """
 
     def __init__(self) -> None:
@@ -53,7 +53,6 @@ class Boundary:
         self._acting = False
         self._committed = False
         self._thread = threading.get_ident()
-        self.store_stays = False
 
     def arm_crash(self, after: int) -> None:
         """Die at the point that comes after so many others."""
@@ -104,8 +103,6 @@ class Boundary:
             raise SimulatedCrash
         for armed in list(self._armed):
             if armed.where and point not in armed.where:
-                continue
-            if armed.kind == "outage" and self.store_stays:
                 continue
             armed.after -= 1
             if armed.after < 0:

@@ -23,7 +23,7 @@ from bot.store.database import Database
 from tests.simulation.approvals import is_member
 from tests.simulation.boundary import SimulatedCrash
 from tests.simulation.oracle import Oracle
-from tests.simulation.process import LOOPS, Process
+from tests.simulation.process import Process
 from tests.simulation.scene import CLUSTERS, Json, changed, furnish_eks, furnish_slack, text_of
 from tests.simulation.shadow import Violation
 from tests.simulation.showing import verify_slack
@@ -200,8 +200,9 @@ class Life:
 
     # Loops and time
 
-    def tick(self, loops: tuple[str, ...] = LOOPS) -> bool:
+    def tick(self, loops: tuple[str, ...] | None = None) -> bool:
         """Let the loops look once, and half a second pass. False where a crash cut it short."""
+        loops = loops or self.process.loops
         started, before = self.clock(), self.boundary.met.total()
         for loop in loops:
             process = self.process

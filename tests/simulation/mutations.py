@@ -203,7 +203,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     _bug(
         "count whoever approved once, owner or not",
         "bot/access/review.py",
-        " and _still_counts(tx, facts, request, one.reviewer)",
+        " and _still_counts(facts, request, one.reviewer)",
         "",
         "tests/access",
     ),

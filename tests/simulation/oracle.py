@@ -162,27 +162,32 @@ class Oracle:
         if was is None:
             self._must_have("request.submitted", request.id, events)
             what = "ask" if request.extends is None else "extend"
+            what = "break glass" if request.break_glass else what
             about = request.extends
             if not self.said[(request.requester, what, about)]:
                 raise Violation(1, f"{request.id} is {request.requester}'s, who never asked")
         self._must_have(_EVENTS[request.state], request.id, events)
         match request.state:
             case "APPROVED":
-                self._verify_approval(request)
+                self._verify_approval(request, asked_first=was is not None)
             case "DENIED":
                 self._verify_denial(request)
-            case "CANCELLED" if not self.said[(request.requester, "cancel", request.id)]:
+            case "CANCELLED" if not (
+                self.said[(request.requester, "cancel", request.id)]
+                or self.said[(request.requester, "break glass", None)]  # takes its place
+            ):
                 raise Violation(8, f"{request.id} is cancelled, and its requester did not")
             case "LAPSED" if request.lapses_at is None or self._clock() < request.lapses_at:
                 raise Violation(8, f"{request.id} lapsed before its time")
 
-    def _verify_approval(self, request: RequestRow) -> None:
+    def _verify_approval(self, request: RequestRow, *, asked_first: bool) -> None:
         """The policy in force allows it now, and enough people who may said yes (invariant 1)."""
         if self.document is None:
             raise Violation(11, f"{request.id} was approved, and no policy is in force")
         if not approvals.is_member(request.requester, self._slack):
             raise Violation(11, f"{request.id} was approved for somebody who is no full member")
-        found = approvals.needs(self.document, request, self._slack)
+        asks_first = request.break_glass and (self._owes(request) or asked_first)
+        found = approvals.needs(self.document, request, self._slack, asks_first=asks_first)
         if found.rules is None:
             raise Violation(1, f"{request.id} was approved, and no rule allows it now")
         for rule in found.rules:
@@ -199,10 +204,21 @@ class Oracle:
                     1, f"{request.id} was approved by {sorted(yes)} for rule {rule['name']}"
                 )
         self._longest[request.id] = found.longest
+        self._verify_given(request, self.document["levels"])
+
+    def _owes(self, request: RequestRow) -> bool:
+        """Whether somebody who breaks glass owes an earlier review, besides that of this one."""
+        owed = self._reader.owed(request.requester)
+        if owed.pop(request.id, None) is None:
+            raise Violation(1, f"{request.id} broke glass and owes no review")
+        return any(due <= self._clock() for due in owed.values())
+
+    def _verify_given(self, request: RequestRow, levels: Json) -> None:
+        """The grant gives what the level says, no more, and to one person."""
         grant = self.now.grants.get(request.id)
         if grant is None:
             raise Violation(2, f"{request.id} was approved without a grant that has its end")
-        level = level_gives(self.document["levels"], request.level)
+        level = level_gives(levels, request.level)
         if (grant.policy, grant.groups) != level or grant.namespaces != set(request.namespaces):
             raise Violation(1, f"{grant.id} gives what level {request.level} does not: {grant}")
         others = {
@@ -214,7 +230,8 @@ class Oracle:
             raise Violation(5, f"{grant.principal} serves {others} besides {grant.requester}")
 
     def _verify_denial(self, request: RequestRow) -> None:
-        rules = approvals.needs(self.document or {"clusters": []}, request, self._slack).rules or ()
+        document = self.document or {"clusters": []}
+        rules = approvals.needs(document, request, self._slack, asks_first=True).rules or ()
         for user in self._slack.people:
             if self.said[(user, "deny", request.id)] and any(
                 approvals.may_decide(user, request, rule, self._slack, self.setting)

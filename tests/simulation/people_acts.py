@@ -24,6 +24,16 @@ def ask(  # noqa: PLR0917 - the words of the command, in its order
     _command(life, who, line)
 
 
+@act("break glass")
+def break_glass(  # noqa: PLR0917 - the words of the command, in its order
+    life: Life, who: str, cluster: str, level: str, namespaces: list[str], minutes: int
+) -> None:
+    """Type the command of those who are on call."""
+    where = f"--namespace {','.join(namespaces)} " if namespaces else ""
+    life.oracle.said[(who, "break glass", None)] += 1
+    _command(life, who, f"break-glass {cluster} {level} {where}--for {minutes}m all is down")
+
+
 @act("type")
 def typed(life: Life, what: str, who: str, number: int) -> None:
     """Type a command about a request: approve, deny, cancel, return."""
@@ -68,12 +78,7 @@ def click(life: Life, what: str, who: str, number: int) -> None:
         trigger_id=life.slack.new_trigger(who),
         response_url=address,
     )
-    # What a click is told of a store that is away goes out in the background, at no set moment.
-    life.boundary.store_stays = True
-    try:
-        _send(life, body)
-    finally:
-        life.boundary.store_stays = False
+    _send(life, body)
 
 
 @act("submit")
@@ -172,5 +177,10 @@ def _send(life: Life, payload: Json) -> None:
         raise Violation(9, f"no acknowledgement: {answer.status} {answer.body}")
     if life.stage.slack_transport.calls != calls or len(life.eks.calls) != asked:
         raise Violation(9, "the acknowledgement waited for Slack or for AWS")
-    if not answer.body and not life.reader.taken(payload["trigger_id"]):
+    process = life.process
+    with life.work_of_the_bot():
+        process.afterwards()
+    # A click has no room for an answer in its acknowledgement: that comes afterwards.
+    told = answer.body or life.stage.slack_transport.calls != calls
+    if life.process is process and not told and not life.reader.taken(payload["trigger_id"]):
         raise Violation(9, f"acknowledged, and not stored: {payload}")

@@ -24,11 +24,12 @@ ANA, BEN, CLEO, DAN, EVE = "U01ANA", "U02BEN", "U03CLEO", "U04DAN", "U05EVE"
 GUEST, OUTSIDER = "U06GUS", "U07OTTO"
 MEMBERS = (ANA, BEN, CLEO, DAN, EVE)
 EVERYBODY = (*MEMBERS, GUEST, OUTSIDER)
-ENGINEERS, LEADS, PLATFORM = "S01ENG", "S02LEADS", "S03PLATFORM"
+ENGINEERS, LEADS, PLATFORM, ON_CALL = "S01ENG", "S02LEADS", "S03PLATFORM", "S04ONCALL"
 GROUPS: dict[str, list[str]] = {
     ENGINEERS: [ANA, BEN, CLEO, DAN, EVE],
     LEADS: [BEN, CLEO],
     PLATFORM: [CLEO, DAN],
+    ON_CALL: [ANA, DAN],
 }
 PAY, OPS, AUDIT = "C01PAY", "C02OPS", "C0AUDIT"
 CHANNELS = (PAY, OPS, AUDIT)
@@ -141,6 +142,15 @@ def document(setting: Json) -> Json:
                 "approval": approval(kinds["whole clusters"]),
                 "max_duration": "2h",
             },
+        ],
+        "break_glass": [
+            {
+                "clusters": ["*"],
+                "levels": ["admin", "edit"],
+                "responders": {"groups": [ON_CALL]},
+                "max_duration": "30m",
+                "review": {"owners": {"groups": [LEADS]}, "within": "24h"},
+            }
         ],
     }
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 import os
 import shutil
+import sys
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
@@ -16,9 +17,11 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import structlog
+from slack_sdk.errors import SlackClientError
 from starlette.applications import Starlette
 
 from bot.aws.clients import EksClients
+from bot.core.errors import StoreUnavailable
 from bot.core.model import Cluster
 from bot.sandbox import slack_chat, slack_directory, slack_views
 from bot.sandbox.eks import EksStandIn
@@ -33,6 +36,9 @@ from tests.simulation.transports import AwsTransport, SlackTransport, installed
 
 START = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
 SLACK = "http://slack.simulation"
+_FORESEEN = (SlackClientError, OSError, StoreUnavailable)
+"""What a log line with an exception may tell of: Slack or the store said no, or nothing at all."""
+
 _METHODS = slack_chat.METHODS | slack_directory.METHODS | slack_views.METHODS
 
 
@@ -149,7 +155,7 @@ class Stage:
         self._told(call)
 
     def _note(self, _: Any, method: str, event: Any) -> Any:
-        if event.get("exc_info"):
+        if event.get("exc_info") and not isinstance(sys.exception(), _FORESEEN):
             self.errors.append(structlog.processors.format_exc_info(None, method, event))
         raise structlog.DropEvent
 

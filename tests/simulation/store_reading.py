@@ -25,6 +25,7 @@ class RequestRow:
     lapses_at: datetime | None
     channels: tuple[str, ...]
     extends: str | None
+    break_glass: bool
     due_at: datetime | None
     attempts: int
 
@@ -141,6 +142,12 @@ class StoreReader:
             inbox_due=tuple(self._must(row[2]) for row in waiting if row[2] is not None),
         )
 
+    def owed(self, requester: str) -> dict[str, datetime]:
+        """By request: when a review of the person's break-glass was due that nobody gave."""
+        query = "SELECT request_id, due_at FROM post_reviews WHERE requester = ? "
+        rows = self.rows(query + "AND reviewed_at IS NULL", requester)
+        return {row[0]: self._must(row[1]) for row in rows}
+
     def taken(self, trigger_id: str) -> bool:
         """Whether the command or click with this trigger is stored."""
         return bool(self.rows("SELECT id FROM inbox WHERE trigger_id = ?", trigger_id))
@@ -165,8 +172,12 @@ class StoreReader:
                 principal=row[5],
                 state=row[6],
                 lapses_at=self._time(row[7]),
-                channels=tuple(sorted({one["channel"] for one in document["requirements"]})),
+                channels=tuple(
+                    sorted({one["channel"] for one in document["requirements"]})
+                    or document["shown_in"]
+                ),
                 extends=document["extends"],
+                break_glass=document["break_glass"],
                 due_at=self._time(row[9]),
                 attempts=row[10],
             )

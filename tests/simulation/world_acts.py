@@ -7,7 +7,6 @@ from typing import Any
 
 from bot.sandbox.eks import Entry
 from tests.simulation.life import Life, act
-from tests.simulation.process import LOOPS
 from tests.simulation.scene import ACCOUNT, DEPLOYMENT, REGION, role
 from tests.simulation.shadow import TAG, Key
 from tests.simulation.transports import AWS_AFTER, AWS_BEFORE
@@ -17,9 +16,9 @@ _ARN = "arn:aws:eks::aws:cluster-access-policy/"
 
 
 @act("tick")
-def tick(life: Life, order: list[int]) -> None:
-    """The loops look once, in this order; those left out do not get to it."""
-    life.tick(tuple(LOOPS[number] for number in order))
+def tick(life: Life, order: list[str]) -> None:
+    """The loops look once, in this order; those left out do not get to it. `*` is all of them."""
+    life.tick(tuple(order) if order != ["*"] else None)
 
 
 @act("calm")

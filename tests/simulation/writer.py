@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 from tests.simulation.life import Story
-from tests.simulation.process import LOOPS
+from tests.simulation.process import CHANGING
 from tests.simulation.scene import (
     ANA,
     BEN,
@@ -125,7 +125,7 @@ def _ask(draw: _Draw) -> Steps:
         owners = draw.choice(((draw.who,), (EVE, GUEST), (OUTSIDER, BEN), (CLEO, CLEO)))
     steps: Steps = [asked]
     if owners:
-        steps.append(["tick", [1]])
+        steps.append(["tick", ["inbox"]])
     if owners and draw.random() < 0.2:
         no = (
             ["type", "deny", owners[0]],
@@ -157,6 +157,15 @@ def _rule(asked: list[Any]) -> str:
     return "vault" if "vault" in namespaces else "payments"
 
 
+def _break_glass(draw: _Draw) -> Steps:
+    """Somebody who is on call, or is not, takes access at once."""
+    who, cluster = draw.choice((ANA, ANA, DAN, DAN, EVE, GUEST)), draw.choice(CLUSTERS)
+    draw.who, draw.cluster = who, cluster
+    level, namespaces = draw.choice((("admin", []), ("edit", ["pay"]), ("edit", ["vault"])))
+    step = ["break glass", who, cluster, level, namespaces, draw.choice((5, 20, 30, 60))]
+    return [step, *_tick(draw)]
+
+
 def _decide(draw: _Draw) -> Steps:
     how = draw.choice(
         (
@@ -182,7 +191,7 @@ def _extend(draw: _Draw) -> Steps:
     number = draw.choice((-1, -1, _which(draw)))
     if draw.random() < 0.3:
         return [["submit", "extend", who, number]]
-    steps: Steps = [["extend", who, number, draw.choice((5, 20, 60, 300))], ["tick", [1]]]
+    steps: Steps = [["extend", who, number, draw.choice((5, 20, 60, 300))], ["tick", ["inbox"]]]
     if draw.random() < 0.6:
         steps += [["click", "approve", draw.choice((BEN, CLEO, DAN)), -1], *_tick(draw)]
     return steps
@@ -212,6 +221,7 @@ def _policy(draw: _Draw) -> Steps:
 
 
 def _others(draw: _Draw) -> Steps:
+    first = _ask(draw) if draw.random() < 0.5 else []
     cluster, who = draw.cluster, draw.who
     if draw.random() < 0.3:
         cluster, who = draw.choice(CLUSTERS), draw.choice((ANA, ANA, EVE, BEN))
@@ -222,11 +232,16 @@ def _others(draw: _Draw) -> Steps:
             "orphan",
             "delete",
             "associate",
+            "associate",
+            "widen",
             "widen",
             "narrow",
+            "narrow",
+            "disassociate",
             "disassociate",
             "untag",
             "tag",
+            "groups",
             "groups",
         )
     )
@@ -242,7 +257,7 @@ def _others(draw: _Draw) -> Steps:
         if draw.random() < 0.1:
             more |= {"type": "EC2_LINUX", "policies": {}, "groups": []}
     done: Steps = [["others", what, cluster, who, more]]
-    return done + (_something(draw) if draw.random() < 0.3 else [])
+    return first + done + (_something(draw) if draw.random() < 0.3 else [])
 
 
 def _time(draw: _Draw) -> Steps:
@@ -250,7 +265,10 @@ def _time(draw: _Draw) -> Steps:
 
 
 def _until(draw: _Draw) -> Steps:
-    return [["until", _which(draw)], ["tick", [2, 4, 0, 1, 3, 8, 9]]]
+    return [
+        ["until", _which(draw)],
+        ["tick", ["access", "waiting", "giving back", "inbox", "messages", "drift"]],
+    ]
 
 
 def _jump(draw: _Draw) -> Steps:
@@ -261,9 +279,9 @@ def _jump(draw: _Draw) -> Steps:
 
 
 def _tick(draw: _Draw) -> Steps:
-    order = list(range(5))  # those that change a request or its access
     if draw.random() < 0.15:
-        order = list(range(len(LOOPS)))
+        return [["tick", ["*"]]]
+    order = list(CHANGING)
     draw.shuffle(order)
     if draw.random() < 0.25:
         order = order[: draw.randrange(1, len(order))]
@@ -274,6 +292,8 @@ def _aws(draw: _Draw) -> Steps:
     kind = draw.choice(
         (
             "throttled",
+            "throttled",
+            "not there yet",
             "server error",
             "connection cut",
             "answer lost",
@@ -291,7 +311,9 @@ def _aws(draw: _Draw) -> Steps:
     if kind == "shown late":
         operation = draw.choice(_WRITES)
     if kind == "not there yet":
-        operation = draw.choice(("AssociateAccessPolicy", "UpdateAccessEntry"))
+        operation = "AssociateAccessPolicy"
+    if kind == "throttled":
+        operation = draw.choice((None, "CreateAccessEntry", "AssociateAccessPolicy"))
     laid: Steps = [["aws", kind, operation, draw.choice((1, 1, 2, 3))]]
     return laid + _something(draw)
 
@@ -299,7 +321,7 @@ def _aws(draw: _Draw) -> Steps:
 def _something(draw: _Draw) -> Steps:
     """What makes the bot call EKS soon."""
     kind = draw.choice((_ask, _ask, _ask, _give_back, _until, _operator))
-    return [*kind(draw), ["tick", [0, 1, 2, 3]]]
+    return [*kind(draw), ["tick", ["giving back", "inbox", "access", "messages"]]]
 
 
 def _slack(draw: _Draw) -> Steps:
@@ -328,8 +350,8 @@ def _meanwhile(draw: _Draw) -> Steps:
             ["operator revokes", _which(draw)],
             ["time", draw.choice((1, 5, 9))],
             ["type", "return", draw.who, _which(draw)],
-            ["tick", [1, 3]],
-            ["tick", [0, 1, 2, 3, 4]],
+            ["tick", ["inbox", "messages"]],
+            ["tick", ["giving back", "inbox", "access", "messages", "waiting"]],
         )
     )
     return [["meanwhile", draw.randrange(8), happens], *_something(draw)]
@@ -345,6 +367,7 @@ def _calm(_: _Draw) -> Steps:
 
 _KINDS: list[tuple[Draw, float]] = [
     (_ask, 34),
+    (_break_glass, 6),
     (_decide, 8),
     (_give_back, 10),
     (_extend, 8),
