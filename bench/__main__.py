@@ -27,6 +27,7 @@ ANA = f"arn:aws:iam::{LAB_ACCOUNT}:role/eks-jit/ana"
 CLUSTER = "modern-access-lab"
 VIEW = "arn:aws:eks::aws:cluster-access-policy/AmazonEKSViewPolicy"
 ASK = f"/eks-access request {CLUSTER} view --namespace default --for 1s Measuring"
+BREAK_GLASS = "/eks-access break-glass prod-eu cluster-admin --for 30m Measuring"
 ASK_OWNERS = (
     "/eks-access request prod-eu view --namespace payments --for 30m --ticket PAY-1 Measuring"
 )
@@ -44,10 +45,13 @@ def main() -> None:
         bare = [_bare_removal(stage) for _ in range(ROUNDS)]
         lives = [_life(stage, ana) for _ in range(ROUNDS)]
         clicks = [_decision(stage, ana, ben) for _ in range(ROUNDS)]
+        cleo = stage.slack.human("U03CLEO")  # on call, by the local PagerDuty
+        broken = [_break_glass(stage, cleo) for _ in range(ROUNDS)]
         acknowledged, active, confirmed = (list(one) for one in zip(*lives, strict=True))
         rows += [
             ("command acknowledged", acknowledged),
             ("command to confirmed access", active),
+            ("break-glass to confirmed access, PagerDuty asked", broken),
             ("end to confirmed removal, by the clock alone", confirmed),
             ("click acknowledged", clicks),
             ("bare boto3: describe, list, delete, describe", bare),
@@ -91,6 +95,22 @@ def _life(stage: Stage, ana: Human) -> tuple[float, float, float]:
     if ended.ended_at is None:
         raise RuntimeError("the grant has not ended")
     return answer.latency or 0.0, active, (ended.ended_at - ended.ends_at).total_seconds()
+
+
+def _break_glass(stage: Stage, cleo: Human) -> float:
+    """Seconds from a break-glass to its confirmed access, which is returned afterwards.
+
+    What the bot remembers of PagerDuty is a minute old by then, so that it is asked each time.
+    """
+    stage.advance(2 * MINUTE)
+    asked = time.perf_counter()
+    cleo.command(BREAK_GLASS)
+    grant_id = _wait_live(stage, lambda live: live[0].id if live else None)
+    _wait_live(stage, lambda live: live and live[0].confirmed_at)
+    took = time.perf_counter() - asked
+    cleo.command(f"/eks-access return {grant_id}")
+    _wait_live(stage, lambda live: all(one.id != grant_id for one in live))
+    return took
 
 
 def _decision(stage: Stage, ana: Human, ben: Human) -> float:

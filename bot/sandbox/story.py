@@ -13,6 +13,7 @@ from bot.sandbox.stage import LAB_ACCOUNT, NODE_ROLE, PRODUCTION_ACCOUNT, TERRAF
 
 ANA_IN_LAB = f"arn:aws:iam::{LAB_ACCOUNT}:role/eks-jit/ana"
 ANA_IN_PRODUCTION = f"arn:aws:iam::{PRODUCTION_ACCOUNT}:role/eks-jit/ana"
+CLEO_IN_PRODUCTION = f"arn:aws:iam::{PRODUCTION_ACCOUNT}:role/eks-jit/cleo"
 PATIENCE_SECONDS = 10.0
 
 Say = Callable[[str], None]
@@ -33,6 +34,8 @@ def tell(stage: Stage, say: Say) -> None:
     story.early_return()
     story.denial()
     story.refusals()
+    story.break_glass()
+    story.review_of_it()
     story.hold("what Terraform and the nodes have is as it was", story.foreign() == before)
     rejected = [f"{one.method}: {one.error} {one.messages}" for one in stage.slack.rejections]
     story.hold(f"Slack rejected nothing the bot sent {rejected or ''}".rstrip(), not rejected)
@@ -45,6 +48,9 @@ class _Story:
         self._ana = stage.slack.human("U01ANA")
         self._ben = stage.slack.human("U02BEN")
         self._gia = stage.slack.human("U05GIA")
+        self._cleo = stage.slack.human("U03CLEO")
+        self._dan = stage.slack.human("U04DAN")
+        self._iris = stage.slack.human("U07IRIS")
 
     def automatic_access(self) -> None:
         self._step("Ana asks for view on modern-access-lab / default, which no rule keeps from her")
@@ -150,6 +156,44 @@ class _Story:
         self._told(self._ana, "edti")
         self.hold("a level that does not exist is answered with those that do", answer.acknowledged)
 
+    def break_glass(self) -> None:
+        self._step("Something is down at night; Cleo is on call in PagerDuty, Dan only behind her")
+        command = "break-glass prod-eu cluster-admin --for 30m The API server is down"
+        self._command(self._dan, command)
+        self._told(self._dan, "not among those who may break glass")
+        self.hold("Dan is refused, and told what he can do", True)
+        asked = time.monotonic()
+        self._command(self._cleo, command)
+        entry = self._wait_production({"AmazonEKSClusterAdminPolicy": ()}, CLEO_IN_PRODUCTION)
+        self.hold(f"EKS shows {_shown(entry)}, {_since(asked)} after the command", True)
+        alarm = self._alarm()
+        self._stage.slack.wait(lambda: ": active" in alarm.text, PATIENCE_SECONDS)
+        self.hold(f"the alarm is in #security and says active, {_since(asked)} after it", True)
+        self._told(self._cleo, "aws eks update-kubeconfig")
+        self._told(self._cleo, "A review by somebody else is due by")
+        self.hold(f"Cleo has her commands, and reads what is owed, {_since(asked)} after it", True)
+        clicked = time.monotonic()
+        self._click(self._iris, alarm, "revoke")
+        self._wait(lambda: self._production(CLEO_IN_PRODUCTION) is None, "the entry is gone")
+        self.hold(f"Iris, security, revokes it; EKS shows nothing, {_since(clicked)} later", True)
+
+    def review_of_it(self) -> None:
+        self._step("Somebody else says what was done, and until then it is remembered")
+        alarm = self._alarm()
+        self._stage.slack.wait(lambda: "Review…" in str(alarm.blocks), PATIENCE_SECONDS)
+        self._stage.advance(timedelta(hours=24))
+        self._stage.slack.wait(lambda: "REVIEW IS OVERDUE" in str(alarm.blocks), PATIENCE_SECONDS)
+        self._command(self._cleo, "break-glass prod-eu edit --namespace payments Again")
+        self._told(self._cleo, "has to approve first")
+        entry = self._production(CLEO_IN_PRODUCTION)
+        self.hold("a day later it is overdue, and Cleo's next one waits for security", not entry)
+        review = f"review {alarm.text.rpartition('(')[2].rstrip(')')} justified Restarted it, INC-7"
+        self._command(self._cleo, review)
+        self._told(self._cleo, "somebody else reviews it")
+        self._command(self._iris, review)
+        self._stage.slack.wait(lambda: "Restarted it, INC-7" in str(alarm.blocks), PATIENCE_SECONDS)
+        self.hold("Cleo cannot review it, Iris does, and the card keeps what she found", True)
+
     def foreign(self) -> tuple[Entry, ...]:
         """What others put on prod-eu."""
         held = self._stage.eks.entries("prod-eu", "eu-central-1", PRODUCTION_ACCOUNT)
@@ -186,6 +230,15 @@ class _Story:
 
         self._stage.slack.wait(lambda: len(cards()) >= number, PATIENCE_SECONDS)
         return cards()[number - 1]
+
+    def _alarm(self) -> Message:
+        """The first break-glass in the security channel."""
+
+        def found() -> list[Message]:
+            seen = self._iris.sees("C0SECURITY")
+            return [one for one in seen if one.text.startswith("Break-glass:")]
+
+        return self._stage.slack.wait(found, PATIENCE_SECONDS)[0]
 
     def _told(self, person: Human, words: str, channel: str | None = None) -> None:
         """Wait until the person reads `words`, in the channel or in their direct messages."""
@@ -229,14 +282,16 @@ class _Story:
         self._wait(complete, "the entry appears" if present else "the entry is gone")
         return self._stage.eks.entry("modern-access-lab", ANA_IN_LAB, account=LAB_ACCOUNT)
 
-    def _production(self) -> Entry | None:
-        return self._stage.eks.entry(
-            "prod-eu", ANA_IN_PRODUCTION, "eu-central-1", PRODUCTION_ACCOUNT
-        )
+    def _production(self, principal: str = ANA_IN_PRODUCTION) -> Entry | None:
+        return self._stage.eks.entry("prod-eu", principal, "eu-central-1", PRODUCTION_ACCOUNT)
 
-    def _wait_production(self, policies: Mapping[str, tuple[str, ...]]) -> Entry | None:
-        self._wait(lambda: _policies(self._production()) == policies, f"EKS shows {policies}")
-        return self._production()
+    def _wait_production(
+        self, policies: Mapping[str, tuple[str, ...]], principal: str = ANA_IN_PRODUCTION
+    ) -> Entry | None:
+        self._wait(
+            lambda: _policies(self._production(principal)) == policies, f"EKS shows {policies}"
+        )
+        return self._production(principal)
 
     def _wait(self, predicate: Callable[[], bool], what: str) -> None:
         if not self._stage.eks.wait_for(predicate, PATIENCE_SECONDS):

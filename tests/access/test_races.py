@@ -13,7 +13,7 @@ import pytest
 from desk import ANA, BEN, CLEO, DAN, EVE, HOUR, Desk
 from sqlalchemy import Connection, event
 
-from bot.access import end, review
+from bot.access import break_glass, end, post_review, review
 from bot.access.submit import submit
 from bot.core.errors import Conflict, DomainError
 from bot.core.model import Ask, EndReason, GrantState, RequestState
@@ -229,3 +229,98 @@ def test_requests_at_once_do_not_together_pass_a_cap(desk: Desk) -> None:
 
 def submit_for(desk: Desk, who: str, ask: Ask, tx: Connection) -> Any:
     return submit(tx, desk.facts(), who, ask)
+
+
+# Break-glass
+
+
+def with_break_glass(desk: Desk) -> None:
+    desk.document["security_channel"] = "C0SECURITY"
+    desk.document["break_glass"] = [
+        {
+            "clusters": ["prod-*"],
+            "levels": ["edit"],
+            "responders": {"users": [ANA]},
+            "max_duration": "1h",
+            "review": {"owners": {"users": [BEN, DAN]}, "within": "24h"},
+        }
+    ]
+
+
+def breaking(desk: Desk, **more: Any) -> Act:
+    ask = Ask("prod-eu", "edit", ("payments",), reason="it is down")
+    return lambda tx: break_glass.begin(tx, desk.facts(), ANA, ask, **more)
+
+
+def reviewing(desk: Desk, request_id: str, who: str, *, justified: bool) -> Act:
+    return lambda tx: post_review.review(
+        tx, desk.facts(), request_id, who, justified=justified, findings="as I saw it"
+    )
+
+
+@POSTGRESQL
+def test_of_two_break_glass_at_once_for_the_same_one_is_given(
+    desk: Desk, replica: Database
+) -> None:
+    with_break_glass(desk)
+    given, refused = in_turn(desk, replica, breaking(desk), breaking(desk))
+    assert given.state is RequestState.APPROVED
+    assert isinstance(refused, Conflict)
+    assert refused.code == "already_broken"
+    assert desk.count("post_reviews") == desk.count("grants") == 1
+
+
+@BOTH
+def test_a_break_glass_and_an_approval_of_what_it_replaces_leave_one_grant(desk: Desk) -> None:
+    with_break_glass(desk)
+    waiting = desk.ask()
+    at_once(desk, breaking(desk, instead_of=waiting.id), approving(desk, waiting.id, BEN))
+    assert desk.count("grants") == 1
+    state = desk.state(waiting.id)
+    assert state in {RequestState.CANCELLED, RequestState.APPROVED}
+    assert desk.count("post_reviews") == (1 if state is RequestState.CANCELLED else 0)
+
+
+@BOTH
+def test_of_two_reviews_at_once_one_counts_and_the_other_is_told(desk: Desk) -> None:
+    with_break_glass(desk)
+    request = desk.break_glass()
+    desk.gone(request.id)
+    outcomes = at_once(
+        desk,
+        reviewing(desk, request.id, BEN, justified=True),
+        reviewing(desk, request.id, DAN, justified=False),
+    )
+    [told] = [one for one in outcomes if isinstance(one, Conflict)]
+    assert told.code == "already_reviewed"
+    [given] = [one for one in outcomes if not isinstance(one, Conflict)]
+    owed = desk.owed(request.id)
+    assert owed is not None
+    assert (owed.reviewer, owed.justified) == (given.reviewer, given.justified)
+    assert [one for _, one in desk.actions(request.id)].count("break_glass.reviewed") == 1
+
+
+@BOTH
+def test_two_replicas_that_remind_at_once_remind_once(desk: Desk) -> None:
+    with_break_glass(desk)
+    request = desk.break_glass()
+    desk.gone(request.id)
+    desk.clock.advance(12 * HOUR.total_seconds())
+    taking: Act = partial(post_review.take_steps, request_id=request.id, now=desk.clock())
+    outcomes = at_once(desk, taking, taking, taking)
+    assert sorted(map(len, outcomes)) == [0, 0, 1]
+    assert [one for _, one in desk.actions(request.id)].count("break_glass.review_reminded") == 1
+
+
+@BOTH
+def test_a_review_and_its_reminder_at_once_are_both_what_they_say(desk: Desk) -> None:
+    with_break_glass(desk)
+    request = desk.break_glass()
+    desk.gone(request.id)
+    desk.clock.advance(12 * HOUR.total_seconds())
+    taking: Act = partial(post_review.take_steps, request_id=request.id, now=desk.clock())
+    at_once(desk, taking, reviewing(desk, request.id, BEN, justified=True))
+    owed = desk.owed(request.id)
+    assert owed is not None
+    assert not owed.open
+    assert desk.take_steps(request.id) == ()
