@@ -12,7 +12,7 @@ sandbox: $(VENV)/sandbox.ok
 
 test: $(VENV)/dev.ok
 	$(BIN)/python -m pytest tests/core --confcutdir=tests/core
-	$(BIN)/python -m pytest tests --ignore=tests/core -m "not browser and not kill" -n $(PYTEST_WORKERS) --dist worksteal
+	$(BIN)/python -m pytest tests --ignore=tests/core --ignore=tests/kill -m "not browser" -n $(PYTEST_WORKERS) --dist worksteal
 
 lint: $(VENV)/dev.ok
 	$(BIN)/ruff format --check .

@@ -33,7 +33,8 @@ def test_a_request_is_shown_to_its_owners_and_its_requester_once(messages: Messa
     assert {button["value"] for button in card.buttons} == {request.id}
     [direct] = messages.direct()
     assert "Nothing is granted yet" in direct.plain
-    assert messages.calls() == ["chat.postMessage"] * 2
+    posts = [call for call in messages.calls() if call.startswith("chat.")]
+    assert posts == ["chat.postMessage"] * 2
     assert messages.shown == [request.id]
     assert messages.loop.due() == []
 
