@@ -39,7 +39,7 @@ fuzz: $(VENV)/dev.ok
 mutants: $(VENV)/dev.ok
 	$(BIN)/python -m tests.simulation.mutants
 
-# Every point at which a bot may be killed, on both databases; a part of them is in `make test`.
+# Every point at which a bot may be killed, on both databases, and replicas that die: some minutes.
 kill: $(VENV)/dev.ok
 	$(BIN)/python -m pytest tests/kill -n $$(nproc)
 
