@@ -170,19 +170,21 @@ def who_reply(
         f"{phrases.standing(request, grant)} · req {request.id}"
         for request, grant in live
     ]
-    shown += blocks.sections("live", lines or ["Nobody."], most=2, rest="grant")
+    # Slack takes some 13,200 letters in all: three full sections, with what stands around them.
+    shown += blocks.sections("live", lines or ["Nobody."], most=1, rest="grant")
     if roster.by_hand:
         title = f"*Added by hand to this bot's entries ({len(roster.by_hand):,})*"
         shown.append(blocks.section("by-hand", title, "The bot did not put this there:"))
         lines = [_entry(arn, entry) for arn, entry in roster.by_hand]
-        shown += blocks.sections("additions", lines, most=2, rest="entry")
+        shown += blocks.sections("additions", lines, most=1, rest="entry")
     number = len(roster.others) + roster.others_unread
     if number or not roster.problem:
         shown.append(blocks.section("others", f"*Managed by others, not this bot ({number:,})*"))
         lines = [_entry(arn, entry) for arn, entry in roster.others]
         if roster.others_unread:
             lines.append(f"… and {roster.others_unread:,} more that were not read.")
-        shown += blocks.sections("entries", lines or ["None."], most=4, rest="entry")
+        most = 1 if roster.by_hand else 2
+        shown += blocks.sections("entries", lines or ["None."], most=most, rest="entry")
     if roster.own_unread:
         unread = f"{roster.own_unread:,} of this bot's own entries"
         shown.append(blocks.context("unread", f"What others added to {unread} was not read."))
