@@ -33,6 +33,14 @@ KEPT = timedelta(seconds=15)
 Clock = Callable[[], datetime]
 
 
+class _MovedError(Exception):
+    """The service has the ticket under another key, `to`."""
+
+    def __init__(self, to: str) -> None:
+        super().__init__(to)
+        self.to = to
+
+
 class TicketService(ABC):
     """A service that knows tickets, with its answers kept for some seconds. Thread-safe.
 
@@ -67,7 +75,7 @@ class TicketService(ABC):
 
     @abstractmethod
     def _is_open(self, web: JsonWeb, ticket: str) -> bool:
-        """Raises WebProblem and ValidationError. The ticket has the form of a key."""
+        """The ticket has the form of a key. Raises _MovedError, WebProblem and ValidationError."""
 
     def _ask(self, ticket: str) -> TicketStatus:
         beginning = f"{self.name} did not say whether {quoted(ticket)} is open"
@@ -84,6 +92,11 @@ class TicketService(ABC):
                 f"{self.name}; if it is there, tell whoever runs this bot that its key may not "
                 "read it."
             )
+        except _MovedError as moved:
+            return TicketStatus.unknown(
+                f"{quoted(ticket)} was moved in {self.name}, where it is {quoted(moved.to)} now, "
+                f"so the {self.noun} that was named is no longer there. Name one that is."
+            )
         except WebProblem as problem:
             return TicketStatus.unavailable(problem.told(beginning))
         except ValidationError:
@@ -94,8 +107,9 @@ class Jira(TicketService):
     """`GET /rest/api/2/issue/{key}`: an issue is closed where its status is of the category `done`.
 
     Version 2, because Data Center has no version 3, and both answer the same for a status. An issue
-    that was moved answers to its old key too. Source: Atlassian, "The Jira Cloud platform REST
-    API", "Get issue"; "Jira Data Center platform REST API".
+    that was moved answers to its old key too, under its new one. It is another ticket then: it lies
+    in another project, where others say what is open. Source: Atlassian, "The Jira Cloud platform
+    REST API", "Get issue"; "Jira Data Center platform REST API".
     """
 
     name = "Jira"
@@ -120,7 +134,10 @@ class Jira(TicketService):
 
     def _is_open(self, web: JsonWeb, ticket: str) -> bool:
         answer = web.get(f"/rest/api/2/issue/{quote(ticket, safe='')}", [("fields", "status")])
-        return _Issue.model_validate(answer).fields.status.category.key != "done"
+        issue = _Issue.model_validate(answer)
+        if issue.key != ticket:
+            raise _MovedError(issue.key)
+        return issue.fields.status.category.key != "done"
 
 
 class PagerDutyIncidents(TicketService):
@@ -189,6 +206,7 @@ class _Fields(_Answer):
 
 
 class _Issue(_Answer):
+    key: str
     fields: _Fields
 
 

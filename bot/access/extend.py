@@ -109,6 +109,7 @@ def _decide(tx: Connection, facts: Facts, request: AccessRequest) -> AccessReque
         requirements=decision.requirements,
         shown_in=decision.shown_in,
         ends_with_ticket=decision.ends_with_ticket,
+        ticket_service=tickets.service_of(facts.policy, decision),
         notes=reasons_passed_over(decision.reasons),
         lapses_at=None if decision.automatic else lapses_at,
     )

@@ -50,18 +50,21 @@ def approve(tx: Connection, facts: Facts, request_id: str, reviewer_id: str) -> 
     if unmet(decision.requirements, approvers):
         requests.touch(tx, request_id, facts.now)
         return request
-    request = decided_anew(tx, request, decision)
+    request = decided_anew(tx, facts, request, decision)
     grant = break_glass.begin_approved if request.break_glass else give
     return grant(tx, facts, request, by=reviewer_id, approvers=tuple(approvers))
 
 
-def decided_anew(tx: Connection, request: AccessRequest, decision: Decision) -> AccessRequest:
+def decided_anew(
+    tx: Connection, facts: Facts, request: AccessRequest, decision: Decision
+) -> AccessRequest:
     """The request under the rules that decide it now, stored: what it hangs on may have changed."""
     request = replace(
         request,
         rules=decision.rules,
         requirements=decision.requirements,
         ends_with_ticket=decision.ends_with_ticket,
+        ticket_service=tickets.service_of(facts.policy, decision),
     )
     requests.redecide(tx, request)
     return request

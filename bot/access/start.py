@@ -28,7 +28,7 @@ def begin(tx: Connection, facts: Facts, grant_id: str) -> Grant:
     try:
         if stopped is not None:
             raise stopped
-        decided_anew(tx, request, ensure_still_approved(tx, facts, request))
+        decided_anew(tx, facts, request, ensure_still_approved(tx, facts, request))
     except Refused as refused:
         started, events = lifecycle.revoke(
             grant,

@@ -67,6 +67,7 @@ def submit(tx: Connection, facts: Facts, requester_id: str, ask: Ask) -> AccessR
         lapses_at=None if decision.automatic else lapses_at(ask, decision, facts.now),
         shown_in=decision.shown_in,
         ends_with_ticket=decision.ends_with_ticket,
+        ticket_service=tickets.service_of(facts.policy, decision),
         notes=reasons_passed_over(decision.reasons),
     )
     if not decision.automatic:

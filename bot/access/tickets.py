@@ -41,6 +41,11 @@ def ticket_to_check(policy: Policy, ask: Ask) -> tuple[str, str] | None:
     return (policy.tickets.check, ask.ticket) if hangs else None
 
 
+def service_of(policy: Policy, decision: Decision) -> str | None:
+    """The service that what is decided hangs on, to be kept with the request."""
+    return policy.tickets.check if decision.ends_with_ticket and policy.tickets else None
+
+
 def ensure_open(facts: Facts, ask: Ask, decision: Decision) -> None:
     """Raise unless the ticket is open, where what is decided hangs on it.
 
@@ -113,14 +118,11 @@ class TicketWatch:
         return looked is not None and looked <= now < looked + LOOK_EVERY
 
     def _closed(self, request: AccessRequest) -> bool:
-        try:
-            tickets = self._policy().tickets
-        except PolicyUnavailable:
-            tickets = None
-        if tickets is None or tickets.check is None:
+        service = request.ticket_service or self._service_now()
+        if service is None:
             log.warning("no service to ask about the ticket of live access", request=request.id)
             return False
-        status = self._ask(tickets.check, request.ticket or "")
+        status = self._ask(service, request.ticket or "")
         if status.problem:
             log.warning("ticket not told", request=request.id, problem=status.problem)
         if status.state is not TicketState.UNKNOWN_TICKET:
@@ -131,6 +133,14 @@ class TicketWatch:
         twice = request.id in self._unknown
         self._unknown.add(request.id)
         return twice
+
+    def _service_now(self) -> str | None:
+        """For requests from before the service was kept with them."""
+        try:
+            tickets = self._policy().tickets
+        except PolicyUnavailable:
+            return None
+        return tickets.check if tickets is not None else None
 
     def _end(self, grant_id: str, now: datetime) -> None:
         try:

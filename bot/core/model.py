@@ -329,6 +329,8 @@ class AccessRequest:
     a request that asks no owner there. `replaces` is the request that this break-glass came from.
     `steps` are the reminders and escalations that were done while it waited.
     `notes` are sentences about how it was decided that everybody who is told has to know.
+    `ticket_service` is the service that was asked whether the ticket is open, where access ends
+    with it.
     """
 
     id: str
@@ -359,6 +361,7 @@ class AccessRequest:
     replaces: str | None = None
     steps: tuple[Step, ...] = ()
     notes: tuple[str, ...] = ()
+    ticket_service: str | None = None
 
     @property
     def ask(self) -> Ask:

@@ -83,6 +83,7 @@ def add(tx: Connection, request: AccessRequest) -> None:
             "shown_in": list(request.shown_in),
             "break_glass": request.break_glass,
             "ends_with_ticket": request.ends_with_ticket,
+            "ticket_service": request.ticket_service,
             "replaces": request.replaces,
             "notes": list(request.notes),
         },
@@ -132,6 +133,7 @@ def redecide(tx: Connection, request: AccessRequest) -> None:
         "rules": list(request.rules),
         "requirements": _requirements.dump_python(request.requirements, mode="json"),
         "ends_with_ticket": request.ends_with_ticket,
+        "ticket_service": request.ticket_service,
     }
     tx.execute(
         update(requests)
@@ -410,6 +412,7 @@ def _request(row: Row[Any]) -> AccessRequest:
         shown_in=tuple(document.get("shown_in", ())),
         break_glass=document.get("break_glass", False),
         ends_with_ticket=document.get("ends_with_ticket", False),
+        ticket_service=document.get("ticket_service"),
         replaces=document.get("replaces"),
         steps=_steps.validate_python(row.steps),
         notes=tuple(document.get("notes", ())),

@@ -8,14 +8,16 @@ from typing import Any
 
 import pytest
 from desk import ANA, BEN, HOUR, Desk
+from sqlalchemy import select, update
 
-from bot.access import tickets
+from bot.access import review, tickets
 from bot.access.submit import submit
 from bot.access.tickets import LOOK_EVERY, TicketWatch
 from bot.core.errors import DirectoryUnavailable, DomainError, PolicyUnavailable, Refused
 from bot.core.model import AccessRequest, Ask, EndReason, GrantState
 from bot.core.policy import Policy
 from bot.core.tickets import CLOSED, OPEN, TicketStatus
+from bot.store import tables
 from bot.store.database import Database
 
 BOTH = pytest.mark.parametrize("database_kind", ["sqlite", "postgresql"])
@@ -157,16 +159,61 @@ def test_what_the_service_does_not_say_ends_nothing(
     assert grant.gives_access
 
 
-def test_without_a_policy_nothing_is_asked_and_time_still_ends_it(
+def broken() -> Policy:
+    raise PolicyUnavailable("policy_broken", "The policy file has errors.")
+
+
+@BOTH
+def test_the_service_that_was_asked_before_is_asked_whatever_the_policy_says_now(
     desk: Desk, service: Service
 ) -> None:
-    def broken() -> Policy:
-        raise PolicyUnavailable("policy_broken", "The policy file has errors.")
+    request = ask(desk, OPEN)
+    assert desk.request(request.id).ticket_service == "jira"
+    for tickets_now in ({"url": URL, "check": "pagerduty"}, {"url": URL}):
+        desk.document["tickets"] = tickets_now
+        look(watch(desk, service))
+    look(watch(desk, service, policy=broken))
+    assert service.asked == [("jira", "PAY-1")] * 3
+    service.says = CLOSED
+    look(watch(desk, service, policy=broken))
+    grant = desk.grant(request.id)
+    assert grant is not None
+    assert grant.end_reason is EndReason.TICKET_CLOSED
 
-    request, loop = ask(desk, OPEN), watch(desk, service, policy=broken)
-    look(loop)
+
+@BOTH
+def test_what_is_approved_hangs_on_the_service_of_the_policy_at_the_click(
+    desk: Desk, service: Service
+) -> None:
+    waiting = ask(desk, OPEN, "prod-eu")
+    desk.document["tickets"] = {"url": URL, "check": "pagerduty"}
+    with desk.database.transaction() as tx:
+        review.approve(tx, replace(desk.facts(), ticket=OPEN), waiting.id, BEN)
+    assert desk.request(waiting.id).ticket_service == "pagerduty"
+    look(watch(desk, service))
+    assert service.asked == [("pagerduty", "PAY-1")]
+
+
+def without_its_service(desk: Desk, request_id: str) -> None:
+    """As a version of before left it."""
+    rows = tables.requests
+    document = rows.c.document
+    with desk.database.transaction() as tx:
+        kept = dict(tx.scalars(select(document).where(rows.c.id == request_id)).one())
+        del kept["ticket_service"]
+        tx.execute(update(rows).where(rows.c.id == request_id).values(document=kept))
+
+
+def test_of_a_request_from_before_the_policys_service_is_asked(
+    desk: Desk, service: Service
+) -> None:
+    request = ask(desk, OPEN)
+    without_its_service(desk, request.id)
+    look(watch(desk, service, policy=broken))
     assert service.asked == []
     assert desk.grant(request.id) is not None
+    look(watch(desk, service))
+    assert service.asked == [("jira", "PAY-1")]
 
 
 def test_a_clock_that_goes_back_looks_again(desk: Desk, service: Service) -> None:

@@ -19,8 +19,9 @@ def data_center(local) -> LocalJira:
     return local.jira
 
 
-def issue(category: object) -> bytes:
-    return json.dumps({"fields": {"status": {"statusCategory": {"key": category}}}}).encode()
+def issue(category: object, **told: object) -> bytes:
+    fields = {"status": {"statusCategory": {"key": category}}}
+    return json.dumps({"key": "PAY-1", "fields": fields, **told}).encode()
 
 
 def incident(status: object, **fields: object) -> bytes:
@@ -39,10 +40,17 @@ def test_an_issue_is_closed_where_its_status_is_done(local, jira, category, stat
     assert (call.path, call.query) == ("/rest/api/2/issue/PAY-1423", (("fields", "status"),))
 
 
-def test_an_issue_that_was_moved_answers_to_its_old_key(local, jira):
+def test_an_issue_that_was_moved_is_no_longer_the_one_that_was_named(local, jira):
+    """Jira answers to its old key too; whoever moves it to a project of theirs keeps it open."""
     local.jira.put_issue("PAY-1")
     local.jira.move("PAY-1", "OPS-9")
-    assert jira.status("PAY-1") == OPEN
+    found = jira.status("PAY-1")
+    assert found.state is UNKNOWN
+    assert found.problem == (
+        "`PAY-1` was moved in Jira, where it is `OPS-9` now, so the issue that was named is no "
+        "longer there. Name one that is."
+    )
+    assert jira.status("OPS-9") == OPEN
 
 
 def test_data_center_is_asked_with_a_personal_access_token(data_center, clock):
