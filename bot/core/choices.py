@@ -58,12 +58,6 @@ class Choices:
         """What an automatic rule has given the person lately."""
         return self.used.get(rule.name, Spent())
 
-    @property
-    def tickets(self) -> tuple[Rule, ...]:
-        """The rules that need a ticket, where no other rule could do without one."""
-        needing = tuple(rule for rule in self.rules if rule.ticket is not None)
-        return needing if self.settled or len(needing) == len(self.rules) else ()
-
 
 def choices_for(
     policy: Policy,

@@ -38,6 +38,7 @@ from bot.core.policy import Level, Policy, Rule
 from bot.core.policy_approval import Approval, Automatic
 from bot.core.principals import mapped_with
 from bot.core.rule_choice import Usage, duration_under, first_rule, passed_over_words
+from bot.core.tickets import named_in
 
 NOTHING_USED: Usage = MappingProxyType({})
 
@@ -304,6 +305,19 @@ def _length_problems(policy: Policy, ask: Ask, rules: tuple[Rule, ...]) -> Itera
         )
 
 
+def with_ticket(policy: Policy, ask: Ask) -> Ask:
+    """What is asked for with the one ticket that its reason names, where none was entered.
+
+    The ticket takes the form that a rule for the level there wants. Where the reason names several,
+    the person has to say which.
+    """
+    if ask.ticket:
+        return ask
+    forms = (rule.ticket_pattern for rule in rules_about(policy, ask))
+    named = named_in(ask.reason, filter(None, forms))
+    return replace(ask, ticket=named[0]) if len(named) == 1 else ask
+
+
 def _ticket_problems(ask: Ask, rules: tuple[Rule, ...]) -> Iterable[Reason]:
     malformed = ticket_form_problem(ask)
     if malformed is not None:
@@ -315,10 +329,13 @@ def _ticket_problems(ask: Ask, rules: tuple[Rule, ...]) -> Iterable[Reason]:
         if rule.ticket_pattern is None or (ticket and rule.ticket_pattern.fullmatch(ticket)):
             continue
         so = f"{quoted(ticket)} is no ticket for" if ticket else "There is no ticket, required by"
+        named = named_in(ask.reason, (rule.ticket_pattern,))
+        remedy = f"with one that matches {quoted(rule.ticket_pattern.pattern, 80)}"
+        if len(named) == 1:
+            remedy = f"with {quoted(named[0])}, which your reason names"
         yield Reason(
             "bad_ticket" if ticket else "ticket_missing",
-            f"{so} rule {rule.name}. Add `--ticket` with one that matches "
-            f"{quoted(rule.ticket_pattern.pattern, 80)}.",
+            f"{so} rule {rule.name}. Add `--ticket` {remedy}.",
             rule.name,
         )
 

@@ -1,8 +1,9 @@
-"""Whether a ticket or an incident is open, as a value, and the form of the services' own keys."""
+"""Whether a ticket or an incident is open, as a value, and how tickets are told from words."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Self
@@ -10,6 +11,7 @@ from typing import Self
 MOST_LETTERS = 64
 _JIRA_KEY = re.compile(r"[A-Z][A-Z0-9_]+-[0-9]+")
 _PAGERDUTY_INCIDENT = re.compile(r"[A-Z0-9]+")
+_AROUND_A_WORD = ".,;:!?()[]{}<>\"'`*"
 
 
 class TicketState(StrEnum):
@@ -61,3 +63,17 @@ def is_pagerduty_incident(text: str) -> bool:
     Source: PagerDuty's OpenAPI document, "Get an incident".
     """
     return len(text) <= MOST_LETTERS and _PAGERDUTY_INCIDENT.fullmatch(text) is not None
+
+
+def named_in(reason: str, forms: Iterable[re.Pattern[str]]) -> tuple[str, ...]:
+    """The different words of a reason that are a ticket in one of the forms, in their order.
+
+    The whole word has to match, without the punctuation around it.
+    """
+    patterns = tuple(forms)
+    words = dict.fromkeys(word.strip(_AROUND_A_WORD) for word in reason.split())
+    return tuple(
+        word
+        for word in words
+        if 0 < len(word) <= MOST_LETTERS and any(form.fullmatch(word) for form in patterns)
+    )

@@ -13,16 +13,17 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from bot.core.choices import choices_for
-from bot.core.decide import begins_at, decide_for, groups_needed
+from bot.core.decide import begins_at, decide_for, groups_needed, with_ticket
 from bot.core.durations import format_duration, parse_duration
 from bot.core.errors import DirectoryUnavailable, InvalidInput, Refused
 from bot.core.lockdown import granting_stopped
 from bot.core.model import Ask, Cluster, Reason
-from bot.core.names import quoted
+from bot.core.names import listed, quoted
 from bot.core.offers import clusters_under, requester_groups, rules_open_to
 from bot.core.people import Membership, not_full_member
 from bot.core.policy import Policy
 from bot.core.rule_choice import Usage
+from bot.core.tickets import named_in
 from bot.policy_file import LoadedPolicy
 from bot.slack.blocks import Block, View
 from bot.slack.inputs import field_of, read_moment
@@ -165,9 +166,13 @@ class RequestForm:
         return cluster_options(query, self._clusters(loaded, user_id, membership))
 
     def read(self, user_id: str, view: Mapping[str, Any]) -> Ask:
-        """What a submitted form asks for. Asks nobody. Raises FormErrors and DomainError."""
+        """What a submitted form asks for. Asks nobody. Raises FormErrors and DomainError.
+
+        A ticket that only the reason names is taken from there.
+        """
+        policy = self._policy().policy
         try:
-            ask = read_submission(by_field(view.get("state")))
+            ask = with_ticket(policy, read_submission(by_field(view.get("state"))))
         except InvalidInput as error:
             problems = {error.field or "cluster": error.sentence}
         else:
@@ -319,8 +324,12 @@ def _at_field(policy: Policy, ask: Ask, reason: Reason) -> str:
         )
     if reason.code in {"ticket_missing", "bad_ticket"} and rule is not None:
         form = quoted(rule.ticket or "", 80)
+        named = named_in(ask.reason, filter(None, (rule.ticket_pattern,)))
+        if reason.code == "ticket_missing" and named:
+            several = listed(map(quoted, named), "and", 3)
+            return f"The reason names {several}. Enter the one that this is for."
         if reason.code == "ticket_missing":
-            return f"Rule {rule.name} needs a ticket that matches {form}."
+            return f"Rule {rule.name} needs a ticket that matches {form}, here or in the reason."
         return f"{quoted(ask.ticket or '')} does not match {form}, as rule {rule.name} wants."
     if reason.code == "reason_missing":
         return "Say why you need it. The people who decide read it."

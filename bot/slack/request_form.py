@@ -272,5 +272,5 @@ def _ticket(choices: Choices) -> Block:
     needing = [rule for rule in choices.rules if rule.ticket is not None]
     forms = listed([plain(rule.ticket or "", 80) for rule in needing], 3)
     who = listed([plain(rule.name, 60) for rule in needing], 3)
-    hint = f"Needed by {who}. It has to match {forms}." if needing else ""
-    return inputs.field("ticket", "Ticket", element, hint=hint, optional=not choices.tickets)
+    needed = f"Needed by {who}, here or in the reason. It has to match {forms}."
+    return inputs.field("ticket", "Ticket", element, hint=needed if needing else "", optional=True)

@@ -89,11 +89,6 @@ def test_the_longest_is_offered_until_the_namespaces_say_which_rules_decide():
     assert [one.name for one in both.rules] == ["short", "long"]
 
 
-def test_a_ticket_is_needed_where_no_rule_could_do_without():
-    assert choices(Ask("lab", "view")).tickets == ()
-    assert [one.name for one in choices(Ask("lab", "view", ("a",))).tickets] == ["long"]
-
-
 def test_what_may_not_be_had_is_not_kept():
     kept = choices(Ask("elsewhere", "root", ("nope",), reason="why", ticket="T"))
     assert kept.entered == Ask("lab", "", reason="why", ticket="T")

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bot.core.ask_checks import START_WITHIN
-from bot.core.decide import evaluate, groups_needed
+from bot.core.decide import evaluate, groups_needed, with_ticket
 from bot.core.errors import DirectoryUnavailable
 from bot.core.model import AccessScope, Ask, Owners, Person, Requirement
 from bot.core.policy import Policy
@@ -307,6 +307,29 @@ def test_a_rule_with_a_ticket_form_needs_the_whole_ticket_to_match(ticket, code)
     decision = decide(ask(namespaces=("billing",), ticket=ticket))
     assert codes(decision) == [code]
     assert "`^BILL-[0-9]+$`" in sentence(decision)
+
+
+@pytest.mark.parametrize(
+    ("reason", "ticket", "taken"),
+    [
+        ("BILL-7: the invoice hangs", None, "BILL-7"),
+        ("BILL-7: the invoice hangs", "", "BILL-7"),
+        ("BILL-7: the invoice hangs", "BILL-8", "BILL-8"),
+        ("BILL-7 or BILL-8", None, None),
+        ("PAY-7: the invoice hangs", None, None),
+    ],
+)
+def test_a_reason_that_names_one_ticket_gives_it_where_none_was_entered(reason, ticket, taken):
+    asked = ask(namespaces=("billing",), ticket=ticket, reason=reason)
+    assert with_ticket(policy(BILLING), asked).ticket == taken
+    elsewhere = ask(namespaces=("payments",), ticket=ticket, reason=reason)
+    assert with_ticket(policy(BILLING), elsewhere) == elsewhere
+
+
+def test_the_ticket_that_a_reason_names_is_said_where_the_option_is_missing():
+    decision = decide(ask(namespaces=("billing",), reason="BILL-7: the invoice hangs"))
+    assert codes(decision) == ["ticket_missing"]
+    assert "Add `--ticket` with `BILL-7`, which your reason names." in sentence(decision)
 
 
 def test_a_ticket_form_without_anchors_is_for_the_whole_ticket_too():

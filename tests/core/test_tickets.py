@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from bot.core.addresses import is_loopback, service_url
-from bot.core.tickets import is_jira_key, is_pagerduty_incident
+from bot.core.tickets import is_jira_key, is_pagerduty_incident, named_in
 
 
 @pytest.mark.parametrize("key", ["PAY-1", "PAY-1423", "A1-0", "A_B-9"])
@@ -23,6 +25,27 @@ def test_incidents_are_named_by_id_or_number():
     assert is_pagerduty_incident("1234")
     assert not is_pagerduty_incident("q1xv")
     assert not is_pagerduty_incident("Q1XV/notes")
+
+
+PAY, OPS = re.compile("^PAY-[0-9]+$"), re.compile("OPS[0-9]+")
+
+
+@pytest.mark.parametrize(
+    ("reason", "named"),
+    [
+        ("PAY-1", ("PAY-1",)),
+        ("Clearing the job of (PAY-1423).", ("PAY-1423",)),
+        ("`PAY-1`: see *PAY-2*,\nand PAY-1 again", ("PAY-1", "PAY-2")),
+        ("OPS7 and PAY-1", ("OPS7", "PAY-1")),
+        ("xPAY-1 PAY-1-2 PAY-x pay-1 PAY- -1", ()),
+        (f"PAY-{'1' * 61}", ()),
+        ("... () *", ()),
+        ("", ()),
+    ],
+)
+def test_a_reason_names_its_tickets_as_whole_words(reason, named):
+    assert named_in(reason, [PAY, OPS]) == named
+    assert named_in(reason, []) == ()
 
 
 @pytest.mark.parametrize(
