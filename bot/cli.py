@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 import signal
 import sys
-import threading
 from dataclasses import asdict
 from importlib.util import find_spec
 from pathlib import Path
+from queue import SimpleQueue
 from typing import Annotated
 
 import structlog
@@ -77,7 +77,7 @@ def _options(
 
 @app.command()
 def run() -> None:
-    """Run the bot, until it is told to stop."""
+    """Run the bot, until it is told to stop. SIGHUP has it read the policy file again."""
     configure_logs()
     settings = environment()
     with explained(), opened(settings) as database:
@@ -228,12 +228,15 @@ def _revoke(database: Database, grant_id: str, *, skip_ended: bool) -> str:
 def _serve(settings: Settings, database: Database) -> None:
     _ensure_policy(settings.config, database)
     running = Bot(settings)
-    stop = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.set())
+    # Its `put` may interrupt its `get`; an Event or a lock could be held by what is interrupted.
+    told: SimpleQueue[int] = SimpleQueue()
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, lambda which, _: told.put(which))
     running.start()
     log.info("started", version=bot.__version__, http_port=running.http.port)
-    stop.wait()
+    while told.get() == signal.SIGHUP:
+        log.info("told to read the policy file again")
+        running.read_policy_again()
     log.info("stopping")
     running.stop()
 

@@ -102,11 +102,12 @@ class Jobs:
             )
             loop.wake = self._waker(loop.name)
 
-    def every(self, seconds: float, name: str, work: Callable[[], None]) -> None:
-        """Do something else at intervals."""
+    def every(self, seconds: float, name: str, work: Callable[[], None]) -> Callable[[], None]:
+        """Do something else at intervals. Returns what has it done now."""
         self._scheduler.add_job(
             work, "interval", seconds=seconds, id=name, next_run_time=datetime.now(UTC)
         )
+        return self._waker(name)
 
     def start(self) -> None:
         """Start ticking."""

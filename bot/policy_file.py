@@ -96,6 +96,7 @@ class PolicySource:
         self._loaded: LoadedPolicy | None = None
         self._findings: tuple[Finding, ...] = ()
         self._seen: _Signature | None = None
+        self._asked_for = False
         self._events: deque[PolicyEvent] = deque(maxlen=_MOST_EVENTS)
 
     def current(self) -> LoadedPolicy:
@@ -105,6 +106,15 @@ class PolicySource:
             if self._loaded is None:
                 raise PolicyError(str(self.path), self._findings)
             return self._loaded
+
+    def read_again(self) -> None:
+        """Whoever asks next has the file read, also where nothing of it shows a change.
+
+        What comes of it is an event even if it is what was known: somebody asked, and looks for it.
+        """
+        with self._lock:
+            self._seen = None
+            self._asked_for = True
 
     @property
     def problem(self) -> PolicyError | None:
@@ -123,15 +133,16 @@ class PolicySource:
         signature = _signature_at(self.path)
         if signature is not None and signature == self._seen:
             return
+        asked_for, self._asked_for = self._asked_for, False
         try:
             loaded, self._seen = _load(self.path)
         except PolicyError as problem:
             self._seen = signature
-            if problem.findings != self._findings:
+            if asked_for or problem.findings != self._findings:
                 self._events.append(PolicyEvent("refused", self._digest(), problem))
             self._findings = problem.findings
             return
-        if self._findings or loaded.digest != self._digest():
+        if asked_for or self._findings or loaded.digest != self._digest():
             self._events.append(PolicyEvent("loaded", loaded.digest))
         self._findings = ()
         if loaded.digest != self._digest():

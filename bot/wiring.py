@@ -229,7 +229,7 @@ class Bot:
         )
         self._jobs = Jobs(self.loops)
         self.policy_watch = PolicyWatch(self.database, self.policy, clock=clock)
-        self._jobs.every(1.0, "policy", self.policy_watch.look)
+        self._look_at_policy = self._jobs.every(1.0, "policy", self.policy_watch.look)
         bucket = audit_bucket(settings)
         self._anchors = Anchors(self.database, self._policy, bucket, clock=clock)
         self._jobs.every(_ANCHOR_SECONDS, "anchors", self._anchor)
@@ -289,6 +289,11 @@ class Bot:
         if self._connection is not None:
             checks["slack"] = self._connection.alive()
         return Readiness(checks)
+
+    def read_policy_again(self) -> None:
+        """Have the policy file read now, also if it seems unchanged. Returns at once."""
+        self.policy.read_again()
+        self._look_at_policy()
 
     def wake(self) -> None:
         """Let every loop look now, because the store was changed or time was moved."""

@@ -392,6 +392,33 @@ def test_asking_for_the_policy_does_not_read_an_unchanged_file_again(tmp_path):
     assert opened.count(str(path)) == 1
 
 
+def test_whoever_asks_has_an_unchanged_file_read_again_and_is_answered(tmp_path):
+    path = written(tmp_path / "policy.yaml", GOOD)
+    source = PolicySource(path)
+    good = source.current()
+    source.take_events()
+    with opened_files() as opened:
+        source.read_again()
+        assert source.current() is good
+        source.current()
+    assert opened.count(str(path)) == 1
+    (event,) = source.take_events()
+    assert (event.kind, event.digest) == ("loaded", good.digest)
+
+
+def test_whoever_asks_hears_again_what_is_wrong_and_the_last_good_one_holds(tmp_path):
+    path = written(tmp_path / "policy.yaml", GOOD)
+    source = PolicySource(path)
+    good = source.current()
+    written(path, changed("approval: automatic", "approval: auto"))
+    for _ in range(2):
+        source.read_again()
+        assert source.current() is good
+    events = source.take_events()
+    assert [event.kind for event in events] == ["loaded", "refused", "refused"]
+    assert {event.digest for event in events} == {good.digest}
+
+
 @contextmanager
 def opened_files():
     """The paths this process opens meanwhile. Python has no way to take an audit hook off again."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import signal
@@ -11,16 +12,18 @@ import sys
 import urllib.request
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
-from cli_steps import BROKEN, grant, principals, three_grants
+from cli_steps import ASK, BROKEN, grant, principals, three_grants
 from sqlalchemy import text
 
 from bot.core.model import EndReason
 from bot.sandbox.stage import Stage
-from bot.store import grants
+from bot.store import audit, grants
 from bot.store.database import Database
 
+LAB_READERS = "  - name: lab readers\n"
 COMMAND = Path(sys.executable).with_name("eks-access")
 
 
@@ -139,6 +142,78 @@ def test_a_broken_policy_file_keeps_no_grant_from_ending(stage):
     assert "live grants end as they should" in log
     with closing(Database(stage.database_url)) as database, database.reading() as tx:
         assert {grants.get(tx, one).end_reason for one in three} == {EndReason.EXPIRED}
+
+
+def test_sighup_brings_a_good_policy_file_into_force_and_a_broken_one_changes_nothing(stage):
+    good = stage.policy_file.read_text()
+    stricter = good.replace(LAB_READERS, f"{LAB_READERS}    ticket: '^PAY-[0-9]+$'\n")
+    assert stricter != good
+    process = subprocess.Popen(  # noqa: S603 - our own command
+        [COMMAND, "run"], env=process_environment(stage), stderr=subprocess.PIPE, text=True
+    )
+    try:
+        first = wait_logged(process, "policy")
+        stage.slack.wait_connected(timeout=30)
+
+        process.send_signal(signal.SIGHUP)
+        again = wait_logged(process, "policy")
+        assert (again["change"], again["digest"]) == ("loaded", first["digest"])
+
+        replace(stage.policy_file, stricter)
+        process.send_signal(signal.SIGHUP)
+        while (loaded := wait_logged(process, "policy"))["digest"] == first["digest"]:
+            pass
+        assert loaded["digest"] == hashlib.sha256(stricter.encode()).hexdigest()
+        ana = stage.slack.human("U01ANA")
+        assert ana.command(ASK).acknowledged
+        stage.slack.wait(lambda: any("no ticket" in one.all_text for one in ana.dm), timeout=30)
+
+        replace(stage.policy_file, BROKEN)
+        process.send_signal(signal.SIGHUP)
+        while (refused := wait_logged(process, "policy"))["change"] != "refused":
+            pass
+        assert refused["digest"] == loaded["digest"]
+        assert f"{stage.policy_file}:3: error: " in refused["findings"]
+        cleo = stage.slack.human("U03CLEO")
+        stage.slack.wait(
+            lambda: any("The last good policy holds" in one.text for one in cleo.sees("C0AUDIT")),
+            timeout=30,
+        )
+        ben = stage.slack.human("U02BEN")
+        assert ben.command(ASK.replace("Looking", "--ticket PAY-1 Looking")).acknowledged
+        stage.slack.wait(
+            lambda: any("is active until" in one.all_text for one in ben.dm), timeout=30
+        )
+        process.send_signal(signal.SIGTERM)
+        process.communicate(timeout=30)
+    finally:
+        process.kill()
+        process.wait()
+    assert process.returncode == 0
+    with closing(Database(stage.database_url)) as database, database.reading() as tx:
+        told = [one for one in reversed(audit.latest(tx, 100)) if one.action.startswith("policy.")]
+    assert {one.details["digest"] for one in told if one.action == "policy.refused"} == {
+        loaded["digest"]
+    }
+    assert {first["digest"], loaded["digest"]} <= {one.details["digest"] for one in told}
+
+
+def replace(file: Path, text: str) -> None:
+    """Put the text there by a rename: half of a file would be another event."""
+    new = file.with_suffix(".new")
+    new.write_text(text)
+    new.replace(file)
+
+
+def wait_logged(process: subprocess.Popen[str], event: str) -> dict[str, Any]:
+    """The next line of the log that is about this. Fails where the process ends before it."""
+    seen = []
+    while line := process.stderr.readline():
+        seen.append(line)
+        logged = json.loads(line)
+        if logged["event"] == event:
+            return logged
+    raise AssertionError("".join(seen))
 
 
 def process_environment(stage: Stage) -> dict[str, str]:
