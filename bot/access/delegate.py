@@ -13,6 +13,7 @@ from bot.core.delegating import MOST_DEPUTIES, delegable
 from bot.core.errors import Conflict, DirectoryUnavailable, NotFound, Refused
 from bot.core.model import AccessRequest, AuditEvent, Delegation, Requirement
 from bot.core.people import not_full_member
+from bot.core.review import no_reviewer, principal_to_compare
 from bot.store import audit, delegations, locks
 
 
@@ -87,14 +88,19 @@ def with_deputies(
 ) -> Facts:
     """The facts with what the store says now of whom these people stand in for.
 
-    An owner who is no full member any more has no deputy. Raises Conflict (`try_again`) where an
-    owner was not looked up, because they named their deputy only just now.
+    An owner who could not review the request themselves has no deputy for it: whoever is no full
+    member any more, and whoever may be the requester under another account. Raises Conflict
+    (`try_again`) where an owner was not looked up, because they named their deputy only just now.
     """
     found = delegations.of_deputies(tx, reviewers, request.created_at)
-    usable = tuple(
-        one for one in found if not_full_member(facts.person(one.owner), facts.team_id) is None
-    )
+    usable = tuple(one for one in found if _may_review(facts, request, one.owner))
     return replace(facts, delegations=usable)
+
+
+def _may_review(facts: Facts, request: AccessRequest, owner_id: str) -> bool:
+    owner = facts.person(owner_id)
+    arn = principal_to_compare(facts.policy, request, owner)
+    return no_reviewer(facts.policy, request, owner, arn, facts.team_id) is None
 
 
 def _end(tx: Connection, one: Delegation, by: str, now: datetime) -> None:

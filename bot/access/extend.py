@@ -15,6 +15,7 @@ from sqlalchemy import Connection
 from bot.access import tickets
 from bot.access.facts import Facts
 from bot.access.grant import give
+from bot.access.limits import ensure_not_too_many_pending
 from bot.access.lockdown import ensure_granting
 from bot.access.submit import ensure_one_person, refusal
 from bot.core import lifecycle
@@ -36,6 +37,7 @@ def extend(
     active or not this person's, and Refused with the reasons where the rules do not allow it.
     """
     ensure_granting(tx)
+    locks.one_at_a_time(tx, by)  # before the row, as everybody who grants something
     first = requests.get_locked(tx, grant_id)
     ensure_no_break_glass(first)
     grant = grants.find(tx, grant_id)
@@ -78,7 +80,6 @@ def ensure_no_break_glass(request: AccessRequest) -> None:
 
 def _decide(tx: Connection, facts: Facts, request: AccessRequest) -> AccessRequest:
     requester = facts.person(request.requester)
-    locks.one_at_a_time(tx, requester.id)
     decision = evaluate(
         facts.policy,
         asked_again(request, facts.now),
@@ -113,6 +114,8 @@ def _decide(tx: Connection, facts: Facts, request: AccessRequest) -> AccessReque
         notes=reasons_passed_over(decision.reasons),
         lapses_at=None if decision.automatic else lapses_at,
     )
+    if not decision.automatic:
+        ensure_not_too_many_pending(tx, request.requester)
     requests.add(tx, request)
     audit.record(tx, lifecycle.submitted(request))
     if decision.automatic:

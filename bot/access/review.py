@@ -18,10 +18,17 @@ from bot.core import lifecycle
 from bot.core.approvals import Seats, counted, unmet
 from bot.core.decide import evaluate
 from bot.core.errors import InvalidInput, Refused
-from bot.core.model import AccessRequest, Decision, Person, Review, ReviewDecision, Verdict
+from bot.core.model import AccessRequest, Decision, Review, ReviewDecision, Verdict
 from bot.core.names import listed, principal_key
 from bot.core.principals import is_shared, possible_principals, principal_for
-from bot.core.review import asked_again, may_review, moved, no_reviewer, reviewer_seats
+from bot.core.review import (
+    asked_again,
+    may_review,
+    moved,
+    no_reviewer,
+    principal_to_compare,
+    reviewer_seats,
+)
 from bot.core.rule_choice import Usage
 from bot.store import audit, locks, requests
 
@@ -133,7 +140,7 @@ def _may_review(
         facts.policy,
         request,
         reviewer,
-        _principal_arn(facts, request, reviewer),
+        principal_to_compare(facts.policy, request, reviewer),
         facts.membership,
         facts.now,
         team_id=facts.team_id,
@@ -186,7 +193,7 @@ def _different_people(
 
 def _still_counts(facts: Facts, request: AccessRequest, reviewer_id: str) -> bool:
     reviewer = facts.person(reviewer_id)
-    arn = _principal_arn(facts, request, reviewer)
+    arn = principal_to_compare(facts.policy, request, reviewer)
     return no_reviewer(facts.policy, request, reviewer, arn, facts.team_id) is None
 
 
@@ -264,15 +271,6 @@ def _still_allowed(tx: Connection, facts: Facts, request: AccessRequest) -> Deci
         raise _changed("the requester's principal")
     ensure_one_person(tx, principal, request.requester)
     return decision
-
-
-def _principal_arn(facts: Facts, request: AccessRequest, person: Person) -> str | None:
-    """The request's principal, where it may be this person's too; else theirs, if they have one."""
-    possible = possible_principals(facts.policy, person, request.cluster)
-    asked_for = principal_key(request.principal.arn)
-    if any(principal_key(arn) == asked_for for arn in possible):
-        return request.principal.arn
-    return min(possible, default=None)
 
 
 def _changed(what: str) -> Refused:

@@ -24,11 +24,12 @@ def begin(tx: Connection, facts: Facts, grant_id: str) -> Grant:
     locks.one_at_a_time(tx, requests.get(tx, grant_id).requester)
     request = requests.get_locked(tx, grant_id)
     grant = grants.get(tx, grant_id)
-    started, events = lifecycle.start(grant, facts.now)
+    lifecycle.ensure_starting(grant, facts.now)
     try:
         if stopped is not None:
             raise stopped
-        decided_anew(tx, facts, request, ensure_still_approved(tx, facts, request))
+        again = decided_anew(tx, facts, request, ensure_still_approved(tx, facts, request))
+        started, events = lifecycle.start(grant, facts.now, rules=again.rules, digest=facts.digest)
     except Refused as refused:
         started, events = lifecycle.revoke(
             grant,

@@ -118,6 +118,7 @@ def ensure_one_person(tx: Connection, principal: Principal, requester_id: str) -
     """
     if principal.shared:
         return
+    locks.one_on_principal(tx, principal.arn)  # of two people at once, each must see the other
     others = requests.others_on_principal(tx, principal.arn, requester_id)
     if others:
         raise Refused(

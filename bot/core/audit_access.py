@@ -108,6 +108,9 @@ def _take(story: _Story, event: AuditEvent) -> None:
             story.started = not (details.get("gives") or {}).get("starts_at")
         case "grant.started":
             story.started = True
+            rules = details.get("rules")  # an event from before it was told has none
+            if rules is not None:
+                story.held = replace(story.held, rules=tuple(rules))
         case "grant.confirmed":
             story.started = True
             story.held = replace(

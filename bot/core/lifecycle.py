@@ -208,14 +208,25 @@ def lapse(request: AccessRequest, now: datetime) -> tuple[AccessRequest, tuple[A
     return decided, (_decision(decided, BOT, "request.lapsed"),)
 
 
-def start(grant: Grant, now: datetime) -> tuple[Grant, tuple[AuditEvent, ...]]:
-    """SCHEDULED → PROVISIONING, once its time has come and before it is over."""
+def start(
+    grant: Grant, now: datetime, *, rules: tuple[str, ...], digest: str
+) -> tuple[Grant, tuple[AuditEvent, ...]]:
+    """SCHEDULED → PROVISIONING, once its time has come and before it is over.
+
+    `rules` are those that it was decided by again, of the policy of this `digest`.
+    """
+    ensure_starting(grant, now)
+    started = replace(grant, state=GrantState.PROVISIONING)
+    details = {"rules": list(rules), "policy_digest": digest}
+    return started, (_grant_event(started, now, BOT, "grant.started", details),)
+
+
+def ensure_starting(grant: Grant, now: datetime) -> None:
+    """Raise Conflict unless the grant waits for its start and may start at `now`."""
     if grant.state is not GrantState.SCHEDULED or grant.starts_at is None:
         raise Conflict("not_scheduled", f"Grant {grant.id} is not waiting for its start.")
     if not grant.starts_at <= now < grant.provision_by:
         raise Conflict("not_due", f"Grant {grant.id} cannot start now.")
-    started = replace(grant, state=GrantState.PROVISIONING)
-    return started, (_grant_event(started, now, BOT, "grant.started", {}),)
 
 
 def confirm(grant: Grant, now: datetime) -> tuple[Grant, tuple[AuditEvent, ...]]:

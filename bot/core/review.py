@@ -29,7 +29,7 @@ from bot.core.names import listed, principal_key
 from bot.core.people import Membership, not_full_member
 from bot.core.policy import Policy
 from bot.core.policy_approval import Approval
-from bot.core.principals import people_on
+from bot.core.principals import people_on, possible_principals
 from bot.core.rule_choice import Usage
 
 
@@ -223,6 +223,15 @@ def no_reviewer(
             "owner has to decide it, also where the principal is declared shared.",
         )
     return None
+
+
+def principal_to_compare(policy: Policy, request: AccessRequest, person: Person) -> str | None:
+    """The request's principal, where it may be this person's too; else theirs, if they have one."""
+    possible = possible_principals(policy, person, request.cluster)
+    asked_for = principal_key(request.principal.arn)
+    if any(principal_key(arn) == asked_for for arn in possible):
+        return request.principal.arn
+    return min(possible, default=None)
 
 
 def _same_principal(policy: Policy, request: AccessRequest, user: str, arn: str | None) -> bool:

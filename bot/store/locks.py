@@ -7,11 +7,23 @@ from __future__ import annotations
 
 from sqlalchemy import Connection, Function, func, select
 
+from bot.core.names import principal_key
+
 
 def one_at_a_time(tx: Connection, person_id: str) -> None:
     """Let no other transaction about this person's requests run at the same time."""
     if tx.dialect.name == "postgresql":
         tx.execute(select(func.pg_advisory_xact_lock(_key(f"person:{person_id}"))))
+
+
+def one_on_principal(tx: Connection, principal_arn: str) -> None:
+    """Let no other transaction begin to use this IAM principal at the same time.
+
+    Taken after the lock on a person, and never before a row of somebody else.
+    """
+    if tx.dialect.name == "postgresql":
+        name = "/".join(principal_key(principal_arn))
+        tx.execute(select(func.pg_advisory_xact_lock(_key(f"principal:{name}"))))
 
 
 def while_granting(tx: Connection) -> None:

@@ -26,6 +26,7 @@ from bot.core.model import (
     Step,
     Verdict,
 )
+from bot.core.names import principal_key
 from bot.core.rule_choice import CAPS_WITHIN, Spent
 from bot.core.steps import next_step_at
 from bot.store.due import AT_ONCE
@@ -286,16 +287,22 @@ def others_on_principal(tx: Connection, principal_arn: str, requester: str) -> f
 
     Only requests that wait or were approved count: those are what gave or may give access.
     """
+    wanted = principal_key(principal_arn)
+    name = func.lower(requests.c.principal_arn)
     query = (
-        select(requests.c.requester)
+        select(requests.c.requester, requests.c.principal_arn)
         .where(
-            requests.c.principal_arn == principal_arn,
+            or_(name.endswith(f"/{wanted[-1]}", autoescape=True), name == principal_arn.lower()),
             requests.c.requester != requester,
             requests.c.state.in_([RequestState.PENDING.value, RequestState.APPROVED.value]),
         )
         .distinct()
     )
-    return frozenset(tx.scalars(query))
+    return frozenset(
+        row.requester
+        for row in tx.execute(query)
+        if principal_key(row.principal_arn) == wanted  # whatever the path and the case
+    )
 
 
 def add_review(tx: Connection, review: Review) -> None:

@@ -10,12 +10,12 @@ from threading import Barrier, Event, Thread
 from typing import Any
 
 import pytest
-from desk import ANA, BEN, CLEO, DAN, EVE, HOUR, Desk
+from desk import ANA, BEN, CLEO, DAN, ENGINEERS, EVE, HOUR, Desk, person
 from sqlalchemy import Connection, event
 
 from bot.access import break_glass, end, post_review, review
 from bot.access.submit import submit
-from bot.core.errors import Conflict, DomainError
+from bot.core.errors import Conflict, DomainError, Refused
 from bot.core.model import Ask, EndReason, GrantState, RequestState
 from bot.store.database import Database
 
@@ -48,17 +48,22 @@ def at_once(desk: Desk, *acts: Act) -> list[Any]:
         return list(threads.map(run, acts))
 
 
-def in_turn(desk: Desk, replica: Database, first: Act, second: Act) -> tuple[Any, Any]:
+def in_turn(
+    desk: Desk, replica: Database, first: Act, second: Act, *, at: str = "person:"
+) -> tuple[Any, Any]:
     """The second begins when the first has done its work and not yet committed it.
 
-    It waits for the first at the request's row or at its lock on the person, or, where it does not,
-    it is done before that.
+    It waits for the first at the request's row or at the lock whose name begins with `at`, or,
+    where it does not, it is done before that.
     """
     outcome: list[Any] = []
     on_its_way = Event()
 
-    def asks_for_the_row(_: object, __: object, statement: str, *___: object) -> None:
-        if "FOR UPDATE" in statement or "pg_advisory_xact_lock(" in statement:
+    def asks_for_the_row(
+        _: object, __: object, statement: str, values: object, *___: object
+    ) -> None:
+        locks = "pg_advisory_xact_lock(" in statement and at in repr(values)
+        if "FOR UPDATE" in statement or locks:
             on_its_way.set()
 
     def run() -> None:
@@ -210,6 +215,50 @@ def test_first_grants_of_several_people_at_once_are_all_made(desk: Desk) -> None
     assert desk.count("entries") == 3
 
 
+DAN_TOO = "U10DANTOO"
+
+
+@POSTGRESQL
+@pytest.mark.parametrize("kind", ["request", "break-glass"])
+def test_of_two_accounts_on_one_principal_at_once_one_is_refused(
+    desk: Desk, replica: Database, kind: str
+) -> None:
+    """The template puts both on the role of Dan; neither is known to the file by name."""
+    with_break_glass(desk, DAN, DAN_TOO)
+    desk.people[DAN_TOO] = person(DAN_TOO, email="dan@example.org")
+    desk.membership[ENGINEERS] |= {DAN_TOO}
+    ask = Ask("prod-eu", "edit", ("payments",), HOUR, reason="it is down")
+
+    def asking(who: str) -> Act:
+        if kind == "request":
+            return partial(submit_for, desk, who, ask)
+        return lambda tx: break_glass.begin(tx, desk.facts(), who, ask)
+
+    def a_second_before(tx: Connection) -> Any:
+        made = asking(DAN)(tx)
+        desk.clock.advance(1)  # or the two would stumble over one id
+        return made
+
+    _, refused = in_turn(desk, replica, a_second_before, asking(DAN_TOO), at="principal:")
+    assert isinstance(refused, Refused)
+    assert refused.code == "principal_of_another"
+    assert desk.count("requests") == 1
+
+
+@BOTH
+def test_of_many_accounts_on_one_principal_at_once_one_asks(desk: Desk) -> None:
+    accounts = [f"U1{number}DAN" for number in range(4)]
+    for account in accounts:
+        desk.people[account] = person(account, email="dan@example.org")
+        desk.membership[ENGINEERS] |= {account}
+    asks = [Ask("prod-eu", "edit", ("payments",), HOUR, reason=f"job {one}") for one in range(4)]
+    acts = [partial(submit_for, desk, who, ask) for who, ask in zip(accounts, asks, strict=True)]
+    outcomes = at_once(desk, *acts)
+    assert len(codes(outcomes)) == 3
+    assert set(codes(outcomes)) <= {"principal_of_another", "try_again"}
+    assert desk.count("requests") == 1
+
+
 @BOTH
 def test_requests_at_once_do_not_together_pass_a_cap(desk: Desk) -> None:
     """An automatic rule gives once in 24 hours: each must see what the others were given."""
@@ -234,13 +283,13 @@ def submit_for(desk: Desk, who: str, ask: Ask, tx: Connection) -> Any:
 # Break-glass
 
 
-def with_break_glass(desk: Desk) -> None:
+def with_break_glass(desk: Desk, *responders: str) -> None:
     desk.document["security_channel"] = "C0SECURITY"
     desk.document["break_glass"] = [
         {
             "clusters": ["prod-*"],
             "levels": ["edit"],
-            "responders": {"users": [ANA]},
+            "responders": {"users": list(responders or (ANA,))},
             "max_duration": "1h",
             "review": {"owners": {"users": [BEN, DAN]}, "within": "24h"},
         }

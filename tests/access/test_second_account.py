@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from desk import ANA, DAN, LEADS, Desk, person
+from desk import ANA, DAN, ENGINEERS, EVE, HOUR, LEADS, Desk, person
 
+from bot.access import delegate
 from bot.core.errors import Conflict, Refused
+from bot.core.model import RequestState
 
 SECOND = "U08ANATOO"
 
@@ -49,3 +51,42 @@ def test_ten_requests_of_one_person_may_wait_and_no_more(desk: Desk) -> None:
         desk.ask(f"payments-{number}")
     with desk.refuses(Conflict, "too_many_pending"):
         desk.ask("payments-10")
+
+
+def test_an_extension_that_waits_counts_like_any_other_request(desk: Desk) -> None:
+    live = desk.ask("payments")
+    desk.approve(live.id)
+    desk.confirm(live.id)
+    desk.rules["payments"]["namespaces"] += [f"payments-{number}" for number in range(10)]
+    for number in range(10):
+        desk.ask(f"payments-{number}")
+    with desk.refuses(Conflict, "too_many_pending"):
+        desk.extend(live.id)
+
+
+@pytest.mark.parametrize("verdict", ["approve", "deny"])
+def test_a_second_account_that_owns_the_rule_has_no_deputy_for_the_first(
+    desk: Desk, verdict: str
+) -> None:
+    """Dan asks; his second account, an owner, has named Eve to decide in its place."""
+    desk.rules["payments"]["approval"]["delegation"] = {"longest": "7d"}
+    desk.people[SECOND] = person(SECOND, email="dan@example.org")
+    desk.membership[LEADS] |= {SECOND}
+    with desk.database.transaction() as tx:
+        delegate.begin(tx, desk.facts(), SECOND, EVE, desk.clock() + HOUR)
+    request = desk.ask("payments", who=DAN)
+    with desk.refuses(Refused, "not_owner"):
+        (desk.approve if verdict == "approve" else desk.deny)(request.id, EVE)
+    others = desk.ask("payments", who=ANA)
+    assert desk.approve(others.id, EVE).state is RequestState.APPROVED
+
+
+@pytest.mark.parametrize("other", ["role/eks-jit/DAN", "role/people/dan"])
+def test_one_role_is_one_principal_whatever_its_path_and_case(desk: Desk, other: str) -> None:
+    """IAM has one role of a name in an account. The file comes to name it in another way."""
+    desk.ask("payments", who=DAN)
+    desk.people[SECOND] = person(SECOND)
+    desk.membership[ENGINEERS] |= {SECOND}
+    desk.document["principals"]["users"][SECOND] = f"arn:aws:iam::{{account}}:{other}"
+    with desk.refuses(Refused, "principal_of_another"):
+        desk.ask("payments", who=SECOND)

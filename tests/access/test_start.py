@@ -11,9 +11,10 @@ import pytest
 from desk import ANA, BEN, CLEO, DAN, EVE, HOUR, LEADS, Desk
 
 from bot.access.start import begin
+from bot.core.audit_access import held_at
 from bot.core.errors import Conflict, DirectoryUnavailable, DomainError, Refused
 from bot.core.model import AccessRequest, EndReason, Grant, GrantState
-from bot.store import entries, grants
+from bot.store import audit, entries, grants
 
 MINUTE = timedelta(minutes=1)
 BOTH = pytest.mark.parametrize("database_kind", ["sqlite", "postgresql"])
@@ -49,10 +50,29 @@ def test_it_begins_at_its_time_and_not_before(desk: Desk) -> None:
     assert start(desk, request.id).state is GrantState.PROVISIONING
     assert desk.actions(request.id)[-1] == ("bot", "grant.started")
     with desk.database.reading() as tx:
+        details = audit.of_request(tx, request.id)[-1].details
+        assert (details["rules"], details["policy_digest"]) == (["payments"], "digest")
         assert grants.starting(tx, desk.clock(), 10) == []
         assert entries.due(tx, desk.clock(), 10)
     with desk.refuses(Conflict, "not_scheduled"):
         start(desk, request.id)
+
+
+def test_the_trail_names_the_rules_that_let_it_begin_and_not_those_of_the_approval(
+    desk: Desk,
+) -> None:
+    request = approved(desk)
+    desk.rules["payments"]["name"] = "money"
+    desk.clock.advance(HOUR)
+    start(desk, request.id)
+    with desk.database.reading() as tx:
+        events = audit.of_request(tx, request.id)
+    by_action = {one.action: one.details["rules"] for one in events if "rules" in one.details}
+    assert by_action["request.approved"] == ["payments"]
+    assert by_action["grant.started"] == ["money"]
+    held = held_at(events, desk.clock())
+    assert held is not None
+    assert held.rules == ("money",)
 
 
 def test_it_never_begins_after_its_time_to_be_set_up_is_over(desk: Desk) -> None:
