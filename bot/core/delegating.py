@@ -11,7 +11,7 @@ from datetime import timedelta
 
 from bot.core.decide import requirements_of
 from bot.core.durations import format_duration
-from bot.core.model import Reason, Requirement
+from bot.core.model import Owners, Reason, Requirement
 from bot.core.people import Membership, surely_belongs
 from bot.core.policy import Policy
 from bot.core.policy_approval import Approval
@@ -36,6 +36,14 @@ def delegation_groups(policy: Policy) -> frozenset[str]:
         if part.delegation is not None and part.delegation.among is not None:
             groups |= part.delegation.among.groups
     return frozenset(groups)
+
+
+def delegating_owners(policy: Policy) -> Owners:
+    """Everybody who may name a deputy for something."""
+    owners = Owners()
+    for part in _parts(policy):
+        owners = owners.union(part.everybody)
+    return owners
 
 
 def delegable(

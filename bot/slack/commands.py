@@ -7,7 +7,7 @@ namespaces are judged by the policy.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -144,6 +144,27 @@ class Help:
     topic: str | None = None
 
 
+class UnknownCommand(InvalidInput):
+    """`word` is no command, and `rest` stood behind it. `near` is the nearest of `names`, if any.
+
+    Without the commands that somebody may not use, `names` are fewer, and another may be nearest.
+    """
+
+    def __init__(self, word: str, rest: Sequence[str], names: Collection[str] = FORMS) -> None:
+        self.word, self.rest = word, tuple(rest)
+        self.near = nearest(DASHES.sub("-", word), names)
+        typed = quoted(unquoted(word) or word)
+        sentence = (
+            f"{typed} is no command. `/eks-access help` lists them, and `/eks-access` alone opens "
+            "the request form."
+        )
+        if self.near is not None:
+            line = " ".join([self.near, *rest]) if rest else FORMS[self.near]
+            nearest_line = quoted(f"/eks-access {line}", 400)
+            sentence = f"{typed} is no command. The nearest is {nearest_line}."
+        super().__init__("unknown_command", sentence)
+
+
 Command = (
     OpenForm
     | Request
@@ -192,7 +213,7 @@ def parse(text: str) -> Command:
         name, words = "break-glass", words[1:]
     reader = _READERS.get(name)
     if reader is None:
-        raise _unknown_command(words[0], words[1:])
+        raise UnknownCommand(words[0], words[1:])
     return reader(words[1:])
 
 
@@ -352,7 +373,7 @@ def _help(words: Sequence[str]) -> Command:
         return Help()
     topic = _command_name(words[0])
     if topic not in FORMS:
-        raise _unknown_command(words[0], [])
+        raise UnknownCommand(words[0], [])
     return Help(topic)
 
 
@@ -424,18 +445,3 @@ def _nothing_more(understood: str, rest: Sequence[str]) -> None:
             f"I read {quoted(understood, 120)}, and do not know what to do with "
             f"{quoted(' '.join(rest))}. The form is {quoted(f'/eks-access {understood}', 140)}.",
         )
-
-
-def _unknown_command(word: str, rest: Sequence[str]) -> InvalidInput:
-    typed = quoted(unquoted(word) or word)
-    near = nearest(DASHES.sub("-", word), FORMS)
-    if near is None:
-        return InvalidInput(
-            "unknown_command",
-            f"{typed} is no command. `/eks-access help` lists them, and `/eks-access` alone opens "
-            "the request form.",
-        )
-    line = " ".join(["/eks-access", near, *rest]) if rest else f"/eks-access {FORMS[near]}"
-    return InvalidInput(
-        "unknown_command", f"{typed} is no command. The nearest is {quoted(line, 400)}."
-    )

@@ -14,19 +14,13 @@ from sqlalchemy import Connection
 
 from bot.access.extend import ensure_no_break_glass
 from bot.aws.clients import EksClients
-from bot.core.errors import (
-    DirectoryUnavailable,
-    DomainError,
-    NotFound,
-    PolicyUnavailable,
-    Refused,
-)
+from bot.core.errors import DomainError, NotFound, Refused
 from bot.core.lifecycle import ensure_extensible, ensure_open
-from bot.core.model import AccessRequest, Grant, Owners, Person
+from bot.core.model import AccessRequest, Grant, Person
 from bot.core.offers import clusters_for, levels_on, requester_groups
 from bot.core.oncall import OnCallFacts, Schedules
-from bot.core.people import not_full_member, surely_belongs
-from bot.core.review import decides, every_owner
+from bot.core.people import not_full_member
+from bot.core.review import decides
 from bot.core.starts import local_day, parse_until, place
 from bot.policy_file import LoadedPolicy
 from bot.slack import commands
@@ -36,21 +30,14 @@ from bot.slack.delegations import delegate_modal, delegations_reply
 from bot.slack.form import RequestForm
 from bot.slack.glass_card import review_owed
 from bot.slack.glass_desk import GlassDesk
+from bot.slack.help_desk import HelpDesk
 from bot.slack.home_desk import HomeDesk, groups_asked
 from bot.slack.lockdown_command import Lockdown
 from bot.slack.lockdowns import lockdown_state
 from bot.slack.modals import deny_modal, extend_modal
 from bot.slack.people import Directory
 from bot.slack.questions import question_modal
-from bot.slack.replies import (
-    OFFERS_SHOWN,
-    clusters_reply,
-    error_reply,
-    help_reply,
-    mine_reply,
-    status_reply,
-    who_reply,
-)
+from bot.slack.replies import clusters_reply, error_reply, mine_reply, status_reply, who_reply
 from bot.slack.roster import read_roster
 from bot.store import audit, delegations, grants, lockdowns, post_reviews, requests
 from bot.store.database import Database
@@ -78,6 +65,9 @@ class Desk:
         self._clock = clock
         self.glass = GlassDesk(database, directory, policy, on_call=on_call, clock=clock)
         self.home = HomeDesk(database, directory, policy, self.glass, clock=clock)
+        self.help = HelpDesk(
+            database, directory, policy, member=self._member, on_call=on_call, clock=clock
+        )
         self.form = RequestForm(database, directory, policy, clock=clock)
 
     def answer(  # noqa: PLR0911 - one answer for each question
@@ -86,7 +76,7 @@ class Desk:
         """The answer to a command that asks a question."""
         try:
             if isinstance(command, commands.Help):
-                return self._help(user_id)
+                return self.help(user_id)
             person = self._member(user_id)
             match command:
                 case commands.Mine():
@@ -181,31 +171,6 @@ class Desk:
         if problem is not None:
             raise Refused(problem.code, problem.sentence)
         return person
-
-    def _help(self, user_id: str) -> Message:
-        """What this person may do. Where that cannot be told now, everything there is."""
-        try:
-            person = self._member(user_id)
-            policy = self._policy().policy
-        except (DirectoryUnavailable, PolicyUnavailable):
-            return help_reply()
-        owners = every_owner(policy)
-        securing = policy.lockdown.owners.owners if policy.lockdown is not None else Owners()
-        groups = requester_groups(policy) | owners.groups | securing.groups
-        membership = self._directory.membership_to_show(groups)
-        clusters = clusters_for(policy, person, membership)
-        offers = [
-            (one.name, levels_on(policy, one.name, person, membership))
-            for one in clusters[:OFFERS_SHOWN]
-        ]
-        return help_reply(
-            decides=surely_belongs(user_id, owners, membership)
-            or not owners.groups <= membership.keys(),
-            secures=surely_belongs(user_id, securing, membership)
-            or not securing.groups <= membership.keys(),
-            offers=offers,
-            more=len(clusters) - len(offers),
-        )
 
     def _mine(self, user_id: str) -> Message:
         with self._database.reading() as tx:

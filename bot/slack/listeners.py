@@ -35,7 +35,7 @@ from bot.slack.homes import Homes
 from bot.slack.modals import DENY_CALLBACK, EXTEND_CALLBACK, loading_modal, notice_modal
 from bot.slack.people import Directory
 from bot.slack.questions import QUESTION_CALLBACK
-from bot.slack.replies import error_reply, fault_reply, help_reply, note
+from bot.slack.replies import NEEDED_RIGHTS, error_reply, fault_reply, help_reply, note
 from bot.slack.request_form import REQUEST_CALLBACK
 from bot.store import inbox
 from bot.store.database import Database
@@ -143,11 +143,22 @@ class Listeners:
         try:
             command = commands.parse(_typed(body))
             self._dispatch(ack, body, command)
+        except commands.UnknownCommand as error:
+            self._unknown(ack, body, error)
         except DomainError as error:
             _say(ack, error_reply(error))
         except Exception:
             log.exception("cannot take a command", reference=(reference := self._reference()))
             _say(ack, fault_reply(reference))
+
+    def _unknown(self, ack: Ack, body: Body, error: commands.UnknownCommand) -> None:
+        if error.near not in NEEDED_RIGHTS:
+            _say(ack, error_reply(error))
+            return
+        # Whether it is for this person, Slack has to be asked.
+        user_id, url = body["user_id"], body["response_url"]
+        self._later(lambda: self._reply(url, self._desk.help.unknown(error, user_id)))
+        ack()
 
     def _dispatch(self, ack: Ack, body: Body, command: commands.Command) -> None:
         to_store = stored.stored(command)

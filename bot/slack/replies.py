@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 
 from bot.core.durations import format_duration
@@ -10,6 +10,7 @@ from bot.core.errors import DomainError
 from bot.core.model import AccessRequest, AuditEvent, Cluster, Grant, GrantState, Review
 from bot.core.planner import ObservedEntry
 from bot.core.policy import Tickets
+from bot.core.rights import EVERY_RIGHT, Right
 from bot.core.roster import Roster
 from bot.slack import blocks, phrases
 from bot.slack.blocks import Block, Message
@@ -20,6 +21,17 @@ from bot.slack.text import code, count, date, listed, safe
 
 OFFERS_SHOWN = 5
 """On how many clusters help says what the person can ask for."""
+
+NEEDED_RIGHTS = {
+    "break-glass": Right.BREAK_GLASS,
+    "approve": Right.DECIDE,
+    "deny": Right.DECIDE,
+    "lockdown": Right.LOCKDOWN,
+    "revoke": Right.REVOKE,
+    "review": Right.REVIEW,
+    "delegate": Right.DELEGATE,
+}
+"""The commands that are not for everybody. Who types one of the others is told what is so."""
 
 _OWN_SHOWN = 15
 _EVENTS_SHOWN = 18
@@ -100,16 +112,15 @@ def fault_reply(reference: str) -> Message:
 def help_reply(
     topic: str | None = None,
     *,
-    decides: bool = True,
-    secures: bool = True,
+    rights: Collection[Right] = EVERY_RIGHT,
     offers: Sequence[tuple[str, Sequence[str]]] | None = None,
     more: int = 0,
 ) -> Message:
     """The commands there are, or one of them with an example.
 
-    `decides` says whether the person may be an owner of some rule, `secures` whether one of
-    lockdown. `offers` says on which clusters they can ask for which levels, with `more` clusters
-    that are not named; None: that is not known.
+    Of all commands only those are listed that the person's `rights` allow. `offers` says on which
+    clusters they can ask for which levels, with `more` clusters that are not named; None: that is
+    not known.
     """
     if topic in FORMS:
         lines = [f"{code(f'/eks-access {FORMS[topic]}')} {_PLAIN_HELP[topic]}."]
@@ -117,14 +128,17 @@ def help_reply(
             lines.append(f"For example: {code(f'/eks-access {_EXAMPLES[topic]}')}")
         return Message(f"Help on {topic}", [blocks.section("help", *lines)])
     lines = ["`/eks-access` opens the request form."]
-    hidden = set() if decides else {"approve", "deny"}
-    hidden |= set() if secures else {"lockdown"}
-    names = [name for name in FORMS if name not in hidden]
+    names = commands_with(rights)
     lines += [f"{code(f'/eks-access {FORMS[name]}')} {_PLAIN_HELP[name]}." for name in names]
     shown = [blocks.section("help", *lines)]
     if offers is not None:
         shown.append(blocks.section("offers", _offers(offers, more)))
     return Message("What /eks-access can do", shown)
+
+
+def commands_with(rights: Collection[Right]) -> list[str]:
+    """The commands that whoever has these rights can use."""
+    return [name for name in FORMS if NEEDED_RIGHTS.get(name) in {None, *rights}]
 
 
 def _offers(offers: Sequence[tuple[str, Sequence[str]]], more: int) -> str:

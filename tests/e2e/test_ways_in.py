@@ -8,8 +8,10 @@ from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 
+import pytest
 from reading import (
     GENERAL,
+    PATIENCE_SECONDS,
     PAYMENTS,
     ask_payments,
     production_entry,
@@ -22,6 +24,8 @@ from shared_database import SharedDatabase
 
 from bot.sandbox.humans import Human
 from bot.sandbox.stage import Stage
+from bot.slack.commands import FORMS
+from bot.slack.replies import NEEDED_RIGHTS
 
 
 def live(stage: Stage) -> None:
@@ -98,6 +102,62 @@ def test_help_fits_what_the_person_may_do_and_is_one_answer(stage: Stage) -> Non
     assert "on `prod-eu`" in told
     ben.command("/eks-access help", GENERAL)
     assert "/eks-access deny" in words(wait_told(stage, ben, "/eks-access request", GENERAL))
+
+
+@pytest.mark.parametrize(
+    ("user_id", "hers"),
+    [
+        ("U01ANA", set()),
+        ("U02BEN", {"approve", "deny", "revoke", "delegate"}),
+        ("U03CLEO", {"approve", "deny", "revoke", "delegate", "break-glass"}),  # is on call
+        ("U04DAN", {"approve", "deny", "revoke", "delegate"}),  # comes behind her
+        ("U07IRIS", {"approve", "deny", "revoke", "review"}),
+        ("U08NOA", {"break-glass"}),
+    ],
+)
+def test_help_lists_what_the_person_has_a_right_to(
+    stage: Stage, user_id: str, hers: set[str]
+) -> None:
+    assert restricted_in_help(stage, user_id) == hers
+
+
+def test_a_deputy_is_shown_how_to_decide_as_long_as_they_stand_in(stage: Stage) -> None:
+    assert restricted_in_help(stage, "U08NOA") == {"break-glass"}
+    ben, noa = stage.slack.human("U02BEN"), stage.slack.human("U08NOA")
+    until = f"{stage.clock() + timedelta(days=3):%Y-%m-%d}"
+    ben.command(f"/eks-access delegate U08NOA until {until}", GENERAL)
+    wait_told(stage, noa, "in the place of")
+    assert restricted_in_help(stage, "U08NOA") == {"break-glass", "approve", "deny"}
+
+
+def test_help_shows_break_glass_while_it_is_not_known_who_is_on_call(stage: Stage) -> None:
+    stage.services.pagerduty.fail(status=503)
+    assert "break-glass" in restricted_in_help(stage, "U01ANA")
+
+
+def test_the_nearest_command_is_one_that_the_person_has_a_right_to(stage: Stage) -> None:
+    ana, iris = stage.slack.human("U01ANA"), stage.slack.human("U07IRIS")
+    assert not ana.command("/eks-access reveiw 7K3-QMX justified", GENERAL).text
+    told = words(wait_told(stage, ana, "is no command", GENERAL))
+    assert "/eks-access review" not in told
+    iris.command("/eks-access reveiw 7K3-QMX justified", GENERAL)
+    wait_told(stage, iris, "/eks-access review 7K3-QMX justified", GENERAL)
+    answer = ana.command("/eks-access staus", GENERAL)
+    assert "/eks-access status ID" in f"{answer.text}"
+
+
+def restricted_in_help(stage: Stage, user_id: str) -> set[str]:
+    """Of the commands that are not for everybody, those that this person's help lists."""
+    person = stage.slack.human(user_id)
+
+    def lists() -> list[str]:
+        told = [words(one) for one in person.sees(GENERAL)]
+        return [one for one in told if "/eks-access help" in one]
+
+    before = len(lists())
+    person.command("/eks-access help", GENERAL)
+    stage.slack.wait(lambda: len(lists()) > before, PATIENCE_SECONDS)
+    return {name for name in NEEDED_RIGHTS if f"/eks-access {FORMS[name]}" in lists()[-1]}
 
 
 def test_a_guest_who_asks_for_help_is_told_what_a_guest_can_do(stage: Stage) -> None:

@@ -39,12 +39,15 @@ from bot.core.errors import InvalidInput, Refused
 from bot.core.model import AccessScope, AuditEvent, RequestState
 from bot.core.planner import ObservedEntry
 from bot.core.policy import Tickets
+from bot.core.rights import Right
 from bot.core.roster import Roster
 from bot.slack.blocks import Message
 from bot.slack.commands import FORMS, Help, parse
 from bot.slack.replies import (
+    NEEDED_RIGHTS,
     OFFERS_SHOWN,
     clusters_reply,
+    commands_with,
     error_reply,
     fault_reply,
     help_reply,
@@ -73,14 +76,21 @@ def test_help_lists_every_command() -> None:
 
 def test_help_fits_what_the_person_may_do() -> None:
     offers = [("prod-eu", ("view", "edit")), ("lab", ("view",))]
-    lines = shown(help_reply(decides=False, secures=False, offers=offers, more=12))
-    assert len(lines) == 1 + len(FORMS) - 3 + 1
-    assert not any(word in line for line in lines for word in ("approve ID", "deny ID", "lockdown"))
+    lines = shown(help_reply(rights=(), offers=offers, more=12))
+    assert len(lines) == 1 + len(FORMS) - len(NEEDED_RIGHTS) + 1
+    for name in NEEDED_RIGHTS:
+        assert not any(f"/eks-access {FORMS[name]}" in line for line in lines)
     assert lines[-1] == (
         "You can ask for `view` and `edit` on `prod-eu`; `view` on `lab`; 12 more clusters: "
         "`/eks-access clusters`."
     )
     assert shown(help_reply(offers=()))[-1].startswith("No rule lets you ask for access.")
+
+
+@pytest.mark.parametrize("right", Right)
+def test_a_right_shows_its_commands_and_no_others(right: Right) -> None:
+    more = set(commands_with({right})) - set(commands_with(()))
+    assert more == {name for name, needed in NEEDED_RIGHTS.items() if needed is right} != set()
 
 
 def test_help_for_very_long_names_stays_within_the_limits() -> None:
