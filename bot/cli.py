@@ -178,6 +178,7 @@ def revoke(
     grant: Annotated[str | None, typer.Argument(help="The grant's id, such as 7K3-QMX.")] = None,
     everything: Annotated[bool, typer.Option("--all", help="Every live grant.")] = False,
     cluster: Annotated[str | None, typer.Option(help="With --all: only this cluster's.")] = None,
+    reason: Annotated[str, typer.Option(help="Why; it goes into the audit trail.")] = "",
 ) -> None:
     """End access now. The running bot removes it, and reads back that it is gone."""
     if (grant is None) != everything or (cluster is not None and not everything):
@@ -187,7 +188,7 @@ def revoke(
         migrate.ensure_current(database)
         chosen = [_known(database, grant)] if grant is not None else _to_revoke(database, cluster)
         for one in chosen:
-            typer.echo(_revoke(database, one, skip_ended=everything))
+            typer.echo(_revoke(database, one, reason, skip_ended=everything))
     if not chosen:
         typer.echo(f"There is nothing to revoke{where}. `eks-access grants` lists what is live.")
 
@@ -209,12 +210,12 @@ def _to_revoke(database: Database, cluster: str | None) -> list[str]:
     return [one.id for one in live if one.state is not GrantState.REVOKING]
 
 
-def _revoke(database: Database, grant_id: str, *, skip_ended: bool) -> str:
+def _revoke(database: Database, grant_id: str, why: str, *, skip_ended: bool) -> str:
     """Revoke one grant, also while the running bot is changing it. Returns what to say."""
     for _ in range(_REVOKE_TRIES):
         try:
             with database.transaction() as tx:
-                end.revoke(tx, grant_id, EndReason.REVOKED, OPERATOR, utc_now())
+                end.revoke(tx, grant_id, EndReason.REVOKED, OPERATOR, utc_now(), why=why.strip())
         except Conflict as error:
             if error.code == "grant_moved_on":
                 continue

@@ -67,15 +67,16 @@ def begin(
     else:
         lockdown = lockdowns.begin(tx, by=by, reason=why, revoking=revoking, now=now)
         audit.record(tx, [rules.begun(lockdown)])
-    return lockdown, tuple(_revoke_everything(tx, by, now)) if revoking else ()
+    revoked = _revoke_everything(tx, by, now, f"Lockdown: {why}") if revoking else ()
+    return lockdown, tuple(revoked)
 
 
-def _revoke_everything(tx: Connection, by: str, now: datetime) -> Iterator[Grant]:
+def _revoke_everything(tx: Connection, by: str, now: datetime, why: str) -> Iterator[Grant]:
     for grant in grants.live(tx):
         if grant.state is GrantState.REVOKING:
             continue
         try:
-            yield revoke(tx, grant.id, EndReason.REVOKED, by, now)
+            yield revoke(tx, grant.id, EndReason.REVOKED, by, now, why=why)
         except Conflict:
             continue  # it ended by itself meanwhile, and must not keep the rest
 

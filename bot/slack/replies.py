@@ -7,7 +7,15 @@ from datetime import datetime
 
 from bot.core.durations import format_duration
 from bot.core.errors import DomainError
-from bot.core.model import AccessRequest, AuditEvent, Cluster, Grant, GrantState, Review
+from bot.core.model import (
+    AccessRequest,
+    AuditEvent,
+    Cluster,
+    EndReason,
+    Grant,
+    GrantState,
+    Review,
+)
 from bot.core.planner import ObservedEntry
 from bot.core.policy import Tickets
 from bot.core.rights import EVERY_RIGHT, Right
@@ -88,6 +96,11 @@ _EVENTS = {
     "grant.revoking": "began the removal",
     "grant.ended": "read at EKS that the access is gone",
     "grant.shortened": "set the end right after the clock had been ahead",
+}
+
+_REMOVALS = {
+    EndReason.RETURNED.value: "gave the access back",
+    EndReason.REVOKED.value: "revoked the access",
 }
 
 
@@ -237,6 +250,9 @@ def status_reply(
     if request.decision_reason:
         shown.append(blocks.context("decided", "The reason for the decision:"))
         shown.append(blocks.quote("decision", request.decision_reason))
+    if why := _why_revoked(grant, events):
+        shown.append(blocks.context("taken", "The reason for the revocation:"))
+        shown.append(blocks.quote("revocation", why))
     every = phrases.namespaces_rest(request.access.scope)
     if every:
         shown += blocks.sections("namespaces", every, most=1, rest="namespace")
@@ -284,10 +300,20 @@ def _entry(principal_arn: str, entry: ObservedEntry) -> str:
     return f"{phrases.principal(principal_arn)}: {listed(given, 5) or 'no policy and no group'}"
 
 
+def _why_revoked(grant: Grant | None, events: Sequence[AuditEvent]) -> str:
+    """What was said by whoever revoked the access; nothing where they said nothing."""
+    if grant is None or grant.end_reason is not EndReason.REVOKED:
+        return ""
+    said = [event.details.get("why") for event in events if event.action == "grant.revoking"]
+    return str(said[-1] or "") if said else ""
+
+
 def _event(event: AuditEvent, names: Mapping[str, str]) -> str:
     words = _EVENTS.get(event.action)
     if event.action == "request.reviewed":
         words = "denied" if event.details.get("verdict") == "deny" else "approved"
+    if event.action == "grant.revoking":
+        words = _REMOVALS.get(str(event.details.get("reason")), words)
     if words is None:
         words = code(event.action, 60)
     lag = event.details.get("lag_seconds")

@@ -92,7 +92,8 @@ def test_a_grant_that_is_not_there_is_told(cli, sqlite, grant_id, said):
 
 def test_a_revoked_grant_is_on_record_and_removed_by_the_bot_that_starts_later(cli, stage):
     three = three_grants(stage)
-    result = cli("revoke", three[1].lower().replace("-", ""), DATABASE_URL=stage.database_url)
+    typed = three[1].lower().replace("-", "")
+    result = cli("revoke", typed, "--reason", "Left us", DATABASE_URL=stage.database_url)
     assert result.exit_code == 0
     assert f"{three[1]}: being removed" in result.stdout
     assert principals(stage) == {"ana", "ben", "cleo"}
@@ -101,7 +102,7 @@ def test_a_revoked_grant_is_on_record_and_removed_by_the_bot_that_starts_later(c
     assert "already being removed" in again.stderr
     with closing(Database(stage.database_url)) as database, database.reading() as tx:
         (event,) = [one for one in audit.of_request(tx, three[1]) if "revoking" in one.action]
-    assert event.actor == OPERATOR
+    assert (event.actor, event.details["why"]) == (OPERATOR, "Left us")
     stage.start_bot()
     assert stage.eks.wait_for(lambda: principals(stage) == {"ana", "cleo"}, timeout=30)
 

@@ -188,9 +188,9 @@ def test_an_entry_that_leaves_the_policy_gives_nothing_any_more(stage: Stage, no
     assert production_entry(stage, "noa") is None
 
 
-def test_a_typo_is_answered_with_what_could_be_typed(noa: Human) -> None:
-    answer = noa.command("/eks-access brake-glass prod-eu edit It is down", GENERAL)
-    assert "/eks-access break-glass prod-eu edit It is down" in str(answer.text)
+def test_a_typo_is_answered_with_what_could_be_typed(stage: Stage, noa: Human) -> None:
+    noa.command("/eks-access brake-glass prod-eu edit It is down", GENERAL)
+    wait_told(stage, noa, "/eks-access break-glass prod-eu edit It is down")
     answer = noa.command("/eks-access break-glass prod-eu edit", GENERAL)
     assert "The reason is missing" in str(answer.text)
 
@@ -296,6 +296,10 @@ def test_security_revokes_it_with_a_command_and_a_reason(
     iris.command(f"/eks-access revoke {request_id(card)} The incident is over", GENERAL)
     assert stage.eks.wait_for(lambda: production_entry(stage, "noa") is None, PATIENCE_SECONDS)
     wait_card_says(stage, card, "revoked by Iris Lund")
+    noa.command(f"/eks-access status {request_id(card)}", GENERAL)
+    told = words(wait_told(stage, noa, "The reason for the revocation:", GENERAL))
+    assert "The incident is over" in told
+    assert "revoked by iris lund" in told.lower()
 
 
 def test_a_stranger_revokes_nothing_and_is_told_why(stage: Stage, noa: Human) -> None:

@@ -11,6 +11,7 @@ from reading import (
     PAYMENTS,
     ask_payments,
     production_entry,
+    request_id,
     wait_card,
     wait_card_says,
     wait_told,
@@ -56,6 +57,20 @@ def test_a_security_owner_stops_everything_and_lets_it_go_on(stage: Stage) -> No
     wait_told(stage, dan, "Lockdown is over", SECURITY)
     ben.click(card, "approve")
     wait_card_says(stage, card, "active until")
+
+
+def test_status_of_what_a_lockdown_took_away_says_who_and_why(stage: Stage) -> None:
+    ana, ben, dan = (stage.slack.human(one) for one in ("U01ANA", "U02BEN", "U04DAN"))
+    ask_payments(ana)
+    card = wait_card(stage, ben, PAYMENTS)
+    ben.click(card, "approve")
+    wait_card_says(stage, card, "active until")
+    dan.command("/eks-access lockdown on --revoke Stolen laptop, INC-77")
+    wait_card_says(stage, card, "revoked by Dan Okafor")
+    ben.command(f"/eks-access status {request_id(card)}", GENERAL)
+    told = words(wait_told(stage, ben, "The reason for the revocation:", GENERAL))
+    assert "Lockdown: Stolen laptop, INC-77" in told
+    assert "revoked by dan okafor" in told.lower()
 
 
 def test_nobody_else_turns_it_on_or_off(stage: Stage) -> None:

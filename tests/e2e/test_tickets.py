@@ -8,13 +8,16 @@ from datetime import timedelta
 import pytest
 import yaml
 from reading import (
+    GENERAL,
     PATIENCE_SECONDS,
     PAYMENTS,
     given,
     production_entry,
+    request_id,
     wait_card,
     wait_card_says,
     wait_told,
+    words,
 )
 
 from bot.sandbox.stage import Stage, sandbox_policy
@@ -51,6 +54,9 @@ def test_access_ends_when_its_ticket_closes(stage: Stage) -> None:
     wait_card_says(stage, card, "its ticket is no longer open")
     assert stage.eks.wait_for(lambda: production_entry(stage) is None, PATIENCE_SECONDS)
     wait_told(stage, ana, "its ticket is no longer open")
+    ben.command(f"/eks-access status {request_id(card)}", GENERAL)
+    told = words(wait_told(stage, ben, f"{request_id(card)}: ", GENERAL))
+    assert "its ticket is no longer open" in told.lower()
 
 
 @pytest.mark.parametrize(

@@ -36,7 +36,7 @@ from view_examples import (
 )
 
 from bot.core.errors import InvalidInput, Refused
-from bot.core.model import AccessScope, AuditEvent, RequestState
+from bot.core.model import AccessScope, AuditEvent, EndReason, RequestState
 from bot.core.planner import ObservedEntry
 from bot.core.policy import Tickets
 from bot.core.rights import Right
@@ -241,7 +241,7 @@ def test_status_tells_the_history() -> None:
         "2026-01-05 14:41:00 UTC · Ben Ito approved",
         "2026-01-05 14:41:00 UTC · Ben Ito approved: nothing more is needed",
         "2026-01-05 14:41:02 UTC · the bot read at EKS that the access is there, 2.0 s later",
-        "2026-01-05 14:42:00 UTC · an operator began the removal",
+        "2026-01-05 14:42:00 UTC · an operator revoked the access",
         "2026-01-05 14:43:00 UTC · the bot read at EKS that the access is gone, 0.6 s later",
         "2026-01-05 14:44:00 UTC · the bot `grant.narrowed`",
         "req 7K3-QMX",
@@ -258,6 +258,42 @@ def test_status_of_a_denied_request_quotes_the_reason() -> None:
     lines = shown(status_reply(denied, (), None, [], names=NAMES, now=NOW))
     assert lines[1] == "denied 2026-01-05 14:41 UTC"
     assert lines[-3:] == ["The reason for the decision:", "> View is enough", "req 7K3-QMX"]
+
+
+def test_status_of_revoked_access_says_who_took_it_away_and_why() -> None:
+    taken = over(EndReason.REVOKED, ended_by=CLEO)
+    events = [
+        event("grant.revoking", CLEO, MINUTE, reason="revoked", why="*The* incident is over"),
+        event("grant.ended", "bot", 2 * MINUTE, reason="revoked"),
+    ]
+    lines = shown(status_reply(approved(), (YES,), taken, events, names=NAMES, now=END + SECOND))
+    assert lines[2] == "Revoked by Cleo Roux"
+    assert lines[-5:] == [
+        "The reason for the revocation:",
+        "> *The* incident is over",
+        "2026-01-05 14:41:00 UTC · Cleo Roux revoked the access",
+        "2026-01-05 14:42:00 UTC · the bot read at EKS that the access is gone",
+        "req 7K3-QMX",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("reason", "details", "by", "said"),
+    [
+        (EndReason.REVOKED, {}, "operator", "an operator revoked the access"),
+        (EndReason.RETURNED, {"why": "no"}, ANA, "Ana Ruiz gave the access back"),
+        (EndReason.TICKET_CLOSED, {"why": "no"}, "bot", "the bot began the removal"),
+        (EndReason.EXPIRED, {"why": "no"}, "bot", "the bot began the removal"),
+    ],
+)
+def test_status_says_no_reason_for_a_revocation_where_there_is_none(
+    reason: EndReason, details: dict[str, str], by: str, said: str
+) -> None:
+    ended = over(reason, ended_by=by)
+    events = [event("grant.revoking", by, MINUTE, reason=reason.value, **details)]
+    lines = shown(status_reply(approved(), (YES,), ended, events, names=NAMES, now=END + SECOND))
+    assert "The reason for the revocation:" not in lines
+    assert lines[-2] == f"2026-01-05 14:41:00 UTC · {said}"
 
 
 def test_a_long_history_shows_its_end() -> None:
@@ -285,14 +321,14 @@ def test_slack_takes_every_sentence(sentence: str) -> None:
 
 
 details = st.dictionaries(
-    st.sampled_from(["verdict", "lag_seconds", "reason"]),
+    st.sampled_from(["verdict", "lag_seconds", "reason", "why"]),
     hostile | st.floats() | st.none() | st.integers(),
 )
 events = st.builds(
     AuditEvent,
     at=st.just(NOW),
     actor=st.sampled_from([ANA, BEN, "bot", "operator"]) | hostile,
-    action=st.sampled_from(["request.submitted", "request.reviewed", "grant.ended"]) | hostile,
+    action=st.sampled_from(["request.submitted", "request.reviewed", "grant.revoking"]) | hostile,
     details=details,
 )
 
