@@ -6,10 +6,20 @@ from collections.abc import Collection
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, insert, or_, select, update
+from sqlalchemy import Connection, Row, bindparam, insert, or_, select, update
 
 from bot.core.model import Delegation
 from bot.store.tables import delegations
+
+_HOLDING = (
+    select(delegations)
+    .where(
+        delegations.c.since <= bindparam("now"),
+        delegations.c.until > bindparam("now"),
+        or_(delegations.c.ended_at.is_(None), delegations.c.ended_at > bindparam("now")),
+    )
+    .order_by(delegations.c.id)
+)
 
 
 def add(tx: Connection, *, owner: str, deputy: str, since: datetime, until: datetime) -> Delegation:
@@ -31,12 +41,7 @@ def end(tx: Connection, delegation: Delegation, now: datetime) -> bool:
 
 def holding(tx: Connection, now: datetime) -> tuple[Delegation, ...]:
     """Those that hold now, in the order in which they began."""
-    query = select(delegations).where(
-        delegations.c.since <= now,
-        delegations.c.until > now,
-        or_(delegations.c.ended_at.is_(None), delegations.c.ended_at > now),
-    )
-    return tuple(map(_delegation, tx.execute(query.order_by(delegations.c.id))))
+    return tuple(map(_delegation, tx.execute(_HOLDING, {"now": now})))
 
 
 def of_deputies(

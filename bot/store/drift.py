@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from pydantic import TypeAdapter
-from sqlalchemy import ColumnElement, Connection, func, insert, select, update
+from sqlalchemy import ColumnElement, Connection, bindparam, func, insert, select, update
 
 from bot.core.drift import Finding, Kind, Outcome
 from bot.core.model import Cluster
@@ -70,6 +70,32 @@ class Scan:
 
 _standing = TypeAdapter(Standing)
 
+# Built once: to build a statement takes longer than to carry it out, and these are the most used.
+_OPEN_AT = (
+    select(drift_findings)
+    .where(drift_findings.c.entry_id == bindparam("entry"), drift_findings.c.over_at.is_(None))
+    .order_by(drift_findings.c.id)
+)
+_OPEN_BY_KIND = (
+    select(drift_findings.c.kind, func.count())
+    .where(drift_findings.c.over_at.is_(None))
+    .group_by(drift_findings.c.kind)
+)
+_BY_CLUSTER = (entries.c.account, entries.c.region, entries.c.cluster)
+_TOLD_LATELY = (
+    select(*_BY_CLUSTER)
+    .join_from(drift_findings, entries)
+    .where(drift_findings.c.told_at > bindparam("told_before"))
+    .distinct()
+)
+_UNTOLD = (
+    select(drift_findings, *_BY_CLUSTER, entries.c.principal_arn)
+    .join_from(drift_findings, entries)
+    .where(drift_findings.c.told_at.is_(None))
+    .order_by(*_BY_CLUSTER, drift_findings.c.id)
+)
+_SCANS = select(drift_scans).order_by(drift_scans.c.cluster, drift_scans.c.account)
+
 
 def note(
     tx: Connection,
@@ -107,44 +133,17 @@ def note(
 
 def open_at(tx: Connection, entry_id: int) -> tuple[Finding, ...]:
     """What was last found to differ at an entry."""
-    query = select(drift_findings).where(
-        drift_findings.c.entry_id == entry_id, drift_findings.c.over_at.is_(None)
-    )
-    return tuple(_finding(row) for row in tx.execute(query.order_by(drift_findings.c.id)))
+    return tuple(_finding(row) for row in tx.execute(_OPEN_AT, {"entry": entry_id}))
 
 
 def open_by_kind(tx: Connection) -> dict[Kind, int]:
     """How many differences there are now, by kind; those without any are left out."""
-    query = (
-        select(drift_findings.c.kind, func.count())
-        .where(drift_findings.c.over_at.is_(None))
-        .group_by(drift_findings.c.kind)
-    )
-    return {Kind(kind): number for kind, number in tx.execute(query)}
+    return {Kind(kind): number for kind, number in tx.execute(_OPEN_BY_KIND)}
 
 
 def untold(tx: Connection, told_before: datetime) -> tuple[Found, ...]:
     """What nobody was told yet, by cluster, where that cluster's last message is old enough."""
-    by_cluster = (entries.c.account, entries.c.region, entries.c.cluster)
-    recent = (
-        select(*by_cluster)
-        .join_from(drift_findings, entries)
-        .where(drift_findings.c.told_at > told_before)
-        .distinct()
-    )
-    lately = {tuple(row) for row in tx.execute(recent)}
-    query = (
-        select(
-            drift_findings,
-            entries.c.account,
-            entries.c.region,
-            entries.c.cluster,
-            entries.c.principal_arn,
-        )
-        .join_from(drift_findings, entries)
-        .where(drift_findings.c.told_at.is_(None))
-        .order_by(*by_cluster, drift_findings.c.id)
-    )
+    lately = {tuple(row) for row in tx.execute(_TOLD_LATELY, {"told_before": told_before})}
     return tuple(
         Found(
             id=row.id,
@@ -156,7 +155,7 @@ def untold(tx: Connection, told_before: datetime) -> tuple[Found, ...]:
             outcome=Outcome(row.outcome),
             found_at=row.found_at,
         )
-        for row in tx.execute(query)
+        for row in tx.execute(_UNTOLD)
         if (row.account, row.region, row.cluster) not in lately
     )
 
@@ -168,8 +167,7 @@ def told(tx: Connection, ids: Collection[int], now: datetime) -> None:
 
 def scans(tx: Connection) -> tuple[Scan, ...]:
     """All clusters that were ever looked at, by name."""
-    rows = tx.execute(select(drift_scans).order_by(drift_scans.c.cluster, drift_scans.c.account))
-    return tuple(_scan(row) for row in rows)
+    return tuple(_scan(row) for row in tx.execute(_SCANS))
 
 
 def scan_of(tx: Connection, cluster: Cluster) -> Scan | None:

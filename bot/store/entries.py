@@ -8,7 +8,17 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from pydantic import TypeAdapter
-from sqlalchemy import ColumnElement, Connection, delete, func, insert, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Integer,
+    bindparam,
+    delete,
+    func,
+    insert,
+    select,
+    update,
+)
 from sqlalchemy.exc import IntegrityError
 
 from bot.core.lifecycle import CLOCK_TOLERANCE
@@ -32,6 +42,31 @@ LONGEST_CALL = timedelta(seconds=60)
 """How long a call can go on with its tries: see the configuration in bot.aws.clients."""
 
 _cluster = TypeAdapter(Cluster)
+
+# Built once: to build a statement takes longer than to carry it out, and these are the most used.
+_ONE = select(entries).where(entries.c.id == bindparam("entry"))
+_PLACED = select(associations).where(associations.c.entry_id == bindparam("entry"))
+_CHANGE = update(entries).where(entries.c.id == bindparam("entry"))
+_TO_DO = (entries.c.attempts > 0) | entries.c.id.in_(
+    select(grants.c.entry_id).where(
+        grants.c.state.in_([GrantState.PROVISIONING.value, GrantState.REVOKING.value])
+    )
+)
+_AHEAD = entries.c.id.in_(
+    select(grants.c.entry_id).where(
+        grants.c.state == GrantState.ACTIVE.value, grants.c.confirmed_at > bindparam("latest")
+    )
+)
+_DUE = (
+    select(entries.c.id)
+    .where(
+        (entries.c.due_at <= bindparam("now"))
+        | (_TO_DO & (entries.c.due_at > bindparam("put_off")))
+        | _AHEAD
+    )
+    .order_by(entries.c.due_at)
+    .limit(bindparam("most", type_=Integer))
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,26 +142,15 @@ def due(tx: Connection, now: datetime, limit: int) -> list[int]:
     Also those that were put off, asked for or given access while the clock was ahead: what is to be
     done is never put off for longer than LONGEST_PAUSE, and nothing is confirmed in the future.
     """
-    to_do = (entries.c.attempts > 0) | entries.c.id.in_(
-        select(grants.c.entry_id).where(
-            grants.c.state.in_([GrantState.PROVISIONING.value, GrantState.REVOKING.value])
-        )
-    )
-    put_off = to_do & (entries.c.due_at > now + LONGEST_PAUSE)
-    ahead = entries.c.id.in_(
-        select(grants.c.entry_id).where(
-            grants.c.state == GrantState.ACTIVE.value,
-            grants.c.confirmed_at > now + CLOCK_TOLERANCE,
-        )
-    )
-    query = select(entries.c.id).where((entries.c.due_at <= now) | put_off | ahead)
-    return list(tx.scalars(query.order_by(entries.c.due_at).limit(limit)))
+    put_off, latest = now + LONGEST_PAUSE, now + CLOCK_TOLERANCE
+    values = {"now": now, "put_off": put_off, "latest": latest, "most": limit}
+    return list(tx.scalars(_DUE, values))
 
 
 def get(tx: Connection, entry_id: int, now: datetime) -> Entry:
     """The entry with the record of what the bot put there, as of `now`."""
-    row = tx.execute(select(entries).where(entries.c.id == entry_id)).one()
-    placed = tx.execute(select(associations).where(associations.c.entry_id == entry_id))
+    row = tx.execute(_ONE, {"entry": entry_id}).one()
+    placed = tx.execute(_PLACED, {"entry": entry_id})
     record = EntryRecord(
         created=row.created,
         arn=row.arn,
@@ -341,7 +365,7 @@ def read_back(tx: Connection, entry: Entry, seen: ObservedEntry) -> None:
 
 
 def _write_groups(tx: Connection, entry_id: int, groups: frozenset[str], now: datetime) -> None:
-    row = tx.execute(select(entries).where(entries.c.id == entry_id)).one()
+    row = tx.execute(_ONE, {"entry": entry_id}).one()
     earlier = row.earlier_groups | dict.fromkeys(row.kubernetes_groups, _text(row.written_at))
     _change(
         tx,
@@ -360,7 +384,7 @@ def _forget_groups(tx: Connection, entry_id: int, gone: set[str]) -> None:
 
 
 def _change(tx: Connection, entry_id: int, **values: Any) -> None:
-    tx.execute(update(entries).where(entries.c.id == entry_id).values(values))
+    tx.execute(_CHANGE, values | {"entry": entry_id})
 
 
 def _in_use() -> ColumnElement[bool]:

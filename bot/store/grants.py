@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from datetime import datetime, timedelta
+from functools import cache
 from typing import Any
 
 from pydantic import TypeAdapter
-from sqlalchemy import Connection, Row, insert, or_, select, update
+from sqlalchemy import Connection, Integer, Row, Select, bindparam, insert, or_, select, update
 
 from bot.core.errors import Conflict, NotFound
 from bot.core.model import Access, Cluster, EndReason, Grant, GrantState
@@ -17,6 +18,18 @@ LIVE = frozenset(GrantState) - {GrantState.ENDED}
 
 _cluster = TypeAdapter(Cluster)
 _access = TypeAdapter(Access)
+
+# Built once: to build a statement takes longer than to carry it out, and these are the most used.
+_ONE = select(grants).where(grants.c.id == bindparam("grant"))
+_CHANGE = update(grants).where(
+    grants.c.id == bindparam("grant"), grants.c.state == bindparam("expected")
+)
+_STARTING = (
+    select(grants.c.id)
+    .where(grants.c.state == GrantState.SCHEDULED.value, grants.c.starts_at <= bindparam("now"))
+    .order_by(grants.c.starts_at)
+    .limit(bindparam("most", type_=Integer))
+)
 
 
 def add(tx: Connection, grant: Grant, entry_id: int) -> None:
@@ -47,24 +60,15 @@ def add(tx: Connection, grant: Grant, entry_id: int) -> None:
 
 def change(tx: Connection, grant: Grant, *, expected: GrantState) -> None:
     """Store the new state of a grant that is still in `expected`. Raises Conflict if it is not."""
-    changed = tx.execute(
-        update(grants)
-        .where(grants.c.id == grant.id, grants.c.state == expected.value)
-        .values(_changing_columns(grant))
-    )
+    which = {"grant": grant.id, "expected": expected.value}
+    changed = tx.execute(_CHANGE, _changing_columns(grant) | which)
     if changed.rowcount != 1:
         raise Conflict("grant_moved_on", f"Grant {grant.id} changed at the same moment.")
 
 
 def starting(tx: Connection, now: datetime, limit: int) -> list[str]:
     """Ids of SCHEDULED grants whose start has come, the earliest first."""
-    query = (
-        select(grants.c.id)
-        .where(grants.c.state == GrantState.SCHEDULED.value, grants.c.starts_at <= now)
-        .order_by(grants.c.starts_at)
-        .limit(limit)
-    )
-    return list(tx.scalars(query))
+    return list(tx.scalars(_STARTING, {"now": now, "most": limit}))
 
 
 def get(tx: Connection, grant_id: str) -> Grant:
@@ -77,7 +81,7 @@ def get(tx: Connection, grant_id: str) -> Grant:
 
 def find(tx: Connection, grant_id: str) -> Grant | None:
     """The grant of a request, if it was approved."""
-    row = tx.execute(select(grants).where(grants.c.id == grant_id)).one_or_none()
+    row = tx.execute(_ONE, {"grant": grant_id}).one_or_none()
     return _grant(row) if row is not None else None
 
 
@@ -88,7 +92,7 @@ def entry_of(tx: Connection, grant_id: str) -> int | None:
 
 def live_of_entry(tx: Connection, entry_id: int) -> tuple[Grant, ...]:
     """All grants of an access entry that have not ended."""
-    return _live(tx, grants.c.entry_id == entry_id)
+    return _live(tx, {"entry_id": entry_id}, LIVE)
 
 
 def live_extensions(tx: Connection, grant_id: str) -> tuple[Grant, ...]:
@@ -112,12 +116,8 @@ def live(
     states: Collection[GrantState] = LIVE,
 ) -> tuple[Grant, ...]:
     """Grants that have not ended, by person, cluster or state."""
-    conditions = []
-    if requester is not None:
-        conditions.append(grants.c.requester == requester)
-    if cluster is not None:
-        conditions.append(grants.c.cluster == cluster)
-    return _live(tx, *conditions, states=states)
+    asked = {"requester": requester, "cluster": cluster}
+    return _live(tx, {name: value for name, value in asked.items() if value is not None}, states)
 
 
 def unended_at(tx: Connection, at: datetime, cluster: str | None = None) -> tuple[Grant, ...]:
@@ -131,14 +131,24 @@ def unended_at(tx: Connection, at: datetime, cluster: str | None = None) -> tupl
 
 
 def _live(
-    tx: Connection, *conditions: Any, states: Collection[GrantState] = LIVE
+    tx: Connection, where: Mapping[str, Any], states: Collection[GrantState]
 ) -> tuple[Grant, ...]:
-    query = (
+    values = {f"this_{name}": value for name, value in where.items()}
+    values["states"] = [state.value for state in states]
+    return tuple(_grant(row) for row in tx.execute(_in_states(*where), values))
+
+
+@cache
+def _in_states(*columns: str) -> Select[Any]:
+    """Grants in some states, by the values of these columns."""
+    return (
         select(grants)
-        .where(grants.c.state.in_([state.value for state in states]), *conditions)
+        .where(
+            grants.c.state.in_(bindparam("states", expanding=True)),
+            *(grants.c[name] == bindparam(f"this_{name}") for name in columns),
+        )
         .order_by(grants.c.id)
     )
-    return tuple(_grant(row) for row in tx.execute(query))
 
 
 def _changing_columns(grant: Grant) -> dict[str, Any]:

@@ -12,6 +12,13 @@ from bot.core.model import RequestState
 from bot.store import drift, grants
 from bot.store.tables import announcements, entries, requests
 
+_PENDING = select(func.count()).where(requests.c.state == RequestState.PENDING.value)
+_EKS = select(func.count()).where(entries.c.problem.is_not(None))
+_SLACK = select(func.count()).where(requests.c.messages_attempts > 0)
+_UNPOSTED = select(func.count()).where(
+    announcements.c.due_at.is_not(None), announcements.c.attempts > 0
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Health:
@@ -35,18 +42,12 @@ class Health:
 def health(tx: Connection, now: datetime) -> Health:
     """The numbers at `now`."""
     live = grants.live(tx)
-    pending = select(func.count()).where(requests.c.state == RequestState.PENDING.value)
-    eks = select(func.count()).where(entries.c.problem.is_not(None))
-    slack = select(func.count()).where(requests.c.messages_attempts > 0)
-    unposted = select(func.count()).where(
-        announcements.c.due_at.is_not(None), announcements.c.attempts > 0
-    )
     return Health(
-        pending=int(tx.scalar(pending) or 0),
+        pending=int(tx.scalar(_PENDING) or 0),
         live=len(live),
         late=sum(late(one, now) for one in live),
-        eks_problems=int(tx.scalar(eks) or 0),
-        slack_problems=int(tx.scalar(slack) or 0),
-        unposted=int(tx.scalar(unposted) or 0),
+        eks_problems=int(tx.scalar(_EKS) or 0),
+        slack_problems=int(tx.scalar(_SLACK) or 0),
+        unposted=int(tx.scalar(_UNPOSTED) or 0),
         drift=sum(drift.open_by_kind(tx).values()),
     )

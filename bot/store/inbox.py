@@ -13,7 +13,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import Connection, func, insert, not_, select, update
+from sqlalchemy import Connection, Integer, bindparam, func, insert, not_, select, update
 from sqlalchemy.exc import IntegrityError
 
 from bot.core.errors import Conflict
@@ -57,6 +57,29 @@ class ItemState(StrEnum):
     DONE = "DONE"
 
 
+# Built once: to build a statement takes longer than to carry it out, and these are the most used.
+_ONE = select(inbox).where(inbox.c.id == bindparam("item"))
+_ADD = insert(inbox).returning(inbox.c.id)
+_COUNT = select(func.count()).where(
+    inbox.c.actor == bindparam("person"), inbox.c.received_at > bindparam("since")
+)
+_CHANGE = update(inbox).where(inbox.c.id == bindparam("item"))
+_CARRIED_OUT = _CHANGE.where(inbox.c.state == ItemState.NEW.value)
+_IS_BACK = inbox.c.kind.in_(sorted(kind.value for kind in NEVER_LIMITED))
+_DUE, _DUE_BACK = (
+    select(inbox.c.id)
+    .where(
+        # Nothing here is put off for long, so what seems to be was written while the clock was
+        # ahead.
+        (inbox.c.due_at <= bindparam("now")) | (inbox.c.due_at > bindparam("put_off")),
+        of_kind,
+    )
+    .order_by(inbox.c.id)
+    .limit(bindparam("most", type_=Integer))
+    for of_kind in (not_(_IS_BACK), _IS_BACK)
+)
+
+
 @dataclass(frozen=True, slots=True)
 class Item:
     """One command or click. `document` is JSON; its shape depends on `kind`.
@@ -92,20 +115,20 @@ def add(
     `trigger_id` is Slack's own for this one command or click: the same payload once more, sent
     again or replayed by somebody, is stored once.
     """
-    row = insert(inbox).values(
-        received_at=now,
-        kind=kind.value,
-        actor=actor,
-        team_id=team_id,
-        document=dict(document),
-        response_url=response_url,
-        trigger_id=trigger_id,
-        state=ItemState.NEW.value,
-        due_at=now,
-    )
+    row = {
+        "received_at": now,
+        "kind": kind.value,
+        "actor": actor,
+        "team_id": team_id,
+        "document": dict(document),
+        "response_url": response_url,
+        "trigger_id": trigger_id,
+        "state": ItemState.NEW.value,
+        "due_at": now,
+    }
     try:
         with tx.begin_nested():
-            return int(tx.execute(row.returning(inbox.c.id)).scalar_one())
+            return int(tx.execute(_ADD, row).scalar_one())
     except IntegrityError:
         known = select(inbox.c.id).where(inbox.c.trigger_id == trigger_id)
         return int(tx.scalars(known).one())
@@ -113,23 +136,18 @@ def add(
 
 def count_since(tx: Connection, actor: str, since: datetime) -> int:
     """How many items a person has put in since then."""
-    query = select(func.count()).where(inbox.c.actor == actor, inbox.c.received_at > since)
-    return int(tx.scalars(query).one())
+    return int(tx.scalars(_COUNT, {"person": actor, "since": since}).one())
 
 
 def due(tx: Connection, now: datetime, limit: int, *, giving_back: bool) -> list[int]:
     """Ids of items to work on, the oldest first: those that take access away, or the others."""
-    back = inbox.c.kind.in_([kind.value for kind in NEVER_LIMITED])
-    # Nothing here is put off for long, so what seems to be was written while the clock was ahead.
-    is_due = (inbox.c.due_at <= now) | (inbox.c.due_at > now + LONGEST_PAUSE)
-    query = select(inbox.c.id).where(is_due, back if giving_back else not_(back))
-    query = query.order_by(inbox.c.id)
-    return list(tx.scalars(query.limit(limit)))
+    values = {"now": now, "put_off": now + LONGEST_PAUSE, "most": limit}
+    return list(tx.scalars(_DUE_BACK if giving_back else _DUE, values))
 
 
 def get(tx: Connection, item_id: int) -> Item:
     """The item."""
-    row = tx.execute(select(inbox).where(inbox.c.id == item_id)).one()
+    row = tx.execute(_ONE, {"item": item_id}).one()
     return Item(
         id=row.id,
         received_at=row.received_at,
@@ -146,24 +164,18 @@ def get(tx: Connection, item_id: int) -> Item:
 
 def carried_out(tx: Connection, item: Item, answer: Mapping[str, Any], now: datetime) -> None:
     """NEW → ANSWERING, in the transaction of what was done. Raises Conflict if already so."""
-    changed = tx.execute(
-        update(inbox)
-        .where(inbox.c.id == item.id, inbox.c.state == ItemState.NEW.value)
-        .values(state=ItemState.ANSWERING.value, answer=dict(answer), attempts=0, due_at=now)
-    )
+    state = ItemState.ANSWERING.value
+    values = {"state": state, "answer": dict(answer), "attempts": 0, "due_at": now}
+    changed = tx.execute(_CARRIED_OUT, values | {"item": item.id})
     if changed.rowcount != 1:
         raise Conflict("already_carried_out", "This was already carried out.")
 
 
 def answered(tx: Connection, item_id: int) -> None:
     """ANSWERING → DONE."""
-    tx.execute(
-        update(inbox).where(inbox.c.id == item_id).values(state=ItemState.DONE.value, due_at=None)
-    )
+    tx.execute(_CHANGE, {"item": item_id, "state": ItemState.DONE.value, "due_at": None})
 
 
 def later(tx: Connection, item: Item, due_at: datetime) -> None:
     """Work on the item again at `due_at`."""
-    tx.execute(
-        update(inbox).where(inbox.c.id == item.id).values(due_at=due_at, attempts=item.attempts + 1)
-    )
+    tx.execute(_CHANGE, {"item": item.id, "due_at": due_at, "attempts": item.attempts + 1})

@@ -12,11 +12,12 @@ from bot.core.lockdown import Lockdown
 from bot.store.tables import lockdowns
 
 _ON, _OFF = "ON", "OFF"
+_CURRENT = select(lockdowns).where(lockdowns.c.state == _ON)
 
 
 def current(tx: Connection) -> Lockdown | None:
     """The lockdown that is on, if one is."""
-    row = tx.execute(select(lockdowns).where(lockdowns.c.state == _ON)).one_or_none()
+    row = tx.execute(_CURRENT).one_or_none()
     return _lockdown(row) if row is not None else None
 
 

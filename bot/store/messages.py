@@ -5,12 +5,40 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import ColumnElement, Connection, delete, insert, select, update
+from sqlalchemy import Connection, Integer, bindparam, delete, insert, select, update
 
 from bot.store.tables import messages, requests
 
 _LONGEST_WAIT = timedelta(minutes=10)
 """More than Slack asks anybody to wait; what is put off for longer was so by a wrong clock."""
+
+# Built once: to build a statement takes longer than to carry it out, and these are the most used.
+_DUE = (
+    select(requests.c.id)
+    .where(
+        (requests.c.messages_due_at <= bindparam("now"))
+        | ((requests.c.messages_attempts > 0) & (requests.c.messages_due_at > bindparam("put_off")))
+    )
+    .order_by(requests.c.messages_due_at, requests.c.id)
+    .limit(bindparam("most", type_=Integer))
+)
+_BACKLOG = select(requests.c.version, requests.c.messages_attempts).where(
+    requests.c.id == bindparam("request")
+)
+_REST = update(requests).where(
+    requests.c.id == bindparam("request"), requests.c.version == bindparam("shown")
+)
+_OF_REQUEST = select(messages).where(messages.c.request_id == bindparam("request"))
+_THIS = (
+    messages.c.request_id == bindparam("request"),
+    messages.c.key == bindparam("this_key"),
+    messages.c.recipient == bindparam("this_recipient"),
+)
+_FORGET, _CHANGE, _ADD = (
+    delete(messages).where(*_THIS),
+    update(messages).where(*_THIS),
+    insert(messages),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,38 +72,25 @@ def due(tx: Connection, now: datetime, limit: int) -> list[str]:
 
     Also those whose next try was put off while the clock was ahead.
     """
-    put_off = (requests.c.messages_attempts > 0) & (
-        requests.c.messages_due_at > now + _LONGEST_WAIT
-    )
-    query = (
-        select(requests.c.id)
-        .where((requests.c.messages_due_at <= now) | put_off)
-        .order_by(requests.c.messages_due_at, requests.c.id)
-        .limit(limit)
-    )
-    return list(tx.scalars(query))
+    values = {"now": now, "put_off": now + _LONGEST_WAIT, "most": limit}
+    return list(tx.scalars(_DUE, values))
 
 
 def backlog(tx: Connection, request_id: str) -> Backlog:
     """Which version of a request its messages should show."""
-    row = tx.execute(
-        select(requests.c.version, requests.c.messages_attempts).where(requests.c.id == request_id)
-    ).one()
+    row = tx.execute(_BACKLOG, {"request": request_id}).one()
     return Backlog(request_id, row.version, row.messages_attempts)
 
 
 def rest(tx: Connection, backlog: Backlog, due_at: datetime | None, *, attempts: int) -> None:
     """Say when to look again, unless the request changed since `backlog` was read."""
-    tx.execute(
-        update(requests)
-        .where(requests.c.id == backlog.request_id, requests.c.version == backlog.version)
-        .values(messages_due_at=due_at, messages_attempts=attempts)
-    )
+    values = {"messages_due_at": due_at, "messages_attempts": attempts}
+    tx.execute(_REST, values | {"request": backlog.request_id, "shown": backlog.version})
 
 
 def of_request(tx: Connection, request_id: str) -> tuple[Posted, ...]:
     """The messages that stand in Slack for a request."""
-    rows = tx.execute(select(messages).where(messages.c.request_id == request_id))
+    rows = tx.execute(_OF_REQUEST, {"request": request_id})
     return tuple(
         Posted(
             key=row.key,
@@ -91,7 +106,7 @@ def of_request(tx: Connection, request_id: str) -> tuple[Posted, ...]:
 
 def forget(tx: Connection, request_id: str, posted: Posted) -> None:
     """Drop a message that is no longer in Slack."""
-    tx.execute(delete(messages).where(*_at(request_id, posted)))
+    tx.execute(_FORGET, _this(request_id, posted))
 
 
 def put(tx: Connection, request_id: str, posted: Posted) -> None:
@@ -102,22 +117,10 @@ def put(tx: Connection, request_id: str, posted: Posted) -> None:
         "digest": posted.digest,
         "problem": posted.problem,
     }
-    if tx.execute(update(messages).where(*_at(request_id, posted)).values(values)).rowcount == 0:
-        tx.execute(
-            insert(messages).values(
-                values
-                | {
-                    "request_id": request_id,
-                    "key": posted.key,
-                    "recipient": posted.recipient,
-                }
-            )
-        )
+    if tx.execute(_CHANGE, values | _this(request_id, posted)).rowcount == 0:
+        where = {"request_id": request_id, "key": posted.key, "recipient": posted.recipient}
+        tx.execute(_ADD, values | where)
 
 
-def _at(request_id: str, posted: Posted) -> tuple[ColumnElement[bool], ...]:
-    return (
-        messages.c.request_id == request_id,
-        messages.c.key == posted.key,
-        messages.c.recipient == posted.recipient,
-    )
+def _this(request_id: str, posted: Posted) -> dict[str, str]:
+    return {"request": request_id, "this_key": posted.key, "this_recipient": posted.recipient}

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from pydantic import TypeAdapter
-from sqlalchemy import ColumnElement, Connection, Row, insert, select, update
+from sqlalchemy import Connection, Integer, Row, bindparam, insert, select, update
 
 from bot.core.errors import Conflict
 from bot.core.model import EndReason, EscalationStep, Owners
@@ -15,6 +15,22 @@ from bot.store.tables import grants, post_reviews
 
 _owners = TypeAdapter(Owners)
 _escalation = TypeAdapter(EscalationStep | None)
+
+# Built once: to build a statement takes longer than to carry it out, and these are the most used.
+_MOST = bindparam("most", type_=Integer)
+_DUE = (
+    select(post_reviews.c.request_id)
+    .where(post_reviews.c.step_due_at <= bindparam("now"))
+    .order_by(post_reviews.c.step_due_at)
+    .limit(_MOST)
+)
+_OPEN = (
+    select(post_reviews)
+    .where(post_reviews.c.reviewed_at.is_(None))
+    .order_by(post_reviews.c.due_at, post_reviews.c.request_id)
+)
+_SOME_OPEN = _OPEN.limit(_MOST)
+_OPEN_OF = _OPEN.where(post_reviews.c.requester == bindparam("person"))
 
 
 def add(tx: Connection, owed: PostReview, requester: str) -> None:
@@ -84,13 +100,7 @@ def take_steps(tx: Connection, owed: PostReview) -> bool:
 
 def due(tx: Connection, now: datetime, limit: int) -> list[str]:
     """Ids of break-glass requests whose review has a step to take, the longest due first."""
-    query = (
-        select(post_reviews.c.request_id)
-        .where(post_reviews.c.step_due_at <= now)
-        .order_by(post_reviews.c.step_due_at)
-        .limit(limit)
-    )
-    return list(tx.scalars(query))
+    return list(tx.scalars(_DUE, {"now": now, "most": limit}))
 
 
 def overdue(tx: Connection, requester: str, now: datetime) -> list[str]:
@@ -120,23 +130,12 @@ def revoked(tx: Connection, requester: str) -> list[str]:
 
 def open_ones(tx: Connection, limit: int) -> list[PostReview]:
     """Reviews that nobody has given, the soonest due first."""
-    return _open(tx, limit=limit)
+    return [_post_review(row) for row in tx.execute(_SOME_OPEN, {"most": limit})]
 
 
 def open_of(tx: Connection, requester: str) -> list[PostReview]:
     """Those that this person's break-glass owes, the soonest due first."""
-    return _open(tx, post_reviews.c.requester == requester)
-
-
-def _open(
-    tx: Connection, *conditions: ColumnElement[bool], limit: int | None = None
-) -> list[PostReview]:
-    query = (
-        select(post_reviews)
-        .where(post_reviews.c.reviewed_at.is_(None), *conditions)
-        .order_by(post_reviews.c.due_at, post_reviews.c.request_id)
-    )
-    return [_post_review(row) for row in tx.execute(query.limit(limit))]
+    return [_post_review(row) for row in tx.execute(_OPEN_OF, {"person": requester})]
 
 
 def _steps(owed: PostReview) -> dict[str, Any]:

@@ -7,7 +7,18 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from pydantic import TypeAdapter
-from sqlalchemy import Connection, Row, and_, func, insert, or_, select, update
+from sqlalchemy import (
+    Connection,
+    Integer,
+    Row,
+    and_,
+    bindparam,
+    func,
+    insert,
+    or_,
+    select,
+    update,
+)
 from sqlalchemy.exc import IntegrityError
 
 from bot.core.ask_checks import START_WITHIN
@@ -37,6 +48,62 @@ _access = TypeAdapter(Access)
 _principal = TypeAdapter(Principal)
 _requirements = TypeAdapter(tuple[Requirement, ...])
 _steps = TypeAdapter(tuple[Step, ...])
+
+# Built once: to build a statement takes longer than to carry it out, and these are the most used.
+_MOST = bindparam("most", type_=Integer)
+_ONE = select(requests).where(requests.c.id == bindparam("request"))
+_TOUCH = (
+    update(requests)
+    .where(requests.c.id == bindparam("request"))
+    .values(version=requests.c.version + 1, messages_due_at=AT_ONCE, messages_attempts=0)
+)
+_LAPSING = (
+    select(requests.c.id)
+    .where(requests.c.state == RequestState.PENDING.value, requests.c.lapses_at <= bindparam("now"))
+    .order_by(requests.c.lapses_at)
+    .limit(_MOST)
+)
+_STEPPING = (
+    select(requests.c.id)
+    .where(requests.c.step_due_at <= bindparam("now"))
+    .order_by(requests.c.step_due_at)
+    .limit(_MOST)
+)
+_OF_REQUESTER = (
+    select(requests)
+    .where(requests.c.requester == bindparam("person"))
+    .order_by(requests.c.id.desc())
+    .limit(_MOST)
+)
+_OF_REQUESTER_IN_STATE = _OF_REQUESTER.where(requests.c.state == bindparam("in_state"))
+_SAID_NO = {RequestState.DENIED, RequestState.CANCELLED, RequestState.LAPSED}
+_FINISHED = (
+    select(requests)
+    .outerjoin(grants, grants.c.id == requests.c.id)
+    .where(
+        requests.c.requester == bindparam("person"),
+        or_(
+            requests.c.state.in_(sorted(state.value for state in _SAID_NO)),
+            and_(
+                grants.c.state == GrantState.ENDED.value,
+                grants.c.end_reason != EndReason.SUPERSEDED.value,
+            ),
+        ),
+    )
+    .order_by(requests.c.id.desc())
+    .limit(_MOST)
+)
+_PENDING = (
+    select(requests)
+    .where(requests.c.state == RequestState.PENDING.value)
+    .order_by(requests.c.id)
+    .limit(_MOST)
+)
+_REVIEWS_OF = (
+    select(reviews)
+    .where(reviews.c.request_id == bindparam("request"))
+    .order_by(reviews.c.at, reviews.c.reviewer)
+)
 
 
 def new_id(tx: Connection, now: datetime) -> str:
@@ -100,7 +167,7 @@ def add(tx: Connection, request: AccessRequest) -> None:
 
 def get(tx: Connection, request_id: str) -> AccessRequest:
     """The request. Raises NotFound."""
-    return _required(tx.execute(select(requests).where(requests.c.id == request_id)), request_id)
+    return _required(tx.execute(_ONE, {"request": request_id}), request_id)
 
 
 def get_locked(tx: Connection, request_id: str) -> AccessRequest:
@@ -146,7 +213,7 @@ def redecide(tx: Connection, request: AccessRequest) -> None:
 def touch(tx: Connection, request_id: str, now: datetime) -> None:
     """Say that the request's Slack messages no longer show what is so."""
     del now  # they are due at once, whatever the clock says
-    tx.execute(update(requests).where(requests.c.id == request_id).values(_touched()))
+    tx.execute(_TOUCH, {"request": request_id})
 
 
 def waiting_for(
@@ -166,24 +233,12 @@ def waiting_for(
 
 def lapsing(tx: Connection, now: datetime, limit: int) -> list[str]:
     """Ids of PENDING requests whose time to be decided is over."""
-    query = (
-        select(requests.c.id)
-        .where(requests.c.state == RequestState.PENDING.value, requests.c.lapses_at <= now)
-        .order_by(requests.c.lapses_at)
-        .limit(limit)
-    )
-    return list(tx.scalars(query))
+    return list(tx.scalars(_LAPSING, {"now": now, "most": limit}))
 
 
 def stepping(tx: Connection, now: datetime, limit: int) -> list[str]:
     """Ids of requests that have waited long enough for a reminder or an escalation."""
-    query = (
-        select(requests.c.id)
-        .where(requests.c.step_due_at <= now)
-        .order_by(requests.c.step_due_at)
-        .limit(limit)
-    )
-    return list(tx.scalars(query))
+    return list(tx.scalars(_STEPPING, {"now": now, "most": limit}))
 
 
 def set_steps(tx: Connection, request: AccessRequest, next_at: datetime | None) -> None:
@@ -199,10 +254,11 @@ def of_requester(
     tx: Connection, requester: str, *, state: RequestState | None = None, limit: int = 20
 ) -> list[AccessRequest]:
     """A person's requests, newest first."""
-    query = select(requests).where(requests.c.requester == requester)
-    if state is not None:
-        query = query.where(requests.c.state == state.value)
-    return [_request(row) for row in tx.execute(query.order_by(requests.c.id.desc()).limit(limit))]
+    values = {"person": requester, "most": limit}
+    if state is None:
+        return [_request(row) for row in tx.execute(_OF_REQUESTER, values)]
+    rows = tx.execute(_OF_REQUESTER_IN_STATE, values | {"in_state": state.value})
+    return [_request(row) for row in rows]
 
 
 def finished(tx: Connection, requester: str, limit: int) -> list[AccessRequest]:
@@ -211,28 +267,13 @@ def finished(tx: Connection, requester: str, limit: int) -> list[AccessRequest]:
     Over is what was denied, cancelled or lapsed, and access that ended; not access that another
     grant took over.
     """
-    said_no = {RequestState.DENIED, RequestState.CANCELLED, RequestState.LAPSED}
-    ended = and_(
-        grants.c.state == GrantState.ENDED.value,
-        grants.c.end_reason != EndReason.SUPERSEDED.value,
-    )
-    query = (
-        select(requests)
-        .outerjoin(grants, grants.c.id == requests.c.id)
-        .where(
-            requests.c.requester == requester,
-            or_(requests.c.state.in_([state.value for state in said_no]), ended),
-        )
-        .order_by(requests.c.id.desc())
-        .limit(limit)
-    )
-    return [_request(row) for row in tx.execute(query)]
+    rows = tx.execute(_FINISHED, {"person": requester, "most": limit})
+    return [_request(row) for row in rows]
 
 
 def pending(tx: Connection, limit: int) -> list[AccessRequest]:
     """Requests that wait for a decision, oldest first."""
-    query = select(requests).where(requests.c.state == RequestState.PENDING.value)
-    return [_request(row) for row in tx.execute(query.order_by(requests.c.id).limit(limit))]
+    return [_request(row) for row in tx.execute(_PENDING, {"most": limit})]
 
 
 def count_pending(tx: Connection, requester: str) -> int:
@@ -330,7 +371,6 @@ def add_review(tx: Connection, review: Review) -> None:
 
 def reviews_of(tx: Connection, request_id: str) -> tuple[Review, ...]:
     """The verdicts on a request, in the order in which they came."""
-    query = select(reviews).where(reviews.c.request_id == request_id)
     return tuple(
         Review(
             request_id=row.request_id,
@@ -341,7 +381,7 @@ def reviews_of(tx: Connection, request_id: str) -> tuple[Review, ...]:
             rules=tuple(row.rules),
             deputy_of=tuple(row.deputy_of),
         )
-        for row in tx.execute(query.order_by(reviews.c.at, reviews.c.reviewer))
+        for row in tx.execute(_REVIEWS_OF, {"request": request_id})
     )
 
 

@@ -5,6 +5,7 @@ One stage serves one process of the runner; lives follow each other on it.
 
 from __future__ import annotations
 
+import gc
 import logging
 import os
 import shutil
@@ -39,6 +40,7 @@ SLACK = "http://slack.simulation"
 _FORESEEN = (SlackClientError, OSError, StoreUnavailable)
 """What a log line with an exception may tell of: Slack or the store said no, or nothing at all."""
 
+_GARBAGE = 50_000
 _METHODS = slack_chat.METHODS | slack_directory.METHODS | slack_views.METHODS
 
 
@@ -93,14 +95,23 @@ class Stage:
 
     @contextmanager
     def open(self) -> Iterator[None]:
-        """Everything that urllib opens in this block goes to the simulated Slack; logs are kept."""
+        """Everything that urllib opens in this block goes to the simulated Slack; logs are kept.
+
+        Meanwhile the garbage collector looks less often, and not at what was there before: moto
+        and botocore are a million objects, which it would walk through several times in each life.
+        """
         logging.disable(logging.CRITICAL)
+        thresholds = gc.get_threshold()
+        gc.set_threshold(_GARBAGE)
+        gc.freeze()
         before = structlog.get_config()
         structlog.configure(processors=[self._note])
         try:
             with installed(self.slack_transport):
                 yield
         finally:
+            gc.unfreeze()
+            gc.set_threshold(*thresholds)
             structlog.configure(**before)
             logging.disable(logging.NOTSET)
 
