@@ -49,6 +49,14 @@ def parse_id(text: str) -> str:
     return f"{compact[:3]}-{compact[3:]}"
 
 
+def is_id(text: str) -> bool:
+    """Whether this is an id exactly as the bot writes it."""
+    try:
+        return parse_id(text) == text
+    except InvalidInput:
+        return False
+
+
 def _number(request_id: str) -> int:
     number = 0
     for letter in request_id.replace("-", ""):

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
+from bot.core.ids import is_id
 from bot.core.model import Access, AccessScope, Standing
 
 DEPLOYMENT_TAG = "eks-access:deployment"
@@ -255,10 +256,14 @@ def satisfied(access: Access, observed: ObservedEntry | None) -> bool:
 
 
 def bears_our_tags(observed: ObservedEntry, deployment: str) -> bool:
-    """Whether the entry is of a kind that the bot makes, and tagged as this deployment's."""
+    """Whether the entry is of a kind that the bot makes, and tagged by it for this deployment.
+
+    The deployment's tag alone does not do: others write it too, by a copied template or a rule that
+    tags whatever it finds. An id of a grant in the bot's own form is written by nobody else.
+    """
     return (
         observed.tags.get(DEPLOYMENT_TAG) == deployment
-        and GRANT_TAG in observed.tags
+        and is_id(observed.tags.get(GRANT_TAG, ""))
         and observed.type == STANDARD
     )
 

@@ -21,7 +21,7 @@ from bot.aws import access_entries
 from bot.aws.clients import EksClients
 from bot.core.errors import AwsProblem, PolicyUnavailable, TemporaryAwsProblem
 from bot.core.model import Cluster
-from bot.core.planner import STANDARD, bears_our_tags
+from bot.core.planner import DEPLOYMENT_TAG, STANDARD, bears_our_tags
 from bot.core.policy import Policy
 from bot.reconcile.backoff import pause
 from bot.reconcile.pace import Pace, Stopped
@@ -187,6 +187,13 @@ class DriftScanner:
                 with self._database.transaction() as tx:
                     entries.wish(tx, at.cluster, arn, deployment=deployment, now=self._clock())
             else:
+                if policy is not None and seen.tags.get(DEPLOYMENT_TAG) == policy.deployment:
+                    log.warning(
+                        "an entry has this deployment's tag and none of a grant: left alone",
+                        cluster=at.cluster.name,
+                        account=at.cluster.account,
+                        principal=arn,
+                    )
                 foreign[arn] = Foreign(arn, described, None, self._clock())
 
     def _complete(self, at: _Reading, foreign: dict[str, Foreign]) -> None:

@@ -37,7 +37,8 @@ def live(database: Database, **changes):
         audit.record(tx, decided)
     begin = given.starts_at or at
     if given.state is GrantState.SCHEDULED:
-        given = change(database, given, lifecycle.start, begin)
+        rules = asked.rules
+        given = change(database, given, lifecycle.start, begin, rules=rules, digest="abc")
     given = change(database, given, lifecycle.confirm, begin + SECOND)
     given = change(
         database, given, lifecycle.revoke, begin + HOUR, EndReason.RETURNED, by=given.requester

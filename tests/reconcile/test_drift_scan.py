@@ -25,9 +25,10 @@ from entry_world import (
     World,
     role,
 )
+from structlog.testing import capture_logs
 
 from bot.core.model import EndReason, GrantState
-from bot.core.planner import DEPLOYMENT_TAG
+from bot.core.planner import DEPLOYMENT_TAG, GRANT_TAG
 from bot.core.policy import Policy
 from bot.reconcile.pace import Pace, Stopped
 
@@ -62,6 +63,9 @@ FOREIGN: dict[str, dict[str, Any]] = {
     "another": {"tags": OURS | {DEPLOYMENT_TAG: "another"}, "policies": {VIEW: ["a"]}},
     "upper": {"tags": OURS | {DEPLOYMENT_TAG: OURS[DEPLOYMENT_TAG].upper()}},
     "half": {"tags": {DEPLOYMENT_TAG: OURS[DEPLOYMENT_TAG]}, "policies": {VIEW: ["a"]}},
+    "made-up": {"tags": OURS | {GRANT_TAG: "yes"}, "policies": {VIEW: ["a"]}},
+    "small": {"tags": OURS | {GRANT_TAG: "7k3-qmx"}, "policies": {VIEW: ["a"]}},
+    "no-value": {"tags": OURS | {GRANT_TAG: ""}, "policies": {VIEW: ["a"]}},
     "node": {"tags": OURS, "type": "EC2_LINUX"},
     "empty": {"tags": {}},
 }
@@ -86,6 +90,17 @@ def test_entries_of_others_are_bit_for_bit_the_same_after_many_scans(drift: Drif
     after = {(one.cluster, one.principal_arn): asdict(one) for one in drift.eks.all_entries()}
     assert after == before
     assert [one for one in drift.events() if one[1] != "orphan"] == []
+
+
+def test_an_entry_with_the_tag_of_this_deployment_and_no_grants_is_named_in_the_log(
+    drift: DriftWorld,
+) -> None:
+    drift.put("half", **FOREIGN["half"])
+    drift.put("another", **FOREIGN["another"])
+    with capture_logs() as logged:
+        drift.scan()
+    said = [one for one in logged if "left alone" in one["event"]]
+    assert [(one["cluster"], one["principal"]) for one in said] == [(LAB, role("half"))]
 
 
 def test_without_a_policy_nothing_unknown_is_removed(drift: DriftWorld) -> None:
