@@ -6,11 +6,12 @@ from datetime import datetime
 
 from sqlalchemy import Connection
 
-from bot.access.facts import Facts
+from bot.access.facts import RevokingFacts
 from bot.core import lifecycle
 from bot.core.errors import Conflict, Refused
-from bot.core.model import AccessRequest, EndReason, Grant, GrantState, RequestState
-from bot.core.revoking import may_revoke
+from bot.core.model import AccessRequest, EndReason, Grant, GrantState, Owners, RequestState
+from bot.core.policy import Policy
+from bot.core.revoking import may_revoke, revokers_now
 from bot.store import audit, entries, grants, post_reviews, requests
 
 
@@ -52,21 +53,21 @@ def give_back(tx: Connection, request_id: str, by: str, now: datetime) -> Grant:
     return _revoke_with_extensions(tx, request_id, EndReason.RETURNED, by, now)
 
 
-def take_away(tx: Connection, facts: Facts, request_id: str, by: str, why: str = "") -> Grant:
+def take_away(tx: Connection, facts: RevokingFacts, request_id: str, why: str = "") -> Grant:
     """Somebody revokes access; whoever has it gives it back by the same click.
 
-    Raises Refused for those who may not, and Conflict where there is nothing to take away.
+    Raises Refused for those who may not, Conflict where there is nothing to take away, and
+    DirectoryUnavailable where it hangs on a group that nobody answered for.
     """
     request = requests.get(tx, request_id)
-    if request.requester == by:
-        return give_back(tx, request_id, by, facts.now)
+    if request.requester == facts.by:
+        return give_back(tx, request_id, facts.by, facts.now)
     refusal = may_revoke(
-        facts.policy,
+        who_may_revoke(tx, facts.policy, request, facts.now),
         request,
-        post_reviews.find(tx, request_id),
-        facts.person(by),
+        facts.by,
+        facts.person,
         membership=facts.membership,
-        now=facts.now,
         team_id=facts.team_id,
     )
     if refusal is not None:
@@ -76,7 +77,15 @@ def take_away(tx: Connection, facts: Facts, request_id: str, by: str, why: str =
             "nothing_to_revoke",
             f"Request {request_id} gave no access: it is {request.state.value.lower()}.",
         )
-    return _revoke_with_extensions(tx, request_id, EndReason.REVOKED, by, facts.now, why=why)
+    return _revoke_with_extensions(tx, request_id, EndReason.REVOKED, facts.by, facts.now, why=why)
+
+
+def who_may_revoke(
+    tx: Connection, policy: Policy | None, request: AccessRequest, now: datetime
+) -> Owners:
+    """Those who may revoke it under the policy, or with None as it was when it was given."""
+    grant, owed = grants.find(tx, request.id), post_reviews.find(tx, request.id)
+    return revokers_now(policy, request, grant, owed, now)
 
 
 def _revoke_with_extensions(

@@ -46,3 +46,25 @@ class Facts:
             raise Conflict(
                 "try_again", "Somebody else decided at the same moment. Nothing was changed."
             ) from error
+
+    def revoking(self, user_id: str) -> RevokingFacts:
+        """What revoking by this person hangs on."""
+        return RevokingFacts(
+            user_id, self.now, self.membership, self.policy, self.person(user_id), self.team_id
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class RevokingFacts:
+    """What is so when `by` takes access away. None is what cannot be told now.
+
+    Nothing here keeps anybody waiting: `policy` is None where none is in force, `person` where
+    Slack does not describe them, `team_id` where it does not say which workspace this is.
+    """
+
+    by: str
+    now: datetime
+    membership: Mapping[str, frozenset[str]]
+    policy: Policy | None = None
+    person: Person | None = None
+    team_id: str | None = None

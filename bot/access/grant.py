@@ -7,6 +7,7 @@ from sqlalchemy import Connection
 from bot.access.facts import Facts
 from bot.core import lifecycle
 from bot.core.model import AccessRequest, Grant
+from bot.core.revoking import revokers
 from bot.store import audit, entries, grants, requests
 
 
@@ -24,6 +25,7 @@ def give(
         approvers=approvers,
         digest=facts.digest,
         extended=extended_grant(tx, facts, request),
+        revokers=revokers(facts.policy, request, None, facts.now),
     )
     requests.decide(tx, approved, facts.now)
     entry_id = entries.wish(

@@ -17,6 +17,7 @@ from bot.core.model import (
     EndReason,
     Grant,
     GrantState,
+    Owners,
     RequestState,
     Review,
     Verdict,
@@ -34,6 +35,7 @@ CLOCK_TOLERANCE = timedelta(minutes=1)
 LATE_AFTER = timedelta(minutes=2)
 """How long a removal may take before the bot calls itself late."""
 
+_NOBODY = Owners()
 _DECIDED = {
     RequestState.APPROVED: "approved",
     RequestState.DENIED: "denied",
@@ -108,12 +110,14 @@ def approve(
     approvers: tuple[str, ...],
     digest: str,
     extended: Grant | None = None,
+    revokers: Owners = _NOBODY,
 ) -> tuple[AccessRequest, Grant, tuple[AuditEvent, ...]]:
     """PENDING → APPROVED, with the grant. `by` is the person, or `bot` where a rule is automatic.
 
     The grant's end is fixed here, before anything is written to AWS: it can only come nearer.
     `extended` is the live grant that the request prolongs; the new one takes over from it. A
-    request for later makes a SCHEDULED grant, which is decided again when it starts.
+    request for later makes a SCHEDULED grant, which is decided again when it starts. `revokers` are
+    those who may revoke it, for a time in which no policy says so.
     """
     ensure_open(request, now)
     decided = replace(request, state=RequestState.APPROVED, decided_at=now, decided_by=by)
@@ -137,6 +141,7 @@ def approve(
         starts_at=later,
         extends=request.extends,
         began_at=(extended.began_at or extended.confirmed_at) if extended else None,
+        revokers=revokers,
     )
     event = AuditEvent(
         at=now,

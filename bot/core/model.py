@@ -411,7 +411,8 @@ class Grant:
     `ends_at` is committed before the first AWS write. Until access is confirmed it is the latest
     end there can be; on confirmation it becomes `confirmed_at + duration`.
     `provision_by` is when an unconfirmed grant is given up. `extends` is the grant that this one
-    takes over from, and `began_at` when the first of such a row was confirmed.
+    takes over from, and `began_at` when the first of such a row was confirmed. `revokers` are those
+    who might revoke it by the policy under which it was given.
     """
 
     id: str
@@ -433,6 +434,7 @@ class Grant:
     problem: str | None = None
     extends: str | None = None
     began_at: datetime | None = None
+    revokers: Owners = Owners()
 
     @property
     def gives_access(self) -> bool:

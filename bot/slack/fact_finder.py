@@ -6,13 +6,16 @@ from collections.abc import Callable, Collection
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 
-from bot.access.facts import Facts
+from bot.access.end import who_may_revoke
+from bot.access.facts import Facts, RevokingFacts
 from bot.access.tickets import TicketQuestion
-from bot.core.errors import Refused
+from bot.core.errors import PolicyUnavailable, Refused
 from bot.core.oncall import OnCallFacts, Schedules
+from bot.core.policy import Policy
 from bot.policy_file import LoadedPolicy
 from bot.slack.needs import Needs, needs_of, needs_of_start
 from bot.slack.people import Directory
+from bot.store import requests
 from bot.store.database import Database
 from bot.store.inbox import Item
 
@@ -43,12 +46,36 @@ class FactFinder:
         with self._database.reading() as tx:
             needs = needs_of(tx, loaded.policy, item, self._clock())
         if item.team_id is not None and item.team_id != self._directory.team_id():
-            raise Refused(
-                "other_organisation",
-                "You are signed in to another organisation, and only members of this one can use "
-                "the bot. Nothing was changed.",
-            )
+            raise _other_organisation()
         return self._asked(loaded, needs)
+
+    def of_revoking(self, item: Item) -> RevokingFacts:
+        """The facts on which it hangs whether somebody may revoke; without what nobody tells now.
+
+        Raises NotFound for an unknown request, and Refused for somebody of another organisation.
+        """
+        now = self._clock()
+        policy = self._policy_or_none()
+        with self._database.reading() as tx:
+            request = requests.get(tx, item.document["request_id"])
+            groups = who_may_revoke(tx, policy, request, now).groups
+        team_id = self._directory.team_id_as_told()
+        if None not in {item.team_id, team_id} and item.team_id != team_id:
+            raise _other_organisation()
+        return RevokingFacts(
+            by=item.actor,
+            now=now,
+            membership=self._directory.membership_as_told(groups),
+            policy=policy,
+            person=self._directory.person_as_told(item.actor),
+            team_id=team_id,
+        )
+
+    def _policy_or_none(self) -> Policy | None:
+        try:
+            return self._policy().policy
+        except PolicyUnavailable:
+            return None
 
     def of_start(self, request_id: str) -> Facts:
         """The facts on which it hangs whether approved access may begin now."""
@@ -75,3 +102,11 @@ class FactFinder:
             ticket=self._ticket(*needs.ticket) if needs.ticket else None,
             on_call=on_call.result(),
         )
+
+
+def _other_organisation() -> Refused:
+    return Refused(
+        "other_organisation",
+        "You are signed in to another organisation, and only members of this one can use the bot. "
+        "Nothing was changed.",
+    )

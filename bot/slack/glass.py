@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 from bot.access import break_glass, end, post_review
-from bot.access.facts import Facts
+from bot.access.facts import Facts, RevokingFacts
 from bot.core.durations import format_duration
 from bot.core.model import AccessRequest, RequestState
 from bot.core.post_review import PostReview
@@ -20,7 +20,7 @@ from bot.slack.text import date, listed, mention_channel, safe
 from bot.store import post_reviews
 from bot.store.inbox import Item, Kind
 
-KINDS = frozenset({Kind.BREAK_GLASS, Kind.REVOKE, Kind.REVIEW})
+KINDS = frozenset({Kind.BREAK_GLASS, Kind.REVIEW})
 
 
 def carry_out(tx: Connection, facts: Facts, item: Item) -> Message:
@@ -30,11 +30,6 @@ def carry_out(tx: Connection, facts: Facts, item: Item) -> Message:
     if item.kind is Kind.BREAK_GLASS:
         request = break_glass.begin(tx, facts, item.actor, asked(document), instead_of=request_id)
         return begun(request, post_reviews.find(tx, request.id))
-    if item.kind is Kind.REVOKE:
-        end.take_away(tx, facts, str(request_id), item.actor, document.get("reason", ""))
-        return note(
-            f"{request_id} is being removed. Its card says when EKS has confirmed that it is gone."
-        )
     reviewed = post_review.review(
         tx,
         facts,
@@ -45,6 +40,15 @@ def carry_out(tx: Connection, facts: Facts, item: Item) -> Message:
     )
     verdict = "justified" if reviewed.justified else "not justified"
     return note(f"Your review of {request_id} is on record: {verdict}.")
+
+
+def revoke(tx: Connection, facts: RevokingFacts, item: Item) -> Message:
+    """Take access away for somebody. Raises DomainError where it cannot be done."""
+    request_id = str(item.document["request_id"])
+    end.take_away(tx, facts, request_id, item.document.get("reason", ""))
+    return note(
+        f"{request_id} is being removed. Its card says when EKS has confirmed that it is gone."
+    )
 
 
 def begun(request: AccessRequest, owed: PostReview | None) -> Message:

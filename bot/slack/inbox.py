@@ -18,20 +18,29 @@ from slack_sdk.webhook import WebhookClient
 from sqlalchemy import Connection
 
 from bot.access.tickets import TicketQuestion
-from bot.core.errors import Conflict, DomainError, Refused, StoreUnavailable
+from bot.core.errors import (
+    Conflict,
+    DirectoryUnavailable,
+    DomainError,
+    PolicyUnavailable,
+    Refused,
+    StoreUnavailable,
+)
+from bot.core.ids import is_id
 from bot.core.model import AuditEvent
 from bot.core.oncall import OnCallFacts, Schedules
 from bot.policy_file import LoadedPolicy
 from bot.reconcile.backoff import pause
+from bot.slack import glass
 from bot.slack.blocks import Message
 from bot.slack.carry_out import carry_out, give_back
 from bot.slack.fact_finder import FactFinder
 from bot.slack.people import Directory
-from bot.slack.replies import error_reply, fault_reply, note
+from bot.slack.replies import error_reply, not_done_reply, note
 from bot.store import audit, inbox, requests
 from bot.store.claims import Claims
 from bot.store.database import Database
-from bot.store.inbox import Item, ItemState
+from bot.store.inbox import Item, ItemState, Kind
 
 log = structlog.get_logger(__name__)
 
@@ -107,12 +116,10 @@ class InboxWorker:
             self._do_or_refuse(item)
         except StoreUnavailable:
             raise
-        except Exception:
+        except Exception as error:
             reference = f"inbox-{item.id}"
             log.exception("cannot carry out", reference=reference, kind=item.kind)
-            with self._database.transaction() as tx:
-                answer = _answer(fault_reply(reference), good=False)
-                inbox.carried_out(tx, item, answer, self._clock())
+            self._fail(item, reference, error)
         self._changed()
 
     def _do_or_refuse(self, item: Item) -> None:
@@ -121,11 +128,39 @@ class InboxWorker:
         except StoreUnavailable:
             raise
         except DomainError as error:
-            if error.code != "try_again" or item.attempts >= _MOST_TRIES:
+            passing = error.code == "try_again" or (
+                item.kind in inbox.NEVER_LIMITED and isinstance(error, DirectoryUnavailable)
+            )
+            if not passing or not self._try_again(item):
                 self._refuse(item, error)
-                return
-            with self._database.transaction() as tx:
-                inbox.later(tx, item, self._clock() + pause(item.attempts + 1))
+
+    def _try_again(self, item: Item) -> bool:
+        """Put the item off for a moment; False where it was tried often enough."""
+        if item.attempts >= _MOST_TRIES:
+            return False
+        with self._database.transaction() as tx:
+            inbox.later(tx, item, self._clock() + pause(item.attempts + 1))
+        return True
+
+    def _fail(self, item: Item, reference: str, error: Exception) -> None:
+        """A fault of the bot's own: what takes access away is tried again, and none is silent."""
+        if item.kind in inbox.NEVER_LIMITED and self._try_again(item):
+            return
+        now = self._clock()
+        request_id = item.document.get("request_id")
+        known = isinstance(request_id, str) and is_id(request_id)
+        with self._database.transaction() as tx:
+            told = not_done_reply(reference, _without_slack(item))
+            inbox.carried_out(tx, item, _answer(told, good=False), now)
+            failed = AuditEvent(
+                at=now,
+                actor=item.actor,
+                action=f"{item.kind.value}.failed",
+                request_id=request_id if known and _exists(tx, request_id) else None,
+                # What the error says may hold anything; the log has it, masked.
+                details={"reference": reference, "error": type(error).__name__},
+            )
+            audit.record(tx, [failed])
 
     def _do(self, item: Item) -> None:
         """Carry the item out, in one transaction. Raises DomainError where it cannot be."""
@@ -135,6 +170,13 @@ class InboxWorker:
             with self._database.transaction() as tx:
                 answer = _answer(note(give_back(tx, item, now)), good=True)
                 inbox.carried_out(tx, item, answer, now)
+            return
+        if item.kind is Kind.REVOKE:
+            # Neither does this wait for either: what is not told now is done without.
+            revoking = self._facts.of_revoking(item)
+            with self._database.transaction() as tx:
+                answer = _answer(glass.revoke(tx, revoking, item), good=True)
+                inbox.carried_out(tx, item, answer, revoking.now)
             return
         late = self._clock() - item.received_at > ACT_WITHIN
         if late and item.kind not in inbox.NEVER_LIMITED:
@@ -155,7 +197,8 @@ class InboxWorker:
         now = self._clock()
         request_id = item.document.get("request_id")
         with self._database.transaction() as tx:
-            inbox.carried_out(tx, item, _answer(error_reply(error), good=False), now)
+            told = error_reply(error, _without_slack(item) if _unanswered(error) else "")
+            inbox.carried_out(tx, item, _answer(told, good=False), now)
             audit.record(
                 tx,
                 [
@@ -206,6 +249,23 @@ class InboxWorker:
 
 def _answer(message: Message, *, good: bool) -> dict[str, Any]:
     return {"text": message.text, "blocks": message.blocks, "good": good}
+
+
+def _unanswered(error: DomainError) -> bool:
+    """Whether it failed because something does not answer, and not because somebody may not."""
+    return isinstance(error, DirectoryUnavailable | PolicyUnavailable)
+
+
+def _without_slack(item: Item) -> str:
+    """How the same is done at the command line, for what must not wait; else ""."""
+    match item.kind:
+        case Kind.REVOKE | Kind.RETURN:
+            command = f"eks-access revoke {item.document.get('request_id', 'ID')}"
+        case Kind.LOCKDOWN if item.document.get("on"):
+            command = "eks-access lockdown on --reason …"
+        case _:
+            return ""
+    return f"Whoever runs the bot does it without Slack: `{command}`."
 
 
 def _exists(tx: Connection, request_id: str | None) -> bool:

@@ -18,7 +18,6 @@ from bot.core.model import AccessRequest, Ask
 from bot.core.oncall import Schedules
 from bot.core.policy import Policy
 from bot.core.post_review import reviewers_now
-from bot.core.revoking import revokers
 from bot.store import delegations, post_reviews, requests
 from bot.store.inbox import Item, Kind
 
@@ -69,8 +68,8 @@ def needs_of(  # noqa: PLR0911 - one answer for each kind
             return Needs(people, delegation_groups(policy), all_groups=False)
         case Kind.UNDELEGATE:
             return Needs(alone, delegation_groups(policy), all_groups=False)
-        case Kind.REVOKE | Kind.REVIEW:
-            return Needs(alone, _groups_of_owners(tx, policy, item, now), all_groups=False)
+        case Kind.REVIEW:
+            return Needs(alone, _groups_of_reviewers(tx, policy, item, now), all_groups=False)
         case _:
             return Needs(alone)
 
@@ -106,12 +105,12 @@ def _for_break_glass(policy: Policy, people: frozenset[str], ask: Ask) -> Needs:
     return Needs(people, groups, schedules, all_groups=False)
 
 
-def _groups_of_owners(tx: Connection, policy: Policy, item: Item, now: datetime) -> frozenset[str]:
-    """Where those are who may revoke, or review a break-glass."""
+def _groups_of_reviewers(
+    tx: Connection, policy: Policy, item: Item, now: datetime
+) -> frozenset[str]:
+    """Where those are who may review a break-glass."""
     request = _request(tx, item)
     owed = post_reviews.find(tx, request.id)
-    if item.kind is Kind.REVOKE:
-        return revokers(policy, request, owed, now).groups
     return reviewers_now(policy, request, owed, now).groups if owed is not None else frozenset()
 
 

@@ -43,6 +43,13 @@ class Directory:
         """The installed team's id."""
         return self._team_and_user()[0]
 
+    def team_id_as_told(self) -> str | None:
+        """As `team_id`, or None where Slack does not say now."""
+        try:
+            return self.team_id()
+        except DirectoryUnavailable:
+            return None
+
     def _team_and_user(self) -> tuple[str, str]:
         """The installed team's id, and the bot's own user id there."""
         if self._itself is None:
@@ -57,6 +64,18 @@ class Directory:
         with self._lock:
             self._names[user_id] = (time.monotonic(), person.name)
         return person
+
+    def person_as_told(self, user_id: str) -> Person | None:
+        """As `person`, or None where Slack does not describe anybody now.
+
+        Raises DirectoryUnavailable (`unknown_person`) for somebody whom Slack does not know.
+        """
+        try:
+            return self.person(user_id)
+        except DirectoryUnavailable as error:
+            if error.code == "unknown_person":
+                raise
+            return None
 
     def people(self, user_ids: Collection[str]) -> dict[str, Person]:
         """The people, each asked for now."""

@@ -109,9 +109,9 @@ def note(sentence: str) -> Message:
     return Message(safe(sentence, 1000) or "-", [blocks.sentence("note", sentence)])
 
 
-def error_reply(error: DomainError) -> Message:
-    """The error's sentence: what is so, and what to do."""
-    return note(error.sentence)
+def error_reply(error: DomainError, more: str = "") -> Message:
+    """The error's sentence: what is so, and what to do; with `more` of the latter."""
+    return note(f"{error.sentence} {more}".strip())
 
 
 def fault_reply(reference: str) -> Message:
@@ -119,6 +119,15 @@ def fault_reply(reference: str) -> Message:
     return note(
         "That failed because of a fault in the bot. `/eks-access mine` shows what is so now. "
         f"Whoever runs the bot finds more in its log under `{reference}`."
+    )
+
+
+def not_done_reply(reference: str, more: str = "") -> Message:
+    """As `fault_reply`, of what was taken up and undone; `more` is another way to do it."""
+    return note(
+        "That failed because of a fault in the bot, and nothing was changed. Do it once more; if "
+        f"it fails again, give `{reference}` to whoever runs the bot, who finds why in its log. "
+        f"{more}".strip()
     )
 
 

@@ -11,13 +11,14 @@ from pydantic import TypeAdapter
 from sqlalchemy import Connection, Integer, Row, Select, bindparam, insert, or_, select, update
 
 from bot.core.errors import Conflict, NotFound
-from bot.core.model import Access, Cluster, EndReason, Grant, GrantState
+from bot.core.model import Access, Cluster, EndReason, Grant, GrantState, Owners
 from bot.store.tables import grants
 
 LIVE = frozenset(GrantState) - {GrantState.ENDED}
 
 _cluster = TypeAdapter(Cluster)
 _access = TypeAdapter(Access)
+_owners = TypeAdapter(Owners)
 
 # Built once: to build a statement takes longer than to carry it out, and these are the most used.
 _ONE = select(grants).where(grants.c.id == bindparam("grant"))
@@ -52,6 +53,7 @@ def add(tx: Connection, grant: Grant, entry_id: int) -> None:
                     "access": _access.dump_python(grant.access, mode="json"),
                     "extends": grant.extends,
                     "began_at": grant.began_at.isoformat() if grant.began_at else None,
+                    "revokers": _owners.dump_python(grant.revokers, mode="json"),
                 },
             }
         )
@@ -186,4 +188,6 @@ def _grant(row: Row[Any]) -> Grant:
         problem=row.problem,
         extends=row.document["extends"],
         began_at=datetime.fromisoformat(began_at) if began_at else None,
+        # Rows from before these were kept have none.
+        revokers=_owners.validate_python(row.document.get("revokers", {})),
     )

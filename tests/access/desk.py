@@ -212,7 +212,7 @@ class Desk:
 
     def take_away(self, request_id: str, who: str = BEN, why: str = "") -> Grant:
         with self.database.transaction() as tx:
-            return end.take_away(tx, self.facts(), request_id, who, why)
+            return end.take_away(tx, self.facts().revoking(who), request_id, why)
 
     def confirm(self, request_id: str) -> None:
         """EKS shows the access."""

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
-from desk import ANA, BEN, CLEO, DAN, EVE, HOUR, LEADS, RESPONDERS, SECURITY, Desk
+from desk import ANA, BEN, CLEO, DAN, EVE, HOUR, LEADS, RESPONDERS, SECURITY, Desk, person
+from sqlalchemy import select, update
 
 from bot.access import end
 from bot.core.errors import Conflict, DirectoryUnavailable, NotFound, Refused
-from bot.core.model import AccessRequest, EndReason, GrantState
-from bot.store import audit
+from bot.core.model import AccessRequest, EndReason, Grant, GrantState
+from bot.store import audit, tables
 
 BOTH = pytest.mark.parametrize("database_kind", ["sqlite", "postgresql"])
 
@@ -94,6 +96,79 @@ def test_an_entry_that_is_taken_out_of_the_policy_stops_nobody(
 ) -> None:
     desk.document["break_glass"] = []
     assert desk.take_away(glass.id, EVE).state is GrantState.REVOKING
+
+
+# While something does not answer
+
+
+def take_away(desk: Desk, request_id: str, who: str, **untold: None) -> Grant:
+    facts = replace(desk.facts().revoking(who), **untold)
+    with desk.database.transaction() as tx:
+        return end.take_away(tx, facts, request_id)
+
+
+OWNERS = pytest.mark.parametrize(
+    "who", [BEN, CLEO, EVE, DAN], ids=["owner", "by group", "reviewer", "lockdown"]
+)
+
+
+@BOTH
+@OWNERS
+def test_without_a_policy_those_take_it_away_who_might_when_it_was_given(
+    desk: Desk, glass: AccessRequest, who: str
+) -> None:
+    assert take_away(desk, glass.id, who, policy=None).ended_by == who
+
+
+@BOTH
+def test_without_a_policy_owners_take_away_what_was_automatic_or_approved(desk: Desk) -> None:
+    desk.document["lockdown"] = {"owners": {"users": [DAN]}}
+    desk.rules["payments"]["approval"] = "automatic"
+    automatic = desk.ask("payments")
+    approved = desk.ask("billing", who=CLEO)
+    desk.approve(approved.id, EVE)
+    assert take_away(desk, automatic.id, DAN, policy=None).state is GrantState.REVOKING
+    with desk.refuses(Refused, "not_owner"):
+        take_away(desk, approved.id, BEN, policy=None)
+    assert take_away(desk, approved.id, EVE, policy=None).state is GrantState.REVOKING
+
+
+def test_a_grant_from_before_is_taken_away_by_the_owners_of_its_request(desk: Desk) -> None:
+    request = desk.ask()
+    desk.approve(request.id)
+    kept = tables.grants.c.document
+    with desk.database.transaction() as tx:
+        document = dict(tx.scalars(select(kept)).one())
+        del document["revokers"]
+        tx.execute(update(tables.grants).values(document=document))
+    with desk.refuses(Refused, "not_owner"):
+        take_away(desk, request.id, EVE, policy=None)
+    assert take_away(desk, request.id, CLEO, policy=None).state is GrantState.REVOKING
+
+
+@OWNERS
+@pytest.mark.parametrize(
+    "untold",
+    [{"person": None}, {"person": None, "team_id": None}, {"team_id": None}],
+    ids=["users.info", "all", "auth.test"],
+)
+def test_an_owner_takes_it_away_though_slack_describes_nobody(
+    desk: Desk, glass: AccessRequest, who: str, untold: dict[str, None]
+) -> None:
+    assert take_away(desk, glass.id, who, **untold).ended_by == who
+
+
+def test_a_stranger_takes_nothing_away_though_nothing_answers(
+    desk: Desk, glass: AccessRequest
+) -> None:
+    stranger = "U09OTTO"
+    desk.people[stranger] = person(stranger)
+    for untold in ({"person": None}, {"policy": None}, {"policy": None, "person": None}):
+        with desk.refuses(Refused, "not_owner"):
+            take_away(desk, glass.id, stranger, **untold)
+    desk.become(BEN, is_guest=True)
+    with desk.refuses(Refused, "is_guest"):
+        take_away(desk, glass.id, BEN, policy=None, team_id=None)
 
 
 @BOTH

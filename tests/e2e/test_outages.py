@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
 
@@ -10,20 +11,25 @@ import pytest
 from reading import (
     GENERAL,
     PAYMENTS,
+    PLATFORM,
     ask_payments,
     given,
     lab_entry,
     production_entry,
+    request_id,
     wait_card,
     wait_card_says,
     wait_told,
+    words,
 )
 from shared_database import SharedDatabase
 
-from bot.core.model import EndReason, GrantState
+from bot.core.model import AuditEvent, EndReason, GrantState
 from bot.sandbox.humans import Human
+from bot.sandbox.slack_shown import Message
 from bot.sandbox.stage import Stage
-from bot.store import grants
+from bot.store import audit, grants, inbox
+from bot.store.inbox import Kind
 
 LAB = "/eks-access request modern-access-lab view --namespace default --for 1h Looking"
 
@@ -188,6 +194,106 @@ def test_a_bot_with_live_grants_and_no_valid_policy_at_start_still_revokes(stage
     wait_told(stage, ana, "has ended")
     ana.command(LAB, "C01PLATFORM")
     wait_told(stage, ana, "nothing can be granted", "C01PLATFORM")
+
+
+PRODUCTION = "/eks-access break-glass prod-eu cluster-admin --for 1h The API server is down"
+
+
+def broken_glass(stage: Stage) -> Message:
+    """Noa's break-glass, which EKS has confirmed. Returns its card in the platform channel."""
+    stage.slack.human("U08NOA").command(PRODUCTION, GENERAL)
+    card = wait_card(stage, stage.slack.human("U04DAN"), PLATFORM)
+    wait_card_says(stage, card, "active until")
+    return card
+
+
+def test_an_owner_revokes_though_the_bot_has_had_no_good_policy_since_its_start(
+    stage: Stage,
+) -> None:
+    card = broken_glass(stage)
+    stage.stop_bot()
+    replace_policy(stage, "deployment: [broken")
+    stage.start_bot()
+    ana, dan = stage.slack.human("U01ANA"), stage.slack.human("U04DAN")
+    ana.command(f"/eks-access revoke {request_id(card)} Mine now", GENERAL)
+    wait_told(stage, ana, "You own nothing that")
+    assert dan.click(card, "revoke").acknowledged
+    assert stage.eks.wait_for(lambda: production_entry(stage, "noa") is None, 25)
+    wait_card_says(stage, card, "revoked by")
+
+
+def test_an_owner_revokes_though_slack_describes_nobody(stage: Stage) -> None:
+    card = broken_glass(stage)
+    stage.slack.faults.add(method="users.info", times=1000, error="internal_error")
+    assert stage.slack.human("U04DAN").click(card, "revoke").acknowledged
+    assert stage.eks.wait_for(lambda: production_entry(stage, "noa") is None, 25)
+    stage.slack.faults.clear()
+
+
+def test_a_group_that_slack_tells_a_little_later_is_waited_for(stage: Stage) -> None:
+    card = broken_glass(stage)
+    stage.slack.faults.add(method="usergroups.users.list", times=4, error="internal_error")
+    assert stage.slack.human("U04DAN").click(card, "revoke").acknowledged
+    assert stage.eks.wait_for(lambda: production_entry(stage, "noa") is None, 25)
+
+
+def test_whoever_cannot_be_told_for_an_owner_reads_how_it_is_done_without_slack(
+    stage: Stage,
+) -> None:
+    card, dan = broken_glass(stage), stage.slack.human("U04DAN")
+    stage.slack.faults.add(method="usergroups.users.list", times=1000, error="internal_error")
+    assert dan.click(card, "revoke").acknowledged
+    said = f"eks-access revoke {request_id(card)}"
+    while_time_passes(stage, lambda: said in str([words(one) for one in dan.sees(PLATFORM)]))
+    stage.slack.faults.clear()
+
+
+def while_time_passes(stage: Stage, so: Callable[[], bool]) -> None:
+    """Wait for what comes after several tries, with longer pauses between them."""
+    for _ in range(25):
+        stage.advance(timedelta(seconds=5))
+        with suppress(AssertionError):
+            stage.slack.wait(so, 1)
+            return
+    raise AssertionError("it never came")
+
+
+def malformed(stage: Stage, kind: Kind) -> None:
+    """An item as no listener of this version stores it."""
+    assert stage.bot is not None
+    with stage.bot.database.transaction() as tx:
+        inbox.add(
+            tx,
+            kind,
+            actor="U02BEN",
+            team_id=None,
+            document={"secret": "xoxb-1-hidden"},
+            response_url=None,
+            now=stage.clock(),
+        )
+
+
+def failures(stage: Stage) -> list[AuditEvent]:
+    assert stage.bot is not None
+    with stage.bot.database.reading() as tx:
+        return [one for one in audit.latest(tx, 50) if one.action.endswith(".failed")]
+
+
+@pytest.mark.parametrize("kind", [Kind.APPROVE, Kind.REVOKE])
+def test_a_fault_of_the_bot_is_on_record_without_what_it_was_about(
+    stage: Stage, kind: Kind
+) -> None:
+    malformed(stage, kind)
+    while_time_passes(stage, lambda: bool(failures(stage)))
+    [failed] = failures(stage)
+    assert (failed.actor, failed.action) == ("U02BEN", f"{kind.value}.failed")
+    assert failed.details == {"reference": "inbox-1", "error": "KeyError"}
+    ben = stage.slack.human("U02BEN")
+    told = words(
+        wait_told(stage, ben, "fault in the bot, and nothing was changed. Do it once more")
+    )
+    assert "inbox-1" in told
+    assert ("eks-access revoke ID" in told) is (kind is Kind.REVOKE)
 
 
 def test_revoke_from_the_command_line_is_carried_out_by_the_running_bot(stage: Stage) -> None:
