@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Mapping
 from datetime import timedelta
 
+from bot.core.planner import GRANT_TAG
 from bot.sandbox.eks import Entry
 from bot.sandbox.humans import Human
 from bot.sandbox.slack_shown import Message
@@ -33,6 +34,9 @@ def tell(stage: Stage, say: Say) -> None:
     story.overlap()
     story.early_return()
     story.denial()
+    story.deputy()
+    story.later()
+    story.limits()
     story.refusals()
     story.break_glass()
     story.review_of_it()
@@ -147,6 +151,63 @@ class _Story:
         self._told(self._ana, "Ben Ito denied")
         self.hold("Ana reads who denied it, and why; EKS shows nothing", self._production() is None)
 
+    def deputy(self) -> None:
+        self._step("Ben goes away and names Dan his deputy; Ana asks, and nobody decides at first")
+        until = f"{self._stage.clock() + timedelta(days=3):%Y-%m-%d}"
+        self._command(self._ben, f"delegate {self._dan.id} until {until}")
+        self._told(self._dan, "decides in the place of", "C02PAYMENTS")
+        self.hold("the owners' channel reads who decides for Ben, and until when", True)
+        self._command(
+            self._ana, "request prod-eu view --namespace payments --ticket PAY-1426 A slow job"
+        )
+        card = self._card("C02PAYMENTS", number=4)
+        self._stage.advance(timedelta(minutes=15))
+        self._told(self._ben, "has waited 15 min", "C02PAYMENTS")
+        self.hold("15 minutes later the owners are reminded, in the card's thread", True)
+        clicked = time.monotonic()
+        self._click(self._dan, card, "approve")
+        entry = self._wait_production({"AmazonEKSViewPolicy": ("payments",)})
+        self.hold(f"Dan approves; EKS shows {_shown(entry)}, {_since(clicked)} later", True)
+        self._stage.slack.wait(lambda: ": active" in card.text, PATIENCE_SECONDS)
+        self.hold("the card says for whom he did", "Dan Okafor for Ben Ito" in str(card.blocks))
+        self._give_back(entry)
+        self._wait(lambda: self._production() is None, "the entry is gone")
+
+    def later(self) -> None:
+        self._step("Ana asks for access that starts in two hours")
+        start = (self._stage.clock() + timedelta(hours=2)).replace(second=0, microsecond=0)
+        wish = "request modern-access-lab view --namespace dev-ana --for 30m"
+        self._command(self._ana, f"{wish} --at {start:%Y-%m-%dT%H:%MZ} A rehearsal")
+        self._told(self._ana, "It starts")
+        self.hold("it is approved, and EKS shows nothing yet", self._lab() is None)
+        moved = time.monotonic()
+        self._stage.advance(start - self._stage.clock())
+        entry = self._lab_entry(present=True)
+        self.hold(
+            f"then it begins by itself: {_shown(entry)}, {_since(moved)} after its time", True
+        )
+        self._stage.advance(timedelta(minutes=30))
+        self._lab_entry(present=False)
+        self.hold("and ends 30 minutes after that", True)
+
+    def limits(self) -> None:
+        self._step("On staging a rule gives access by itself, twice within 24 hours")
+        ask = "request modern-access-lab edit --namespace staging --for 30m Trying a release"
+        for _ in range(2):
+            self._command(self._ana, ask)
+            entry = self._lab_entry(present=True)
+            self._give_back(entry)
+            self._lab_entry(present=False)
+        self.hold(f"twice EKS shows {_shown(entry)}", True)
+        self._command(self._ana, ask)
+        card = self._card("C01PLATFORM", number=3)
+        self.hold("the third time the platform's owners are asked", "PENDING" in str(card.blocks))
+        self._click(self._cleo, card, "approve")
+        entry = self._lab_entry(present=True)
+        self.hold(f"Cleo approves; EKS shows {_shown(entry)}", True)
+        self._give_back(entry)
+        self._lab_entry(present=False)
+
     def refusals(self) -> None:
         self._step("What cannot be is said in a sentence")
         self._command(self._ana, "request legacy-eu view --namespace default --for 30m Trying")
@@ -226,7 +287,11 @@ class _Story:
 
         def cards() -> list[Message]:
             seen = self._ben.sees(channel)
-            return [one for one in seen if one.thread_ts in (None, one.ts) and not one.ephemeral_to]
+            return [
+                one
+                for one in seen
+                if one.thread_ts in (None, one.ts) and not one.ephemeral_to and "(" in one.text
+            ]
 
         self._stage.slack.wait(lambda: len(cards()) >= number, PATIENCE_SECONDS)
         return cards()[number - 1]
@@ -253,14 +318,23 @@ class _Story:
         said = " ".join(str(one.blocks) for one in self._ana.dm)
         return "aws eks update-kubeconfig" in said and "kubectl auth can-i" in said
 
+    def _give_back(self, entry: Entry | None) -> None:
+        """Ana returns what gave her the entry."""
+        self._command(self._ana, f"return {entry.tags[GRANT_TAG] if entry else ''}")
+
     def _latest_id(self) -> str:
-        return max(
-            str(button["value"])
-            for one in self._ana.dm
-            for block in one.blocks or []
-            for button in block.get("elements", [])
-            if isinstance(button, dict) and button.get("action_id") == "return"
-        )
+        """The newest request of which Ana has a message with the button to return it."""
+
+        def found() -> list[str]:
+            return [
+                str(button["value"])
+                for one in self._ana.dm
+                for block in one.blocks or []
+                for button in block.get("elements", [])
+                if isinstance(button, dict) and button.get("action_id") == "return"
+            ]
+
+        return max(self._stage.slack.wait(found, PATIENCE_SECONDS))
 
     def _choose(self, name: str, value: str, drawn: Callable[[str], bool]) -> None:
         """Choose in the form, and wait until it is drawn again."""
@@ -276,10 +350,13 @@ class _Story:
 
     def _lab_entry(self, *, present: bool) -> Entry | None:
         def complete() -> bool:
-            entry = self._stage.eks.entry("modern-access-lab", ANA_IN_LAB, account=LAB_ACCOUNT)
+            entry = self._lab()
             return (entry is not None and bool(entry.associations)) if present else entry is None
 
         self._wait(complete, "the entry appears" if present else "the entry is gone")
+        return self._lab()
+
+    def _lab(self) -> Entry | None:
         return self._stage.eks.entry("modern-access-lab", ANA_IN_LAB, account=LAB_ACCOUNT)
 
     def _production(self, principal: str = ANA_IN_PRODUCTION) -> Entry | None:

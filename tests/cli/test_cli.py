@@ -43,7 +43,7 @@ def test_what_is_no_command_exits_2(cli, arguments):
 def test_a_good_policy_file_passes(cli, policy_file):
     result = cli("policy", "check", str(policy_file))
     assert (result.exit_code, result.stderr) == (0, "")
-    assert result.stdout == f"{policy_file}: no errors (3 clusters, 4 rules).\n"
+    assert result.stdout == f"{policy_file}: no errors (3 clusters, 6 rules).\n"
 
 
 def test_a_broken_policy_file_is_told_with_file_line_and_remedy(cli, policy_file):
