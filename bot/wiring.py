@@ -28,6 +28,7 @@ from bot.reconcile.access import AccessReconciler
 from bot.reconcile.anchors import Anchors
 from bot.reconcile.announcements import Announcer
 from bot.reconcile.audit import AuditSealer
+from bot.reconcile.backstop import BackstopKeeper
 from bot.reconcile.drift_reports import DriftReporter
 from bot.reconcile.drift_scan import CALLS_PER_SECOND, DriftScanner
 from bot.reconcile.messages import MessageReconciler, Projection
@@ -155,6 +156,10 @@ class Bot:
         self._access_loop = Loop(
             "access", access.due, self._then_messages(access.reconcile), workers=_ACCESS_WORKERS
         )
+        keeper = BackstopKeeper(self.database, clients, claims, clock=clock)
+        self._backstop_loop = Loop(
+            "backstops", keeper.due, self._then_access(keeper.keep), workers=_OTHER_WORKERS
+        )
         self._message_loop = Loop(
             "messages", messages.due, messages.reconcile, workers=_OTHER_WORKERS
         )
@@ -217,6 +222,7 @@ class Bot:
             self._inbox_loop,
             self._back_loop,
             self._access_loop,
+            self._backstop_loop,
             self._message_loop,
             self._announcement_loop,
             self._waiting_loop,
@@ -312,10 +318,18 @@ class Bot:
     def _then_messages(self, work: Callable[[int], None]) -> Callable[[int], None]:
         def reconcile(entry_id: int) -> None:
             work(entry_id)
+            self._backstop_loop.wake()
             self._message_loop.wake()
             self._audit_loop.wake()
 
         return reconcile
+
+    def _then_access(self, work: Callable[[int], None]) -> Callable[[int], None]:
+        def keep(entry_id: int) -> None:
+            work(entry_id)
+            self._access_loop.wake()
+
+        return keep
 
     def _projection(self, directory: Directory, glass: GlassDesk) -> Callable[..., Projection]:
         def projection(

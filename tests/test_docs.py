@@ -283,6 +283,42 @@ def test_the_anchors_permissions_are_what_their_code_calls_and_no_removal():
     assert put["Resource"].endswith("/acme-prod/*")
 
 
+def test_the_backstops_permissions_are_what_its_code_calls():
+    source = read("bot/aws/scheduler.py")
+    called = re.findall(r"client\.(?:get_paginator\(\"(\w+)\"|(\w+)\()", source)
+    operations = {one or other for one, other in called} - {"get_paginator"}
+    actions = {f"scheduler:{one.title().replace('_', '')}" for one in operations}
+    statements = [
+        *iam_statements("OptionalKeepBackstops"),
+        *iam_statements("OptionalListBackstops"),
+        *iam_statements("OptionalPassBackstopRole"),
+    ]
+    allowed = {action for one in statements for action in one["Action"]}
+    assert allowed == actions | {"iam:PassRole"}
+    assert not [action for action in allowed if f"`{action}`" not in read("docs/aws.md")]
+
+
+def test_the_backstops_role_may_delete_what_has_the_deployments_tag_and_do_nothing_else():
+    example = yaml.safe_load(read("eks-access.example.yaml"))
+    (one,) = json.loads(read("deploy/backstop-policy.json"))["Statement"]
+    assert (one["Effect"], one["Action"]) == ("Allow", "eks:DeleteAccessEntry")
+    tag = one["Condition"]["StringEquals"][f"aws:ResourceTag/{DEPLOYMENT_TAG}"]
+    assert tag == example["deployment"]
+    (people,) = one["Condition"]["ArnLike"].values()
+    assert people.endswith(":role/eks-jit/*")
+    group, role = example["backstop"]["group"], example["backstop"]["role"]
+    (trust,) = json.loads(read("deploy/backstop-trust.json"))["Statement"]
+    assert trust["Principal"] == {"Service": "scheduler.amazonaws.com"}
+    assert trust["Condition"]["ArnLike"]["aws:SourceArn"].endswith(f":schedule-group/{group}")
+    keep, _, let = (
+        iam_statements(f"Optional{sid}")[0]
+        for sid in ("KeepBackstops", "ListBackstops", "PassBackstopRole")
+    )
+    assert keep["Resource"].endswith(f":schedule/{group}/*")
+    assert let["Resource"] == role.replace("{account}", "111122223333")
+    assert let["Condition"] == {"StringEquals": {"iam:PassedToService": "scheduler.amazonaws.com"}}
+
+
 def iam_statements(sid: str = "") -> list[dict]:
     """The statements whose id begins so; without: those that every bot needs."""
     statements = json.loads(read("deploy/iam-policy.json"))["Statement"]

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from sqlalchemy import Connection
 
 from bot.access.facts import Facts
 from bot.core import lifecycle
-from bot.core.model import AccessRequest, Grant
+from bot.core.model import AccessRequest, Cluster, Grant
 from bot.core.revoking import revokers
 from bot.store import audit, entries, grants, requests
 
@@ -27,6 +29,7 @@ def give(
         extended=extended_grant(tx, facts, request),
         revokers=revokers(facts.policy, request, None, facts.now),
     )
+    grant = replace(grant, cluster=with_backstop(facts, grant.cluster))
     requests.decide(tx, approved, facts.now)
     entry_id = entries.wish(
         tx,
@@ -38,6 +41,12 @@ def give(
     grants.add(tx, grant, entry_id)
     audit.record(tx, events)
     return approved
+
+
+def with_backstop(facts: Facts, cluster: Cluster) -> Cluster:
+    """The cluster with the backstop that the policy sets now, whenever access was asked for."""
+    now = facts.policy.clusters_by_name.get(cluster.name)
+    return replace(cluster, backstop=now.backstop if now is not None else cluster.backstop)
 
 
 def extended_grant(tx: Connection, facts: Facts, request: AccessRequest) -> Grant | None:

@@ -5,10 +5,11 @@ from __future__ import annotations
 from sqlalchemy import Connection
 
 from bot.access.facts import Facts
+from bot.access.grant import with_backstop
 from bot.access.lockdown import ensure_granting
 from bot.access.review import decided_anew, ensure_still_approved
 from bot.core import lifecycle
-from bot.core.errors import Conflict, Refused
+from bot.core.errors import Refused
 from bot.core.model import EndReason, Grant, GrantState
 from bot.store import audit, entries, grants, locks, requests
 
@@ -41,10 +42,13 @@ def begin(tx: Connection, facts: Facts, grant_id: str) -> Grant:
     grants.change(tx, started, expected=GrantState.SCHEDULED)
     audit.record(tx, events)
     requests.touch(tx, grant_id, facts.now)
-    entry_id = grants.entry_of(tx, grant_id)
-    if entry_id is None:
-        raise Conflict("no_entry", f"Grant {grant_id} belongs to no access entry.")
-    entries.wake(tx, entry_id, facts.now)
+    entries.wish(
+        tx,
+        with_backstop(facts, started.cluster),
+        started.principal_arn,
+        deployment=facts.policy.deployment,
+        now=facts.now,
+    )
     return started
 
 

@@ -84,10 +84,24 @@ class Person:
 
 
 @dataclass(frozen=True, slots=True)
+class BackstopTerms:
+    """How access ends where the bot never comes back; see bot.core.backstop.
+
+    `role` is the ARN of the role that EventBridge Scheduler assumes in the cluster's account,
+    `group` the schedule group there, `after` how long after the last end the entry is deleted.
+    """
+
+    role: str
+    group: str
+    after: timedelta
+
+
+@dataclass(frozen=True, slots=True)
 class Cluster:
     """An EKS cluster, with all that is needed to reach it.
 
     `assume_role` is the ARN of the role to assume, or None to use the bot's own credentials.
+    `backstop` None: nothing but the bot ends access there.
     """
 
     name: str
@@ -96,6 +110,7 @@ class Cluster:
     assume_role: str | None = None
     standing: Standing = Standing.REFUSE
     labels: Mapping[str, str] = field(default_factory=dict, hash=False)
+    backstop: BackstopTerms | None = None
 
 
 @dataclass(frozen=True, slots=True)

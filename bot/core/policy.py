@@ -8,6 +8,8 @@ file's order, because the first rule that matches holds.
 from __future__ import annotations
 
 import re
+from dataclasses import replace
+from datetime import timedelta
 from functools import cached_property
 from typing import Annotated, Literal, Self
 from urllib.parse import quote
@@ -21,7 +23,8 @@ from pydantic import (
 )
 
 from bot.core import names
-from bot.core.model import Access, AccessScope, Cluster, Standing
+from bot.core.durations import format_duration
+from bot.core.model import Access, AccessScope, BackstopTerms, Cluster, Standing
 from bot.core.patterns import Patterns
 from bot.core.policy_approval import Approval, Automatic, Entry, OwnerPeople, People
 from bot.core.policy_break_glass import LaterReview, Responders
@@ -29,6 +32,7 @@ from bot.core.policy_fields import (
     ANY_ACCOUNT,
     TICKET,
     AccessPolicyName,
+    BackstopRole,
     ChannelId,
     Deployment,
     EmailDomain,
@@ -39,12 +43,19 @@ from bot.core.policy_fields import (
     PrincipalForm,
     PrincipalTemplate,
     RuleName,
+    ScheduleGroup,
     TicketForm,
     TicketUrl,
     UserId,
     checked,
 )
 from bot.core.windows import Window
+
+SOONEST_BACKSTOP = timedelta(minutes=2)
+"""How soon a backstop may fire. A schedule of EventBridge Scheduler fires within a minute."""
+
+LATEST_BACKSTOP = timedelta(hours=24)
+"""How late a backstop may fire: after a day it is none any more."""
 
 
 class ClusterEntry(Entry):
@@ -291,6 +302,32 @@ class Drift(Entry):
     repair: bool = Field(default=False, strict=True)
 
 
+class Backstop(Entry):
+    """What ends access where the bot never comes back: a schedule for each entry it makes.
+
+    `role` is what EventBridge Scheduler assumes, `{account}` in it the account of the cluster;
+    `group` is the schedule group, and `after` how long after the last end the schedule fires.
+    """
+
+    role: BackstopRole
+    group: ScheduleGroup
+    after: Length = timedelta(minutes=10)
+
+    def terms(self, account: str) -> BackstopTerms:
+        """What this means for the clusters of one account."""
+        return BackstopTerms(self.role.replace("{account}", account), self.group, self.after)
+
+    @model_validator(mode="after")
+    def _leaves_the_bot_its_turn(self) -> Self:
+        if not SOONEST_BACKSTOP <= self.after <= LATEST_BACKSTOP:
+            raise PolicyFault(
+                f"The backstop would fire {format_duration(self.after)} after the end of access.",
+                f"Write {format_duration(SOONEST_BACKSTOP)} at least, because the bot has its turn "
+                f"first, and {format_duration(LATEST_BACKSTOP)} at most.",
+            )
+        return self
+
+
 class Policy(Entry):
     """The whole file. `deployment` goes into the ownership tag of every access entry."""
 
@@ -305,12 +342,18 @@ class Policy(Entry):
     break_glass: tuple[BreakGlass, ...] = ()
     lockdown: Lockdown | None = None
     drift: Drift = Drift()
+    backstop: Backstop | None = None
 
     _rules_on: dict[str, tuple[Rule, ...]] = PrivateAttr(default_factory=dict)
 
     @cached_property
     def clusters_by_name(self) -> dict[str, Cluster]:
-        return {entry.name: entry.cluster for entry in self.clusters}
+        if self.backstop is None:
+            return {entry.name: entry.cluster for entry in self.clusters}
+        return {
+            entry.name: replace(entry.cluster, backstop=self.backstop.terms(entry.account))
+            for entry in self.clusters
+        }
 
     def rules_on(self, cluster: str) -> tuple[Rule, ...]:
         """The rules that cover the cluster of this name, in order; none where it is unknown.

@@ -13,6 +13,7 @@ from bot.core.names import listed, nearest, parse_principal, partition_of
 from bot.core.patterns import is_glob
 from bot.core.policy import ClusterChoice, LabelSelector, Policy, Rule
 from bot.core.policy_checks_approval import approval_errors, approval_warnings
+from bot.core.policy_checks_backstop import backstop_errors, backstop_warnings
 from bot.core.policy_checks_break_glass import break_glass_errors, break_glass_warnings
 from bot.core.policy_checks_principals import principal_errors, principal_warnings
 from bot.core.policy_problems import Location, Problem, choices, error, warning
@@ -29,6 +30,7 @@ def errors(policy: Policy) -> tuple[Problem, ...]:
         *_cluster_levels_in_namespaces(policy),
         *approval_errors(policy),
         *break_glass_errors(policy),
+        *backstop_errors(policy),
         *principal_errors(policy),
     )
 
@@ -44,6 +46,7 @@ def warnings(policy: Policy) -> tuple[Problem, ...]:
         *_globs_for_system_namespaces(policy),
         *approval_warnings(policy),
         *break_glass_warnings(policy, reach),
+        *backstop_warnings(policy),
         *principal_warnings(policy),
     )
 

@@ -46,6 +46,7 @@ MOST_REPEATS = 3
 TICKET = "{ticket}"
 """Stands for the ticket in the address of tickets."""
 
+_SCHEDULE_GROUP = r"[0-9a-zA-Z-_.]{1,64}"
 _TICKET_URL_EXAMPLE = "https://acme.atlassian.net/browse/{ticket}"
 _MOST_URL = 500
 # A host, perhaps a port, no user name; then what a path and a query may have (RFC 3986).
@@ -214,6 +215,29 @@ def _principal_form(text: str) -> str:
     return text
 
 
+def _backstop_role(text: str) -> str:
+    """A role with `{account}` or an account in its ARN; EventBridge Scheduler assumes no user."""
+    _principal_form(text)
+    if ":user/" in text:
+        raise PolicyFault(
+            "EventBridge Scheduler assumes a role, and this is a user.",
+            "Write the ARN of a role: `arn:aws:iam::{account}:role/eks-access-backstop`.",
+        )
+    return text
+
+
+def _schedule_group(text: str) -> str:
+    if text != "default" and re.fullmatch(_SCHEDULE_GROUP, text):
+        return text
+    raise PolicyFault(
+        "The default schedule group is everybody's: the bot removes what it does not know of."
+        if text == "default"
+        else f"{names.quoted(text, 70)} is no name of a schedule group.",
+        "Make a group of the bot's own and name it: 1 to 64 letters, digits, dots, hyphens or "
+        "underscores, such as `eks-access`.",
+    )
+
+
 def _principal_template(text: str) -> str:
     path, _, name = text.rpartition("/")
     if name.count("{email_name}") != 1 or "{email_name}" in path:
@@ -284,3 +308,7 @@ TicketForm = Annotated[str, AfterValidator(_ticket_form)]
 TicketUrl = Annotated[str, AfterValidator(_ticket_url)]
 PrincipalForm = Annotated[str, AfterValidator(_principal_form)]
 PrincipalTemplate = Annotated[str, AfterValidator(_principal_template)]
+BackstopRole = Annotated[str, AfterValidator(_backstop_role)]
+ScheduleGroup = Annotated[
+    str, AfterValidator(_schedule_group), _form(_SCHEDULE_GROUP, "eks-access")
+]

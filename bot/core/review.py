@@ -249,4 +249,4 @@ def _same_principal(policy: Policy, request: AccessRequest, user: str, arn: str 
 def moved(policy: Policy, cluster: Cluster) -> bool:
     """Whether the name now stands for another cluster, or is reached in another way."""
     now = policy.clusters_by_name.get(cluster.name)
-    return now is None or replace(now, labels=cluster.labels) != cluster
+    return now is None or replace(now, labels=cluster.labels, backstop=cluster.backstop) != cluster

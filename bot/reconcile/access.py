@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from enum import Enum
 from typing import TYPE_CHECKING, Protocol
 
 import structlog
@@ -17,7 +18,7 @@ from sqlalchemy import Connection
 
 from bot.aws import access_entries
 from bot.aws.clients import EksClients
-from bot.core import lifecycle, planner
+from bot.core import backstop, lifecycle, planner
 from bot.core.durations import format_duration
 from bot.core.errors import (
     AwsProblem,
@@ -31,7 +32,7 @@ from bot.core.planner import Blocked, Obstacle, Plan
 from bot.reconcile.backoff import pause
 from bot.reconcile.drift_watch import DriftWatch
 from bot.reconcile.storing import store_grant
-from bot.store import entries, grants
+from bot.store import backstops, entries, grants
 from bot.store.claims import Claims, StillHeld
 from bot.store.database import Database
 from bot.store.entries import Entry
@@ -57,15 +58,23 @@ class ClaimLost(Exception):
     """Another worker may hold the entry by now, so this one stops before its next effect."""
 
 
+class _Waiting(Enum):
+    """What nothing was done for, other than an action at EKS."""
+
+    BACKSTOP = "backstop"
+
+
 @dataclass(frozen=True, slots=True)
 class _Trouble:
-    """A problem with AWS and the action that met it; None: nothing could be done at all."""
+    """A problem with AWS and what met it; None: nothing could be done at all."""
 
     problem: AwsProblem
-    action: planner.Action | None = None
+    action: planner.Action | _Waiting | None = None
 
     def concerns(self, grant: Grant) -> bool:
         """Whether the grant waits because of this."""
+        if self.action is _Waiting.BACKSTOP:
+            return grant.state is GrantState.PROVISIONING
         if self.action is None or grant.state is GrantState.REVOKING:
             return True
         return Plan(additions=(self.action,)).changes(grant.access)
@@ -160,7 +169,11 @@ class AccessReconciler:
             live, plan = self._plan(entry, observed)
         self._void(entry, plan)
         troubles: list[_Trouble] = []
-        for action in plan.actions:
+        actions = plan.actions
+        if not self._backed(entry, observed, live):
+            actions = plan.removals  # these never wait for it
+            troubles += self._backstop_trouble(entry)
+        for action in actions:
             if not still_held():
                 raise ClaimLost
             try:
@@ -169,7 +182,7 @@ class AccessReconciler:
                 troubles.append(_Trouble(problem, action))
                 if not _goes_on(action, problem):
                     break
-        if plan.actions:
+        if actions:
             observed = access_entries.observe(client, entry.cluster, entry.principal_arn)
         more = self._settle(entry, observed)
         if differs:
@@ -223,6 +236,32 @@ class AccessReconciler:
             standing=entry.cluster.standing,
         )
 
+    def _backed(
+        self, entry: Entry, observed: planner.ObservedEntry | None, live: Sequence[Grant]
+    ) -> bool:
+        """Whether a schedule ends what these grants give if the bot does not.
+
+        Where others have put something on the entry there is none, see bot.core.backstop.
+        """
+        if entry.cluster.backstop is None:
+            return True
+        with self._database.reading() as tx:
+            kept = backstops.find(tx, entry.id)
+            record = entries.get(tx, entry.id, self._clock()).record
+        if not backstop.alone(observed, record, entry.deployment):
+            return True
+        known = kept.known if kept is not None else None
+        return all(backstop.covers(known, grant, entry.cluster) for grant in live)
+
+    def _backstop_trouble(self, entry: Entry) -> list[_Trouble]:
+        """Why there is no backstop, where that is known; otherwise it is on its way."""
+        with self._database.reading() as tx:
+            kept = backstops.find(tx, entry.id)
+        if kept is None or kept.problem is None:
+            return []
+        kind = PermanentAwsProblem if kept.hopeless else TemporaryAwsProblem
+        return [_Trouble(kind("no_backstop", kept.problem), _Waiting.BACKSTOP)]
+
     def _fail_blocked(self, entry: Entry, live: tuple[Grant, ...], plan: Plan) -> None:
         now = self._clock()
         with self._database.transaction() as tx:
@@ -274,8 +313,11 @@ class AccessReconciler:
         if not live or observed is not None:
             self._void(entry, plan)
         desired = {grant.id for grant in live}
+        unbacked = {grant.id for grant in live if not self._backed(entry, observed, [grant])}
         with self._database.transaction() as tx:
             for grant in grants.live_of_entry(tx, entry.id):
+                if grant.id in unbacked:
+                    continue
                 if grant.state is GrantState.PROVISIONING and grant in live:
                     given = planner.satisfied(grant.access, observed)
                     if given and not plan.changes(grant.access) and not plan.blocks(grant.access):
@@ -291,6 +333,9 @@ class AccessReconciler:
                     if grant.end_reason is not EndReason.FAILED:
                         grant = replace(grant, problem=None)  # noqa: PLW2901 - it is overcome
                     store_grant(tx, grant, *lifecycle.end(grant, now), now)
+            record = entries.get(tx, entry.id, now).record
+            alone = backstop.alone(observed, record, entry.deployment)
+            backstops.seen(tx, entry.id, alone=alone, shown=observed is not None)
         return bool(plan.actions)
 
     def _finish(
@@ -318,6 +363,7 @@ class AccessReconciler:
                 problem=troubles[0].problem.sentence if troubles else None,
                 looked_at=now if all(one.action is not None for one in troubles) else None,
             )
+            backstops.wake(tx, entry_id, now)
         for trouble in troubles:
             log.warning(
                 "AWS problem",

@@ -4,7 +4,7 @@ ListAccessEntries names principals alone, 100 a page, and only DescribeAccessEnt
 entries that the store knows are left to the access loop, which looks at each anyway, and the others
 are described once; those of others are remembered for about a day. Nothing is changed from here: an
 entry with this deployment's tag that the store does not know gets a row, and the access loop
-removes it under its own rules.
+removes it under its own rules. So does a schedule of this deployment's, for the loop of backstops.
 """
 
 from __future__ import annotations
@@ -17,16 +17,17 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from bot.aws import access_entries
+from bot.aws import access_entries, scheduler
 from bot.aws.clients import EksClients
+from bot.core import backstop
 from bot.core.errors import AwsProblem, PolicyUnavailable, TemporaryAwsProblem
-from bot.core.model import Cluster
+from bot.core.model import BackstopTerms, Cluster
 from bot.core.planner import DEPLOYMENT_TAG, STANDARD, bears_our_tags
 from bot.core.policy import Policy
 from bot.reconcile.backoff import pause
 from bot.reconcile.pace import Pace, Stopped
 from bot.reconcile.standing import Foreign, summary
-from bot.store import drift, entries
+from bot.store import backstops, drift, entries
 from bot.store.claims import Claims, StillHeld
 from bot.store.database import Database
 
@@ -149,10 +150,14 @@ class DriftScanner:
         there = access_entries.principals(at.client, cluster)
         with self._database.reading() as tx:
             known = entries.known_at(tx, cluster)
+        policy = self._policy_or_none()
+        named = policy.clusters_by_name.get(cluster.name) if policy is not None else None
         for one in known:
             pace.take(_CALLS_A_LOOK)
             with self._database.transaction() as tx:
                 entries.look(tx, one.id, self._clock())
+                if named is not None and _key(named) == _key(cluster):
+                    entries.set_backstop(tx, one.id, named.backstop, self._clock())
         others = set(there) - {one.principal_arn for one in known}
         foreign = self._foreign.setdefault(_key(cluster), {})
         for arn in foreign.keys() - others:
@@ -170,6 +175,36 @@ class DriftScanner:
             entries=len(there),
             known=len(known),
         )
+        if policy is not None and cluster.backstop is not None:
+            self._adopt(at, cluster.backstop, policy.deployment)
+
+    def _adopt(self, at: _Reading, terms: BackstopTerms, deployment: str) -> None:
+        """Have schedules of the deployment's looked at that the store does not know of."""
+        cluster = at.cluster
+        try:
+            client = self._clients.scheduler_for(cluster)
+            beginning = backstop.prefix(deployment, cluster.name)
+            there = scheduler.names(client, cluster, terms.group, beginning)
+            with self._database.reading() as tx:  # after the list: each is stored before it is made
+                known = backstops.names_at(tx, *_key(cluster))
+            for name in at.each(sorted(set(there) - known), "schedules read"):
+                shown = scheduler.observe(client, cluster, terms.group, name)
+                if shown is None or name != backstop.name_of(
+                    deployment, cluster.name, shown.principal_arn
+                ):
+                    continue  # somebody else's, by another way of naming
+                with self._database.transaction() as tx:
+                    arn, now = shown.principal_arn, self._clock()
+                    entry_id = entries.wish(tx, cluster, arn, deployment=deployment, now=now)
+                    backstops.adopt(tx, entry_id, shown)
+        except AwsProblem as problem:
+            log.warning(
+                "the schedules of a cluster cannot be read",
+                cluster=cluster.name,
+                account=cluster.account,
+                code=problem.code,
+                problem=problem.sentence,
+            )
 
     def _describe(self, at: _Reading, others: Iterable[str], foreign: dict[str, Foreign]) -> None:
         """Describe what was not seen lately, and have what is ours and unknown looked at."""

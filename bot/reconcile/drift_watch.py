@@ -3,6 +3,9 @@
 A grant whose access was taken away ends. With `repair` the planner makes the access anew instead,
 but only where the bot has seen the entry since it was started: what was gone when it came back may
 have been taken away by a later state of its own store, of which this one is an old backup.
+
+An entry that is gone while a backstop of earlier access may still strike was taken by that, and not
+by anybody's wish: it is made anew, unless nothing is to be granted.
 """
 
 from __future__ import annotations
@@ -13,11 +16,11 @@ from datetime import datetime
 import structlog
 
 from bot.core import drift, lifecycle
-from bot.core.drift import Finding
+from bot.core.drift import Finding, Kind
 from bot.core.model import AuditEvent, EndReason
 from bot.core.planner import ObservedEntry
 from bot.reconcile.storing import store_grant
-from bot.store import audit, entries, grants
+from bot.store import audit, backstops, entries, grants, lockdowns
 from bot.store import drift as drift_store
 from bot.store.database import Database
 from bot.store.entries import Entry
@@ -49,6 +52,8 @@ class DriftWatch:
             live = grants.live_of_entry(tx, entry.id)
             record = entries.get(tx, entry.id, now).record
             before = drift_store.open_at(tx, entry.id)
+            kept = backstops.find(tx, entry.id)
+            stopped = lockdowns.current(tx) is not None
         found = drift.compare(
             live,
             observed,
@@ -59,7 +64,9 @@ class DriftWatch:
         if found is None:
             return bool(before)
         seen = entry.looked_at is not None and entry.looked_at >= self._started_at
-        repair = seen and bool(found) and self._repair()
+        struck = kept is not None and kept.may_strike(now) and not stopped
+        by_backstop = struck and all(one.kind is Kind.GONE for one in found)
+        repair = seen and bool(found) and (by_backstop or self._repair())
         lost = drift.lost(found, repair=repair)
         if not lost and set(found) == set(before):
             return bool(found)

@@ -9,8 +9,8 @@ Accounts: whoever calls with keys that moto did not issue is in `account`. Keys 
 AssumeRole belong to the account of the role that was assumed, which need not exist; so a bot
 whose cluster names a role in another account lands there by itself, and so does `client()`.
 
-Each stand-in has an EKS of its own. The other AWS services (STS, IAM, EventBridge Scheduler, …)
-are moto's and shared by all stand-ins of a process.
+Each stand-in has an EKS of its own, and an EventBridge Scheduler that fires. The other AWS services
+(STS, IAM, …) are moto's and shared by all stand-ins of a process.
 
 Rules and messages, with their sources and what is unconfirmed, are in `eks_rules`; faults and
 the form of a recorded call in `eks_faults`.
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
     from bot.sandbox.eks_backend import AccessEntryBackend
     from bot.sandbox.eks_models import AccessEntry
+    from bot.sandbox.scheduler import LocalScheduler
 
 DEFAULT_ACCOUNT = "123456789012"
 DEFAULT_REGION = "eu-west-1"
@@ -172,6 +173,11 @@ class EksStandIn:
         return self._server.faults
 
     @property
+    def scheduler(self) -> LocalScheduler:
+        """The schedules that are held, what came of them, and the hand of who sets them up."""
+        return self._server.scheduler
+
+    @property
     def calls(self) -> tuple[Call, ...]:
         """Every call received so far, oldest first."""
         with self._server.changed:
@@ -190,8 +196,13 @@ class EksStandIn:
         ]
 
     def writes(self) -> list[Call]:
-        """The calls that ask for a change."""
-        return [c for c in self.calls if not c.operation.startswith(("Describe", "List"))]
+        """The calls that ask EKS for a change."""
+        reads = ("Describe", "List")
+        return [
+            call
+            for call in self.calls
+            if not call.operation.startswith(reads) and "Schedule" not in call.operation
+        ]
 
     def wait_for(self, predicate: Callable[[], bool], timeout: float) -> bool:
         """Wait until `predicate` holds; it is tried again whenever a call comes or is answered.

@@ -1,7 +1,7 @@
 """The HTTP server of the local EKS: moto's server, with access entries, faults and a record.
 
-EKS requests go to `AccessEntryResponse` with a backend of this server's own; every other service
-is moto's, shared by the whole process.
+EKS requests go to `AccessEntryResponse` with a backend of this server's own, and those of
+EventBridge Scheduler to one that fires; every other service is moto's, shared by the whole process.
 """
 
 from __future__ import annotations
@@ -37,6 +37,8 @@ from bot.sandbox.eks_backend import AccessEntryBackend, access_entry_not_found
 from bot.sandbox.eks_faults import AccessDenied, Answer, Call, Drop, Faults, Propagation
 from bot.sandbox.eks_models import AccessEntry
 from bot.sandbox.eks_responses import AccessEntryResponse, url_paths
+from bot.sandbox.scheduler import LocalScheduler
+from bot.sandbox.scheduler_server import SchedulerApplication
 
 _PATHS = [re.compile(pattern.format("")) for pattern in url_paths]
 _ACCESS_KEY = re.compile(r"Credential=([A-Z0-9]{20})/")
@@ -247,6 +249,12 @@ class EksServer:
         self.backends: BackendDict[PropagatingBackend] = BackendDict(
             cast("type[PropagatingBackend]", factory), "eks"
         )
+        self.scheduler = LocalScheduler(
+            clock, self.changed, entry=self._entry_held, delete=self._delete_entry
+        )
+        self._schedules = SchedulerApplication(
+            self.scheduler, self.faults, self.changed, record=self.record, clock=clock
+        )
         self._moto = DomainDispatcherApplication(cast("Any", self._app))
         self._http: BaseWSGIServer = make_server(
             "127.0.0.1", port, self, threaded=True, request_handler=_QuietHandler
@@ -266,6 +274,7 @@ class EksServer:
     def stop(self) -> None:
         """Let go of what is held open, stop answering and close the socket."""
         self.faults.clear()
+        self.scheduler.stop()
         if self._thread.is_alive():
             self._http.shutdown()
             self._thread.join()
@@ -284,6 +293,7 @@ class EksServer:
         self.faults.clear()
         with self.changed:
             self.backends.clear()
+            self.scheduler.reset()
             self.calls.clear()
             self.changed.notify_all()
 
@@ -321,8 +331,36 @@ class EksServer:
             return self._eks(environ, start_response)
         return self._moto(environ, start_response)
 
+    def _entry_held(
+        self, account: str, region: str, cluster: str, principal: str
+    ) -> tuple[str, dict[str, str]] | None:
+        """An entry's ARN and tags, for the permissions of who would delete it."""
+        entry = self.backend(account, region).entry_or_none(cluster, principal)
+        return (entry.access_entry_arn, dict(entry.tags)) if entry is not None else None
+
+    def _delete_entry(self, account: str, region: str, cluster: str, principal: str) -> None:
+        """Take an entry away on behalf of EventBridge Scheduler. It is a call like any other."""
+        self.backend(account, region).delete_access_entry(cluster, principal)
+        call = Call(
+            at=self.scheduler.clock(),
+            operation="DeleteAccessEntry",
+            account=account,
+            region=region,
+            cluster=cluster,
+            principal=principal,
+            params={"clusterName": cluster, "principalArn": principal},
+            access_key="",
+            session_name=None,
+            user_agent="AmazonEventBridgeScheduler",
+            status=200,
+            answered=True,
+        )
+        self.record(call)
+        self.on_call(call)
+
     def _app(self, service: Any) -> Any:
-        return self._eks if service == "eks" else create_backend_app(service)
+        own = {"eks": self._eks, "scheduler": self._schedules}
+        return own.get(service) or create_backend_app(service)
 
     def _eks(self, environ: dict[str, Any], start_response: Any) -> Any:
         request = BackendRequest(environ)

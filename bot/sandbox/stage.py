@@ -18,6 +18,7 @@ from typing import Any, Self
 
 import yaml
 
+from bot.core.planner import DEPLOYMENT_TAG
 from bot.sandbox import local_opsgenie
 from bot.sandbox.clock import MovableClock
 from bot.sandbox.eks import EksStandIn
@@ -75,6 +76,8 @@ class Stage:
         self._cleanup.callback(shutil.rmtree, self.folder, ignore_errors=True)
         self.eks.start()
         self._cleanup.callback(self.eks.stop)
+        self.eks.scheduler.clock = self.clock
+        self.eks.scheduler.run()
         self.services.start()
         self._cleanup.callback(self.services.stop)
         self.slack.start()
@@ -179,6 +182,24 @@ def furnish(stage: Stage) -> None:
         policies={"AmazonEKSClusterAdminPolicy": ()},
     )
     eks.put_entry("prod-eu", NODE_ROLE, "eu-central-1", PRODUCTION_ACCOUNT, type="EC2_LINUX")
+    for account, region in ((LAB_ACCOUNT, "eu-west-1"), (PRODUCTION_ACCOUNT, "eu-central-1")):
+        set_up_backstop(eks, account, region, deployment="sandbox")
+
+
+def set_up_backstop(eks: EksStandIn, account: str, region: str, *, deployment: str) -> None:
+    """The schedule group and the role of a backstop, as deploy/backstop-policy.json has it."""
+    eks.scheduler.create_group("eks-access", region, account)
+    statement = {
+        "Effect": "Allow",
+        "Action": "eks:DeleteAccessEntry",
+        "Resource": f"arn:aws:eks:*:{account}:access-entry/*",
+        "Condition": {
+            "ArnLike": {"eks:principalArn": f"arn:aws:iam::{account}:role/eks-jit/*"},
+            "StringEquals": {f"aws:ResourceTag/{DEPLOYMENT_TAG}": deployment},
+        },
+    }
+    role = f"arn:aws:iam::{account}:role/eks-access-backstop"
+    eks.scheduler.put_role(role, {"Statement": [statement]})
 
 
 def _call_and_ticket(services: LocalServices) -> None:

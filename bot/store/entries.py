@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -22,7 +22,7 @@ from sqlalchemy import (
 from sqlalchemy.exc import IntegrityError
 
 from bot.core.lifecycle import CLOCK_TOLERANCE
-from bot.core.model import AccessScope, Cluster, GrantState
+from bot.core.model import AccessScope, BackstopTerms, Cluster, GrantState
 from bot.core.planner import (
     Action,
     Associate,
@@ -32,6 +32,7 @@ from bot.core.planner import (
     ObservedEntry,
     SetGroups,
 )
+from bot.store import backstops
 from bot.store.due import LONGEST_PAUSE
 from bot.store.tables import associations, drift_findings, entries, grants
 
@@ -128,7 +129,9 @@ def wish(
     tx.execute(
         update(entries).where(*key, entries.c.created.is_(False)).values(deployment=deployment)
     )
-    return int(tx.scalars(select(entries.c.id).where(*key)).one())
+    entry_id = int(tx.scalars(select(entries.c.id).where(*key)).one())
+    backstops.want(tx, entry_id, now, new=cluster.backstop is not None)
+    return entry_id
 
 
 def wake(tx: Connection, entry_id: int, now: datetime) -> None:
@@ -225,6 +228,18 @@ def look(tx: Connection, entry_id: int, now: datetime) -> None:
         )
         .values(due_at=now, generation=entries.c.generation + 1)
     )
+
+
+def set_backstop(
+    tx: Connection, entry_id: int, backstop: BackstopTerms | None, now: datetime
+) -> None:
+    """Let a backstop hold for an entry, or none, whatever held when access was approved."""
+    document = tx.scalars(select(entries.c.document).where(entries.c.id == entry_id)).one()
+    before = _cluster.validate_python(document["cluster"])
+    if before.backstop != backstop:
+        after = _cluster.dump_python(replace(before, backstop=backstop), mode="json")
+        _change(tx, entry_id, document=document | {"cluster": after})
+        backstops.want(tx, entry_id, now, new=backstop is not None)
 
 
 def placed_on(tx: Connection, cluster: Cluster, now: datetime) -> list[Entry]:

@@ -222,6 +222,33 @@ associations = Table(
     _column("earlier", Document),
 )
 
+# The schedule that deletes an entry where the bot never comes back; see bot.core.backstop.
+backstops = Table(
+    "backstops",
+    metadata,
+    _column("entry_id", _Counter, ForeignKey("entries.id"), primary_key=True),
+    # As of the last look at EKS: whether the entry is the bot's alone (None before the first look),
+    # and whether it was to be seen.
+    _column("alone", Boolean, nullable=True),
+    _column("shown", Boolean, server_default=text("false")),
+    # The schedule that the bot made, or is about to make or take away. No name: there is none.
+    _column("name", String(64), nullable=True),
+    _column("group_name", String(64), nullable=True),
+    _column("role_arn", String(2048), nullable=True),
+    _column("at", UtcDateTime, nullable=True),
+    _column("confirmed", Boolean, server_default=text("false")),
+    _column("checked_at", UtcDateTime, nullable=True),
+    # Until when one whose time had come before it was changed may still strike.
+    _column("strikes_until", UtcDateTime, nullable=True),
+    # When to look at it next. `generation` grows with each wish, so that none is lost.
+    _column("due_at", UtcDateTime, nullable=True),
+    _column("generation", Integer, server_default=text("0")),
+    _column("attempts", Integer, server_default=text("0")),
+    _column("problem", Text, nullable=True),
+    _column("hopeless", Boolean, server_default=text("false")),
+    Index("ix_backstops_due_at", "due_at"),
+)
+
 grants = Table(
     "grants",
     metadata,

@@ -11,6 +11,7 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent.parent / "access"))
 sys.path.insert(0, str(Path(__file__).parent))
 
+from backstop_world import BackstopWorld
 from desk import Desk
 from entry_world import ACCOUNT, LAB, OLD, OPEN, POLICY, World
 from message_world import MessageWorld, furnish
@@ -46,7 +47,9 @@ def clients(local_eks: EksStandIn) -> EksClients:
         for name, value in local_eks.environment().items():
             environment.setenv(name, value)
         client = made.for_cluster(POLICY.clusters_by_name[LAB])
+        scheduler = made.scheduler_for(POLICY.clusters_by_name[LAB])
     client.meta.events.unregister("needs-retry.eks", unique_id="retry-config-eks")
+    scheduler.meta.events.unregister("needs-retry.scheduler", unique_id="retry-config-scheduler")
     return made
 
 
@@ -64,6 +67,12 @@ def eks(local_eks: EksStandIn) -> Iterator[EksStandIn]:
 @pytest.fixture
 def world(database: Database, eks: EksStandIn, clients: EksClients) -> World:
     return World(database, eks, clients)
+
+
+@pytest.fixture
+def backed(database: Database, eks: EksStandIn, clients: EksClients) -> BackstopWorld:
+    """The world with a backstop."""
+    return BackstopWorld(database, eks, clients)
 
 
 @pytest.fixture

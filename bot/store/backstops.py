@@ -1,0 +1,207 @@
+"""Backstops: the schedule of each access entry that ends access where the bot never comes back.
+
+A schedule is stored before it is made, and forgotten once it is seen to be gone, so that after a
+crash at any point the row names whatever may be there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, Row, insert, select, update
+from sqlalchemy.exc import IntegrityError
+
+from bot.core.backstop import Known, Schedule, may_have_fired, strikes_until
+from bot.store.due import LONGEST_PAUSE
+from bot.store.tables import backstops, entries
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """What is known of one entry's backstop; see bot.core.backstop.
+
+    `problem` is what AWS last said against it, and `hopeless` that trying again changes nothing
+    until somebody changes something.
+    """
+
+    entry_id: int
+    known: Known | None
+    alone: bool | None
+    shown: bool
+    strikes_until: datetime | None
+    generation: int
+    attempts: int
+    problem: str | None
+    hopeless: bool
+
+    def may_strike(self, now: datetime) -> bool:
+        """Whether a schedule of the bot's may have deleted the entry, or be about to."""
+        if self.strikes_until is not None and now <= self.strikes_until:
+            return True
+        if self.known is None or not may_have_fired(self.known.schedule, now):
+            return False
+        return now <= strikes_until(self.known.schedule)
+
+
+def want(tx: Connection, entry_id: int, now: datetime, *, new: bool) -> None:
+    """Ask that the backstop be looked at now, as if nothing had failed before.
+
+    Where the entry has none so far, it gets a row if `new`.
+    """
+    wanted = _due(now) | {"attempts": 0, "problem": None, "hopeless": False}
+    if _change(tx, entry_id, wanted) or not new:
+        return
+    try:
+        with tx.begin_nested():
+            tx.execute(insert(backstops).values(entry_id=entry_id, due_at=now))
+    except IntegrityError:
+        _change(tx, entry_id, wanted)  # another grant of the same entry was faster
+
+
+def wake(tx: Connection, entry_id: int, now: datetime) -> None:
+    """Ask that the backstop be looked at now, unless it is being tried again anyway."""
+    tx.execute(
+        update(backstops)
+        .where(backstops.c.entry_id == entry_id, backstops.c.attempts == 0)
+        .values(_due(now))
+    )
+
+
+def due(tx: Connection, now: datetime, limit: int) -> list[int]:
+    """Ids of entries whose backstop is to be looked at, the longest due first.
+
+    Also those that were put off while the clock was ahead.
+    """
+    put_off = (backstops.c.attempts > 0) & (backstops.c.due_at > now + LONGEST_PAUSE)
+    query = select(backstops.c.entry_id).where((backstops.c.due_at <= now) | put_off)
+    return list(tx.scalars(query.order_by(backstops.c.due_at).limit(limit)))
+
+
+def find(tx: Connection, entry_id: int) -> Kept | None:
+    """What is known of an entry's backstop; None where it never had one."""
+    row = tx.execute(_select().where(backstops.c.entry_id == entry_id)).one_or_none()
+    return _kept(row) if row is not None else None
+
+
+def names_at(tx: Connection, account: str, region: str, cluster: str) -> frozenset[str]:
+    """The names of all schedules that the bot knows of for a cluster."""
+    query = (
+        select(backstops.c.name)
+        .join_from(backstops, entries)
+        .where(
+            entries.c.account == account,
+            entries.c.region == region,
+            entries.c.cluster == cluster,
+            backstops.c.name.is_not(None),
+        )
+    )
+    return frozenset(tx.scalars(query))
+
+
+def seen(tx: Connection, entry_id: int, *, alone: bool, shown: bool) -> None:
+    """Store what EKS showed of the entry."""
+    _change(tx, entry_id, {"alone": alone, "shown": shown})
+
+
+def intend(tx: Connection, kept: Kept, schedule: Schedule, now: datetime) -> bool:
+    """Store the schedule before it is made, changed or taken away.
+
+    False, and nothing is stored, where somebody asked for a look since `kept` was read: a grant may
+    count on the schedule that was to go.
+    """
+    values = {**_columns(schedule), "confirmed": False, "checked_at": None}
+    if kept.known is not None and may_have_fired(kept.known.schedule, now):
+        values["strikes_until"] = strikes_until(kept.known.schedule)
+    unasked = backstops.c.generation == kept.generation
+    changed = update(backstops).where(backstops.c.entry_id == kept.entry_id, unasked)
+    return tx.execute(changed.values(values)).rowcount > 0
+
+
+def adopt(tx: Connection, entry_id: int, schedule: Schedule) -> None:
+    """Store a schedule that was found, unless one is known by now."""
+    unknown = (backstops.c.entry_id == entry_id, backstops.c.name.is_(None))
+    tx.execute(update(backstops).where(*unknown).values(_columns(schedule)))
+
+
+def confirm(tx: Connection, entry_id: int, schedule: Schedule, now: datetime) -> None:
+    """Store that the schedule was read back."""
+    _change(tx, entry_id, {**_columns(schedule), "confirmed": True, "checked_at": now})
+
+
+def forget(tx: Connection, entry_id: int, now: datetime) -> None:
+    """Store that the schedule is gone."""
+    kept = find(tx, entry_id)
+    if kept is not None and kept.known is not None and may_have_fired(kept.known.schedule, now):
+        _change(tx, entry_id, {"strikes_until": strikes_until(kept.known.schedule)})
+    nothing: dict[str, Any] = dict.fromkeys(("name", "group_name", "role_arn", "at", "checked_at"))
+    _change(tx, entry_id, nothing | {"confirmed": False})
+
+
+def rest(
+    tx: Connection,
+    kept: Kept,
+    due_at: datetime | None,
+    *,
+    attempts: int,
+    problem: str | None,
+    hopeless: bool,
+) -> None:
+    """Say when to look again, unless somebody asked for it since `kept` was read."""
+    tx.execute(
+        update(backstops)
+        .where(backstops.c.entry_id == kept.entry_id, backstops.c.generation == kept.generation)
+        .values(due_at=due_at, problem=problem, hopeless=hopeless)
+    )
+    _change(tx, kept.entry_id, {"attempts": attempts})
+
+
+def _columns(schedule: Schedule) -> dict[str, Any]:
+    return {
+        "name": schedule.name,
+        "group_name": schedule.group,
+        "role_arn": schedule.role,
+        "at": schedule.at,
+    }
+
+
+def _change(tx: Connection, entry_id: int, values: Mapping[str, Any]) -> bool:
+    changed = update(backstops).where(backstops.c.entry_id == entry_id).values(values)
+    return tx.execute(changed).rowcount > 0
+
+
+def _due(now: datetime) -> dict[str, Any]:
+    return {"due_at": now, "generation": backstops.c.generation + 1}
+
+
+def _select() -> Any:
+    return select(backstops, entries.c.cluster, entries.c.principal_arn).join_from(
+        backstops, entries
+    )
+
+
+def _kept(row: Row[Any]) -> Kept:
+    known = None
+    if row.name is not None:
+        schedule = Schedule(
+            name=row.name,
+            group=row.group_name,
+            at=row.at,
+            role=row.role_arn,
+            cluster=row.cluster,
+            principal_arn=row.principal_arn,
+        )
+        known = Known(schedule, row.confirmed, row.checked_at)
+    return Kept(
+        entry_id=row.entry_id,
+        known=known,
+        alone=row.alone,
+        shown=row.shown,
+        strikes_until=row.strikes_until,
+        generation=row.generation,
+        attempts=row.attempts,
+        problem=row.problem,
+        hopeless=row.hopeless,
+    )
