@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 import typer.main
 import yaml
+from pydantic import BaseModel
 
 import bot
 from bot import console
@@ -186,6 +187,29 @@ def test_the_example_policy_decides_what_its_cases_say():
     policy, _ = check_policy(read(cases.file.policy), cases.file.policy)
     results = run_cases(policy, cases, NOW)
     assert [one for one in results if one.problems] == []
+
+
+def test_the_example_policy_uses_every_key_there_is():
+    policy, _ = check_policy(read("eks-access.example.yaml"), "eks-access.example.yaml")
+    schema = Policy.model_json_schema()
+    known = {
+        (entry, key)
+        for entry, form in {**schema["$defs"], "Policy": schema}.items()
+        for key in form.get("properties", ())
+    }
+    assert known - keys_in(policy) == set()
+
+
+def keys_in(value: object) -> set[tuple[str, str]]:
+    """The keys that stand in what was read, each with the name of the entry that it is of."""
+    if isinstance(value, dict):
+        return keys_in(tuple(value.values()))
+    if isinstance(value, tuple):
+        return set().union(*map(keys_in, value))
+    if not isinstance(value, BaseModel):
+        return set()
+    found = {(type(value).__name__, key) for key in value.model_fields_set}
+    return found.union(*(keys_in(getattr(value, key)) for key in value.model_fields_set))
 
 
 def test_every_key_of_the_policy_and_of_cases_stands_in_the_reference():

@@ -9,6 +9,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 CASES = ROOT / "eks-access.example.cases.yaml"
+NUMBER = CASES.read_text(encoding="utf-8").count("\n  - name: ")
 
 
 @pytest.fixture
@@ -30,7 +31,7 @@ def test_cases_that_come_out_as_expected_exit_0(cli, cases):
     result = cli("policy", "test", cases())
     assert result.exit_code == 0
     assert "ok    engineers read the lab at once\n" in result.stdout
-    assert result.stdout.endswith("6 cases, 0 failed.\n")
+    assert result.stdout.endswith(f"{NUMBER} cases, 0 failed.\n")
 
 
 def test_a_case_that_does_not_exits_1_with_file_and_line(cli, cases):
@@ -40,7 +41,7 @@ def test_a_case_that_does_not_exits_1_with_file_and_line(cli, cases):
     line = lines.index("  - name: engineers read the lab at once") + 1
     assert f"FAIL  cases.yaml:{line}: engineers read the lab at once\n" in result.stdout
     assert "expected approval, and it is automatic (automatic): Rule lab readers" in result.stdout
-    assert result.stdout.endswith("6 cases, 1 failed.\n")
+    assert result.stdout.endswith(f"{NUMBER} cases, 1 failed.\n")
 
 
 @pytest.mark.parametrize(
@@ -74,7 +75,7 @@ def test_whatever_is_otherwise_than_expected_is_said(cli, cases, old, new, said)
 def test_json_has_every_case_with_its_line(cli, cases):
     told = json.loads(cli("policy", "test", cases(), "--json").stdout)
     assert [*told[0]] == ["name", "file", "line", "problems"]
-    assert len(told) == 6
+    assert len(told) == NUMBER
     assert not any(one["problems"] for one in told)
 
 
@@ -96,7 +97,7 @@ ASKED = "approval: {channel: C01LAB, owners: {users: [U02BOB]}}"
         ("outcome: automatic", "outcom: automatic", "Did you mean `outcome`?"),
         ("outcome: automatic", "outcome: given", "cannot be `given`"),
         ("person: alice", "person: alcie", "There is nobody called `alcie`. Did you mean `alice`?"),
-        ("S01ENG: [alice, bob]", "S01ENG: [alice, rob]", "nobody called `rob`"),
+        ("S01ENG: [alice, bob,", "S01ENG: [alice, rob,", "nobody called `rob`"),
         ("now: 2026-11-24T12:00+01:00", "now: noon", "`noon` is no moment"),
         ("review: {by: bob}", "review: {by: rob}", "nobody called `rob`"),
         ("review: {by: bob}", "later_review: {by: bob, after: 1h}", "Add `break_glass: true`."),

@@ -27,7 +27,7 @@ def diff(cli, tmp_path):
     return call
 
 
-LONGER = ("max_duration: 4h", "max_duration: 6h")
+LONGER = ("max_duration: 4h\n    ticket", "max_duration: 6h\n    ticket")
 OTHERS = ("requesters: {groups: [S01ENG]}", "requesters: {groups: [S02OPS]}")
 
 
@@ -43,7 +43,7 @@ def test_a_gain_exits_1_and_says_who_where_and_what(diff):
         "+ anybody: up to 6 h in place of 4 h · edit on prod-eu in payments and payments-*"
         in result.stdout
     )
-    assert "with one approval, up to 4 h, with a ticket (rule payments) → " in result.stdout
+    assert "with 2 approvals, up to 4 h, with a ticket (rule payments) → " in result.stdout
     assert result.stdout.endswith("3 gains, 0 losses.\n")
 
 
