@@ -6,9 +6,11 @@ import json
 import os
 import subprocess
 import sys
+import threading
 import time
-from collections.abc import Callable
-from contextlib import closing
+from collections import deque
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 from bot.sandbox.stage import LAB_ACCOUNT, Stage, furnish
@@ -43,8 +45,7 @@ def _round(stage: Stage, database: Database) -> tuple[float, float]:
 
         return found
 
-    first = _start(stage)
-    try:
+    with bot_process(stage):
         stage.slack.wait_connected(timeout=_PATIENCE_SECONDS)
         # The removal does not arrive, so that the grant is still there after its end.
         stage.eks.faults.delay(_PATIENCE_SECONDS, "DeleteAccessEntry", principal=_ANA)
@@ -52,24 +53,18 @@ def _round(stage: Stage, database: Database) -> tuple[float, float]:
         stage.slack.human("U01ANA").command(_ASK)
         _wait(live("REVOKING"))
         _wait(lambda: any(one.status is None for one in stage.eks.calls_of("DeleteAccessEntry")))
-    finally:
-        first.kill()
-        first.communicate()
     stage.eks.faults.clear()
     launched = time.perf_counter()
-    second = _start(stage)
-    try:
+    with bot_process(stage):
         started = time.perf_counter()
         _wait(lambda: not live("REVOKING")())
         removed = time.perf_counter()
-    finally:
-        second.kill()
-        second.communicate()
     return started - launched, removed - started
 
 
-def _start(stage: Stage) -> subprocess.Popen[str]:
-    """The bot as a process of its own, once its loops run."""
+@contextmanager
+def bot_process(stage: Stage) -> Iterator[None]:
+    """The bot as a process of its own, from when its loops run; then it is killed."""
     environment = {
         **os.environ,
         "SLACK_BOT_TOKEN": stage.slack.bot_token,
@@ -82,10 +77,16 @@ def _start(stage: Stage) -> subprocess.Popen[str]:
     process = subprocess.Popen(  # noqa: S603 - our own command
         [_COMMAND, "run"], env=environment, stderr=subprocess.PIPE, text=True
     )
-    for line in process.stderr or ():
-        if json.loads(line)["event"] == "started":
-            return process
-    raise RuntimeError("the bot did not start")
+    try:
+        lines = iter(process.stderr or ())
+        if not any(json.loads(line)["event"] == "started" for line in lines):
+            raise RuntimeError("the bot did not start")
+        reader = threading.Thread(target=deque, args=(lines, 0), daemon=True)
+        reader.start()  # so that its pipe never fills
+        yield
+    finally:
+        process.kill()
+        process.wait()
 
 
 def _wait(true: Callable[[], bool]) -> None:

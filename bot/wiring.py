@@ -53,7 +53,7 @@ log = structlog.get_logger(__name__)
 
 Clock = Callable[[], datetime]
 
-_ACCESS_WORKERS = 16
+ACCESS_WORKERS = 16
 _OTHER_WORKERS = 4
 _ANCHOR_SECONDS = 5.0
 _STALE_LOOP = timedelta(seconds=10)
@@ -154,7 +154,7 @@ class Bot:
         self._inbox_loop = Loop("inbox", inbox.due, inbox.work, workers=_OTHER_WORKERS)
         self._back_loop = Loop("giving back", inbox.due_back, inbox.work, workers=_OTHER_WORKERS)
         self._access_loop = Loop(
-            "access", access.due, self._then_messages(access.reconcile), workers=_ACCESS_WORKERS
+            "access", access.due, self._then_messages(access.reconcile), workers=ACCESS_WORKERS
         )
         keeper = BackstopKeeper(self.database, clients, claims, clock=clock)
         self._backstop_loop = Loop(

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import sqlite3
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -51,6 +52,8 @@ class Database:
 
     def __init__(self, url: str, *, patience: timedelta = PATIENCE) -> None:
         self.engine = _engine(url, patience.total_seconds())
+        self._patience = patience.total_seconds()
+        self._writer = threading.Lock()
 
     @property
     def is_sqlite(self) -> bool:
@@ -62,8 +65,25 @@ class Database:
 
         Raises StoreUnavailable where the database cannot be reached or does not answer in time.
         """
-        with _translated(), self.engine.begin() as connection:
+        with self._turn_to_write(), _translated(), self.engine.begin() as connection:
             yield connection
+
+    @contextmanager
+    def _turn_to_write(self) -> Iterator[None]:
+        """Let the threads of this process write to SQLite one after the other.
+
+        It has one writer at a time, and whoever waits for it there asks again ever more seldom:
+        with many threads the lock lies idle most of the time.
+        """
+        if not self.is_sqlite:
+            yield
+            return
+        if not self._writer.acquire(timeout=self._patience):
+            raise _unavailable(TimeoutError())
+        try:
+            yield
+        finally:
+            self._writer.release()
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:

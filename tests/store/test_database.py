@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing, contextmanager, suppress
 from datetime import timedelta
 from pathlib import Path
-from threading import Timer
+from threading import Thread, Timer
 from typing import Protocol
 
 import pytest
@@ -79,6 +79,39 @@ def test_on_sqlite_a_writer_waits_for_another_at_its_start_and_not_for_ever(
     with database.transaction(), pytest.raises(StoreUnavailable) as refused:
         write()
     assert refused.value.code == "store_unavailable"
+    with impatient.transaction() as tx:
+        requests.add(tx, request())
+
+
+@pytest.mark.parametrize("database_kind", ["sqlite"])
+def test_threads_of_one_process_take_turns_to_write_and_no_turn_is_kept(
+    impatient: Database,
+) -> None:
+    """SQLite itself is never asked while it is another thread's turn, so nobody polls for it."""
+    said: list[str] = []
+    event.listen(
+        impatient.engine, "before_cursor_execute", lambda *arguments: said.append(arguments[2])
+    )
+    refused: list[StoreUnavailable] = []
+
+    def write() -> None:
+        try:
+            with impatient.transaction():
+                pytest.fail("two writers at once")
+        except StoreUnavailable as error:
+            refused.append(error)
+
+    def fail_while_another_waits() -> None:
+        with impatient.transaction():
+            other = Thread(target=write)
+            other.start()
+            other.join()
+            raise LookupError
+
+    with pytest.raises(LookupError):
+        fail_while_another_waits()
+    assert [one.code for one in refused] == ["store_unavailable"]
+    assert said == ["BEGIN IMMEDIATE"]
     with impatient.transaction() as tx:
         requests.add(tx, request())
 
