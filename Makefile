@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 # Half of the time a test waits for a server, so two workers a core keep the cores busy.
 PYTEST_WORKERS ?= $(shell expr 2 \* $$(nproc))
 
-.PHONY: sandbox test lint bench bench-audit bench-ends simulate mutants fuzz kill browser screenshots constraints clean
+.PHONY: sandbox test lint bench bench-audit bench-ends bench-explain simulate mutants fuzz kill browser screenshots constraints clean
 
 sandbox: $(VENV)/sandbox.ok
 	$(BIN)/eks-access sandbox
@@ -29,6 +29,9 @@ bench-audit: $(VENV)/dev.ok
 # A thousand grants that end in the same second, against bare boto3: some minutes.
 bench-ends: $(VENV)/dev.ok
 	$(BIN)/python -m bench.many_ends
+
+bench-explain: $(VENV)/dev.ok
+	$(BIN)/python -m bench.explain
 
 # Nightly: 20,000 lives, judged after each step. SEED=n or STORY=file carries one out again.
 simulate: $(VENV)/dev.ok

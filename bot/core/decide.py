@@ -31,7 +31,7 @@ from bot.core.model import (
     Reason,
     Requirement,
 )
-from bot.core.names import SYSTEM_NAMESPACES, listed, nearest, quoted
+from bot.core.names import SYSTEM_NAMESPACES, listed, quoted
 from bot.core.offers import near_miss, paste, requester_groups
 from bot.core.people import Membership, enough_others, not_full_member
 from bot.core.policy import Level, Policy, Rule
@@ -220,7 +220,7 @@ def requirements_of(rule: str, approval: Approval) -> tuple[Requirement, ...]:
 
 
 def unknown_cluster(policy: Policy, ask: Ask) -> Reason:
-    near = nearest(ask.cluster, policy.clusters_by_name)
+    near = policy.near_clusters.nearest(ask.cluster)
     guess = f"Did you mean `{near}`? " if near else ""
     return Reason(
         "unknown_cluster",

@@ -23,6 +23,7 @@ from pydantic import (
 )
 
 from bot.core import names
+from bot.core.cluster_index import ClusterIndex, NearNames
 from bot.core.durations import format_duration
 from bot.core.model import Access, AccessScope, BackstopTerms, Cluster, Standing
 from bot.core.patterns import Patterns
@@ -355,6 +356,22 @@ class Policy(Entry):
             for entry in self.clusters
         }
 
+    @cached_property
+    def rule_index(self) -> ClusterIndex:
+        """Which rules cover a cluster, found without a look at each."""
+        return ClusterIndex(
+            (
+                (one for one in rule.clusters if isinstance(one, str)),
+                (frozenset(one.labels.items()) for one in rule.label_selectors),
+            )
+            for rule in self.rules
+        )
+
+    @cached_property
+    def near_clusters(self) -> NearNames:
+        """Which cluster a mistyped name means."""
+        return NearNames(self.clusters_by_name)
+
     def rules_on(self, cluster: str) -> tuple[Rule, ...]:
         """The rules that cover the cluster of this name, in order; none where it is unknown.
 
@@ -365,6 +382,6 @@ class Policy(Entry):
             value = self.clusters_by_name.get(cluster)
             if value is None:
                 return ()
-            known = tuple(rule for rule in self.rules if rule.covers(value))
+            known = tuple(self.rules[place] for place in self.rule_index.places(value))
             self._rules_on[cluster] = known
         return known
