@@ -25,11 +25,12 @@ from bot.core.explain import (
     explain_break_glass,
     groups_of_requesters,
 )
+from bot.core.ids import parse_id
 from bot.core.model import Ask, Person
 from bot.core.oncall import OnCall, OnCallFacts
 from bot.core.policy import Policy
 from bot.core.principals import principal_for
-from bot.core.rule_choice import Spent
+from bot.core.rule_choice import ANY_RULE, Spent
 
 _HOME = "T0HOME"
 _NONE = "none"
@@ -68,6 +69,9 @@ def explain_request(
         list[str] | None,
         typer.Option(help="What a rule gave them in 24 hours: `lab readers=3` or `…=3,8h`."),
     ] = None,
+    revoked: Annotated[
+        str | None, typer.Option(help="Access of theirs there that others revoked lately, by id.")
+    ] = None,
     groups: Groups = None,
     now: Annotated[str | None, typer.Option(help="When it is asked, if not now.")] = None,
     as_json: Json = False,
@@ -86,6 +90,8 @@ def explain_request(
         person = Person(names.check_user_id(user), _HOME, user, email, email_confirmed=True)
         member = _member_of(member_of)
         spent = dict(_spent(one) for one in used or ())
+        if revoked is not None:
+            spent[ANY_RULE] = Spent(revoked=parse_id(revoked))
     except InvalidInput as error:
         fail(error.sentence)
     policy = loaded(file)

@@ -87,7 +87,7 @@ def _decide(tx: Connection, facts: Facts, request: AccessRequest) -> AccessReque
         facts.membership,
         facts.now,
         team_id=facts.team_id,
-        usage=requests.given_automatically(tx, request.requester, facts.now),
+        usage=requests.given_automatically(tx, request.requester, request.cluster.name, facts.now),
     )
     if not decision.allowed:
         raise refusal(decision)

@@ -239,7 +239,8 @@ def _review(
 
 def _usage(tx: Connection, facts: Facts, request: AccessRequest) -> Usage:
     moment = begins(request.ask, facts.now)
-    return requests.given_automatically(tx, request.requester, moment, but=request.id)
+    name = request.cluster.name
+    return requests.given_automatically(tx, request.requester, name, moment, but=request.id)
 
 
 def _still_allowed(tx: Connection, facts: Facts, request: AccessRequest) -> Decision:

@@ -36,7 +36,7 @@ def submit(tx: Connection, facts: Facts, requester_id: str, ask: Ask) -> AccessR
         facts.membership,
         facts.now,
         team_id=facts.team_id,
-        usage=requests.given_automatically(tx, requester_id, begins(ask, facts.now)),
+        usage=requests.given_automatically(tx, requester_id, ask.cluster, begins(ask, facts.now)),
     )
     if not decision.allowed:
         raise refusal(decision)

@@ -29,7 +29,7 @@ from bot.core.policy_cases import TEAM, Case, CaseFile, CaseReview, Expected, Ex
 from bot.core.post_review import may_post_review, post_review_of
 from bot.core.principals import possible_principals, principal_for
 from bot.core.review import may_review, reviewer_seats
-from bot.core.rule_choice import Spent
+from bot.core.rule_choice import ANY_RULE, Spent
 
 _ID = "7K3-QMX"
 _DOWN = "down"
@@ -83,6 +83,8 @@ class _Scene:
         )
         self.requester = file.person_called(case.person)
         self.usage = {rule: Spent(used.times, used.length) for rule, used in case.used.items()}
+        if case.revoked:
+            self.usage[ANY_RULE] = Spent(revoked=case.revoked)
         waited = case.review.waited if case.review is not None else None
         after = case.later_review.after if case.later_review is not None else None
         self.asked_at = now - (waited or after or timedelta())

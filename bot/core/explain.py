@@ -37,6 +37,14 @@ class Outcome(StrEnum):
     UNKNOWN_GROUP = "unknown group"
     CLOSED = "closed"
     USED_UP = "used up"
+    REVOKED = "after a revocation"
+
+
+_PASSED_OVER = {
+    "closed": Outcome.CLOSED,
+    "used_up": Outcome.USED_UP,
+    "revoked": Outcome.REVOKED,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,8 +216,7 @@ def _outcome(
     why = passed_over(rule, ask.duration, moment, usage)
     if why is None:
         return Step(rule.name, target, Outcome.DECIDES, "It is the first that holds.")
-    outcome = Outcome.CLOSED if why.code == "closed" else Outcome.USED_UP
-    return Step(rule.name, target, outcome, why.sentence)
+    return Step(rule.name, target, _PASSED_OVER[why.code], why.sentence)
 
 
 def _people(rule: Rule) -> str:

@@ -167,6 +167,7 @@ class Case(Entry):
     break_glass: bool = False
     on_call: dict[str, tuple[str, ...] | Literal["down"]] | None = None
     overdue: tuple[str, ...] = ()
+    revoked: str = ""
     review: CaseReview | None = None
     later_review: CaseLaterReview | None = None
     expect: Expected

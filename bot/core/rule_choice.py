@@ -1,7 +1,8 @@
 """Which rule decides: the first that covers the place, admits the person, and holds at that time.
 
 A rule with a window holds only while the window is open. An automatic rule whose caps are used up
-is passed over, so that the next one may ask its owners.
+is passed over, so that the next one may ask its owners. So is every automatic rule for a while
+after somebody's access on the cluster was revoked, or who lost it would have it again at once.
 """
 
 from __future__ import annotations
@@ -14,25 +15,43 @@ from bot.core.durations import format_duration
 from bot.core.model import Ask, Reason
 from bot.core.people import Membership, belongs
 from bot.core.policy import Rule
-from bot.core.policy_approval import Automatic
+from bot.core.policy_approval import Approval, Automatic
 
 DEFAULT_DURATION = timedelta(hours=1)
 """How long access is given where the person does not say, or the rule's maximum if shorter."""
+
+_PASSING = frozenset({"closed", "used_up", "revoked"})
 
 CAPS_WITHIN = timedelta(hours=24)
 """The span that an automatic rule's caps look back on."""
 
 
+REVOKED_WITHIN = timedelta(hours=24)
+"""How long after a revocation by others no automatic rule gives access on the same cluster."""
+
+_REVOKED_HOURS = REVOKED_WITHIN // timedelta(hours=1)
+
+ANY_RULE = ""
+"""No rule's name. Under it stands what holds for all automatic rules."""
+
+
 @dataclass(frozen=True, slots=True)
 class Spent:
-    """What a rule has given somebody automatically within `CAPS_WITHIN`."""
+    """What a rule has given somebody automatically within `CAPS_WITHIN`.
+
+    `revoked` is the id of their access on the cluster that others revoked within `REVOKED_WITHIN`.
+    """
 
     times: int = 0
     length: timedelta = timedelta()
+    revoked: str = ""
 
 
 Usage = Mapping[str, Spent]
-"""What each automatic rule has given the person, by the rule's name; a missing one gave nothing."""
+"""What each automatic rule has given the person, by the rule's name; a missing one gave nothing.
+
+Under ANY_RULE: whether access of theirs was revoked, on the cluster that is asked about.
+"""
 
 
 def first_rule(
@@ -72,6 +91,16 @@ def passed_over(
     """Why the rule does not hold for the person at the moment, or None where it does."""
     if rule.when is not None and not rule.when.open_at(moment):
         return Reason("closed", f"Rule {rule.name} holds only {rule.when}.", rule.name)
+    if isinstance(rule.approval, Approval):
+        return None
+    revoked = usage.get(ANY_RULE, Spent()).revoked
+    if revoked:
+        return Reason(
+            "revoked",
+            f"{revoked} on this cluster was revoked less than {_REVOKED_HOURS} hours "
+            f"before, so rule {rule.name} gives nothing without a review.",
+            rule.name,
+        )
     if not isinstance(rule.approval, Automatic):
         return None
     caps, spent = rule.approval.automatic, usage.get(rule.name, Spent())
@@ -97,7 +126,7 @@ def duration_under(rules: Iterable[Rule], asked: timedelta | None) -> timedelta:
 
 def reasons_passed_over(reasons: Iterable[Reason]) -> tuple[str, ...]:
     """Of a decision's reasons, the sentences on rules that were passed over."""
-    return tuple(one.sentence for one in reasons if one.code in {"closed", "used_up"})
+    return tuple(one.sentence for one in reasons if one.code in _PASSING)
 
 
 def passed_over_words(passed: Iterable[Reason]) -> str:

@@ -148,16 +148,16 @@ class RequestForm:
         entered: Ask,
     ) -> View:
         now = self._clock()
-        usage = self._used(user_id, begins_at(entered, now))
+        usage = self._used(user_id, entered, now)
         choices = choices_for(
             loaded.policy, clusters, user_id, membership, entered, now=now, usage=usage
         )
         return request_modal(choices, user_id)
 
-    def _used(self, user_id: str, moment: datetime) -> Usage:
+    def _used(self, user_id: str, ask: Ask, now: datetime) -> Usage:
         """What automatic rules give the person around the moment at which access would begin."""
         with self._database.reading() as tx:
-            return requests.given_automatically(tx, user_id, moment)
+            return requests.given_automatically(tx, user_id, ask.cluster, begins_at(ask, now))
 
     def suggested(self, user_id: str, query: str) -> list[Block]:
         """The clusters to suggest for what was typed. Asks nobody."""
@@ -201,7 +201,7 @@ class RequestForm:
         }
         now = self._clock()
         try:
-            usage = self._used(user_id, begins_at(ask, now))
+            usage = self._used(user_id, ask, now)
             decision = decide_for(policy, ask, user_id, membership, now, usage=usage)
         except DirectoryUnavailable:
             return {}

@@ -13,8 +13,10 @@ from sqlalchemy import (
     Row,
     and_,
     bindparam,
+    exists,
     func,
     insert,
+    not_,
     or_,
     select,
     update,
@@ -38,10 +40,10 @@ from bot.core.model import (
     Verdict,
 )
 from bot.core.names import principal_key
-from bot.core.rule_choice import CAPS_WITHIN, Spent
+from bot.core.rule_choice import ANY_RULE, CAPS_WITHIN, REVOKED_WITHIN, Spent
 from bot.core.steps import next_step_at
 from bot.store.due import AT_ONCE
-from bot.store.tables import grants, requests, reviews
+from bot.store.tables import grants, lockdowns, requests, reviews
 
 _cluster = TypeAdapter(Cluster)
 _access = TypeAdapter(Access)
@@ -297,9 +299,11 @@ def hanging_on_tickets(tx: Connection) -> list[str]:
 
 
 def given_automatically(
-    tx: Connection, requester: str, begins: datetime, *, but: str | None = None
+    tx: Connection, requester: str, cluster: str, begins: datetime, *, but: str | None = None
 ) -> dict[str, Spent]:
     """What each rule gives the person without a review around the moment `begins`.
+
+    Under ANY_RULE stands whether access of theirs on `cluster` was revoked shortly before.
 
     That is when the access in question begins: what was booked ahead counts where it begins, and
     not when it was asked for. So does what a rule gave beside another that had owners. The request
@@ -320,7 +324,33 @@ def given_automatically(
         for rule in set(request.rules) - reviewed:
             before = used.get(rule, Spent())
             used[rule] = Spent(before.times + 1, before.length + request.duration)
-    return used
+    revoked = _revoked_lately(tx, requester, cluster, begins - REVOKED_WITHIN)
+    return used | ({ANY_RULE: Spent(revoked=revoked)} if revoked is not None else {})
+
+
+def _revoked_lately(tx: Connection, requester: str, cluster: str, since: datetime) -> str | None:
+    """The id of the person's access on the cluster that others revoked last, after `since`.
+
+    What a lockdown revoked was not revoked because of the person: it does not count.
+    """
+    by_lockdown = exists().where(
+        lockdowns.c.revoking,
+        lockdowns.c.began_at <= grants.c.revoking_since,
+        or_(lockdowns.c.ended_at.is_(None), lockdowns.c.ended_at >= grants.c.revoking_since),
+    )
+    query = (
+        select(grants.c.id)
+        .where(
+            grants.c.requester == requester,
+            grants.c.cluster == cluster,
+            grants.c.end_reason == EndReason.REVOKED.value,
+            grants.c.revoking_since > since,
+            not_(by_lockdown),
+        )
+        .order_by(grants.c.revoking_since.desc())
+        .limit(1)
+    )
+    return tx.scalar(query)
 
 
 def others_on_principal(tx: Connection, principal_arn: str, requester: str) -> frozenset[str]:

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from desk import ANA, BEN, CLEO, DAN, EVE, HOUR, LEADS, RESPONDERS, SECURITY, Desk, person
 from sqlalchemy import select, update
 
-from bot.access import end
+from bot.access import end, lockdown
+from bot.access.start import begin
 from bot.core.errors import Conflict, DirectoryUnavailable, NotFound, Refused
-from bot.core.model import AccessRequest, EndReason, Grant, GrantState
+from bot.core.model import AccessRequest, EndReason, Grant, GrantState, RequestState
 from bot.store import audit, tables
 
 BOTH = pytest.mark.parametrize("database_kind", ["sqlite", "postgresql"])
@@ -96,6 +98,86 @@ def test_an_entry_that_is_taken_out_of_the_policy_stops_nobody(
 ) -> None:
     desk.document["break_glass"] = []
     assert desk.take_away(glass.id, EVE).state is GrantState.REVOKING
+
+
+# Asking again
+
+
+@pytest.fixture
+def lab(desk: Desk) -> Desk:
+    """The lab is automatic; behind that rule Ben decides. Dan may lock down."""
+    desk.document["lockdown"] = {"owners": {"users": [DAN]}}
+    asked = {"channel": "C01PAY", "owners": {"users": [BEN]}}
+    desk.document["rules"].append(desk.rules["lab"] | {"name": "lab asked", "approval": asked})
+    return desk
+
+
+def ask_lab(desk: Desk, namespace: str, who: str = ANA, **more: Any) -> AccessRequest:
+    return desk.ask(namespace, who=who, cluster="lab", level="view", **more)
+
+
+@BOTH
+def test_what_was_revoked_is_not_given_again_without_an_owner(lab: Desk) -> None:
+    first = ask_lab(lab, "a")
+    lab.take_away(first.id, BEN)
+    again, other = ask_lab(lab, "a"), ask_lab(lab, "b")
+    assert (again.state, other.state) == (RequestState.PENDING, RequestState.PENDING)
+    assert again.rules == ("lab asked",)
+    said = f"{first.id} on this cluster was revoked less than 24 hours before, so rule lab gives"
+    assert again.notes[0].startswith(said)
+    assert lab.approve(again.id).state is RequestState.APPROVED
+    assert ask_lab(lab, "a", CLEO).state is RequestState.APPROVED  # nobody else's is concerned
+    lab.rules["payments"]["approval"] = "automatic"
+    assert lab.ask("payments").state is RequestState.APPROVED  # nor another cluster
+    lab.clock.advance(timedelta(hours=24))
+    assert ask_lab(lab, "c").state is RequestState.APPROVED
+
+
+def test_nor_is_it_extended_or_begun_without_an_owner(lab: Desk) -> None:
+    revoked, live = ask_lab(lab, "a"), ask_lab(lab, "b")
+    lab.confirm(live.id)
+    booked = ask_lab(lab, "c", start_at=lab.clock() + HOUR)
+    assert booked.state is RequestState.APPROVED
+    lab.take_away(revoked.id, DAN)
+    assert lab.extend(live.id).state is RequestState.PENDING
+    assert ask_lab(lab, "d", start_at=lab.clock() + HOUR).state is RequestState.PENDING
+    lab.clock.advance(HOUR)
+    with lab.database.transaction() as tx:
+        begun = begin(tx, lab.facts(), booked.id)
+    assert begun.end_reason is EndReason.NOT_BEGUN
+    assert begun.problem is not None
+    assert "rule lab asked needs 1 and has 0" in begun.problem
+
+
+def test_without_a_rule_with_owners_it_is_refused_and_the_reason_said(desk: Desk) -> None:
+    desk.document["lockdown"] = {"owners": {"users": [DAN]}}
+    desk.take_away(ask_lab(desk, "a").id, DAN)
+    with desk.refuses(Refused, "no_rule") as refused:
+        ask_lab(desk, "a")
+    assert "was revoked less than 24 hours before" in refused.value.sentence
+
+
+def test_access_given_back_or_ended_is_given_again(lab: Desk) -> None:
+    lab.give_back(ask_lab(lab, "a").id)
+    lab.gone(ask_lab(lab, "b").id)
+    lab.take_away(ask_lab(lab, "c").id, ANA)
+    assert ask_lab(lab, "d").state is RequestState.APPROVED
+
+
+@BOTH
+def test_what_the_command_line_revoked_counts_and_what_a_lockdown_did_does_not(lab: Desk) -> None:
+    first, second = ask_lab(lab, "a"), ask_lab(lab, "a", CLEO)
+    with lab.database.transaction() as tx:
+        end.revoke(tx, second.id, EndReason.REVOKED, "operator", lab.clock())
+    lab.clock.advance(1)
+    with lab.database.transaction() as tx:
+        lockdown.begin(tx, by=DAN, reason="INC-7", revoking=True, now=lab.clock())
+    assert lab.grant(first.id).state is GrantState.REVOKING
+    lab.clock.advance(60)
+    with lab.database.transaction() as tx:
+        lockdown.end(tx, by=DAN, now=lab.clock())
+    assert ask_lab(lab, "a").state is RequestState.APPROVED
+    assert ask_lab(lab, "a", CLEO).state is RequestState.PENDING
 
 
 # While something does not answer

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from bot.core.model import Ask, Person
 from bot.core.oncall import OnCall, OnCallFacts
 from bot.core.policy import Policy
-from bot.core.rule_choice import Spent
+from bot.core.rule_choice import ANY_RULE, Spent
 
 TEAM = "T01HOME"
 USERS = ("U1A", "U1B", "U1C", "U1D")
@@ -229,11 +229,13 @@ def memberships(known):
 
 ALL_MEMBERS = memberships(st.just(GROUPS))
 SOME_MEMBERS = memberships(st.sampled_from([GROUPS, GROUPS[:2], GROUPS[1:]]))
-USAGE = st.dictionaries(
+SPENT = st.dictionaries(
     st.sampled_from(["r0", "r1", "r2"]),
     st.builds(Spent, st.integers(0, 2), st.sampled_from([timedelta(), timedelta(hours=1)])),
     max_size=2,
 )
+REVOKED = st.sampled_from([{}, {}, {ANY_RULE: Spent(revoked="7K3-QMX")}])
+USAGE = st.builds(lambda spent, revoked: {**spent, **revoked}, SPENT, REVOKED)
 ON_CALL: st.SearchStrategy[OnCallFacts] = st.sampled_from(
     [
         {},

@@ -21,7 +21,7 @@ from bot.core.explain import (
 )
 from bot.core.model import Ask, Person
 from bot.core.oncall import OnCall
-from bot.core.rule_choice import Spent
+from bot.core.rule_choice import ANY_RULE, Spent
 
 NOON = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
 NIGHT = datetime(2026, 11, 24, 23, 0, tzinfo=UTC)
@@ -142,6 +142,24 @@ def test_every_entry_of_break_glass_on_the_cluster_says_what_becomes_of_it():
     assert found.elsewhere == 1
     assert found.decision is not None
     assert found.decision.allowed
+
+
+def test_automatic_rules_are_passed_over_after_a_revocation_and_others_are_not():
+    found = explained(
+        rule(["n1"]),
+        rule(["n1"], {"automatic": {"per_day": 3}}),
+        rule(["n1"], by("U1D")),
+        usage={ANY_RULE: Spent(revoked="7K3-QMX")},
+    )
+    assert [one.outcome for one in found.steps if one.namespace == "n1"] == [
+        Outcome.REVOKED,
+        Outcome.REVOKED,
+        Outcome.DECIDES,
+    ]
+    assert found.steps[0].why == (
+        "7K3-QMX on this cluster was revoked less than 24 hours before, so rule r0 gives nothing "
+        "without a review."
+    )
 
 
 def decided(function, *arguments, **options):
