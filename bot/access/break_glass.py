@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from sqlalchemy import Connection
 
 from bot.access import end
@@ -11,7 +13,7 @@ from bot.access.limits import ensure_not_too_many_pending
 from bot.access.lockdown import ensure_may_break_glass
 from bot.access.submit import ensure_one_person, refusal
 from bot.core import lifecycle
-from bot.core.break_glass import evaluate_break_glass
+from bot.core.break_glass import NEEDS_APPROVAL, evaluate_break_glass
 from bot.core.errors import Conflict, NotFound, Refused
 from bot.core.model import AccessRequest, Ask, AuditEvent, Decision
 from bot.core.policy import BreakGlass
@@ -21,7 +23,7 @@ from bot.store import audit, grants, locks, post_reviews, requests
 
 BEGUN = "break_glass.begun"
 
-_SAID_TO_ALL = frozenset({"on_call_unavailable", "on_call_fallback"})
+_SAID_TO_ALL = frozenset({"on_call_unavailable", "on_call_fallback", NEEDS_APPROVAL})
 """What everybody who is told has to know of how it was decided."""
 
 
@@ -41,6 +43,7 @@ def begin(
     requester = facts.person(requester_id)
     locks.one_at_a_time(tx, requester_id)  # of two at once, each must see the other
     overdue = post_reviews.overdue(tx, requester_id, facts.now)
+    held = _held(tx, requester_id)
     decision, entry = evaluate_break_glass(
         facts.policy,
         ask,
@@ -50,13 +53,14 @@ def begin(
         team_id=facts.team_id,
         overdue=overdue,
         revoked=post_reviews.revoked(tx, requester_id),
+        live=[one.id for one in held],
     )
     if not decision.allowed:
         raise refusal(decision)
     cluster = facts.policy.clusters_by_name.get(ask.cluster)
     if cluster is None or decision.access is None or entry is None:
         raise NotFound("unknown_cluster", f"The policy names no cluster {ask.cluster}.")
-    _ensure_not_twice(tx, requester_id, ask)
+    _ensure_not_twice(held, ask)
     principal = principal_for(facts.policy, requester, cluster)
     ensure_one_person(tx, principal, requester_id)
     replaced = _set_aside(tx, facts, requester_id, ask, instead_of)
@@ -141,21 +145,21 @@ def _owe_review(tx: Connection, facts: Facts, request: AccessRequest, entry: Bre
     audit.record(tx, [event])
 
 
-def _ensure_not_twice(tx: Connection, requester_id: str, ask: Ask) -> None:
+def _held(tx: Connection, requester_id: str) -> list[AccessRequest]:
+    """The person's break-glasses that give access now."""
+    live = (one for one in grants.live(tx, requester=requester_id) if one.gives_access)
+    held = (requests.get(tx, one.id) for one in live)
+    return [one for one in held if one.break_glass]
+
+
+def _ensure_not_twice(held: Iterable[AccessRequest], ask: Ask) -> None:
     wanted = (ask.cluster, ask.level, frozenset(ask.namespaces))
-    for grant in grants.live(tx, requester=requester_id):
-        if not grant.gives_access:
-            continue
-        held = requests.get(tx, grant.id)
-        if held.break_glass and wanted == (
-            held.cluster.name,
-            held.level,
-            frozenset(held.namespaces),
-        ):
+    for one in held:
+        if wanted == (one.cluster.name, one.level, frozenset(one.namespaces)):
             raise Conflict(
                 "already_broken",
-                f"You have just this by break-glass already: {held.id}. "
-                f"`/eks-access status {held.id}` shows until when.",
+                f"You have just this by break-glass already: {one.id}. "
+                f"`/eks-access status {one.id}` shows until when.",
             )
 
 
@@ -174,8 +178,8 @@ def _set_aside(
         if chosen.break_glass:
             raise Conflict(
                 "already_break_glass",
-                f"{instead_of} is a break-glass already. It waits for an approval, because a "
-                "review of an earlier one is overdue.",
+                f"{instead_of} is a break-glass already. It waits for an approval: "
+                f"`/eks-access status {instead_of}` shows it.",
             )
         end.cancel(tx, instead_of, requester_id, facts.now)
     same = requests.waiting_for(tx, requester_id, ask.cluster, ask.level, ask.namespaces)

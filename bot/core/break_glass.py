@@ -37,6 +37,8 @@ from bot.core.rule_choice import DEFAULT_DURATION
 BREAK_GLASS = "break-glass"
 """The name under which a break-glass stands where a rule's would."""
 
+NEEDS_APPROVAL = "break_glass_needs_approval"
+
 _SERVICES = {"pagerduty": "PagerDuty", "opsgenie": "Opsgenie"}
 
 
@@ -91,13 +93,15 @@ def evaluate_break_glass(
     team_id: str,
     overdue: Collection[str] = (),
     revoked: Collection[str] = (),
+    live: Collection[str] = (),
     asks_first: bool = False,
 ) -> tuple[Decision, BreakGlass | None]:
     """What the policy says of a break-glass, and the entry that allows it, where one does.
 
     `overdue` are the requester's reviews that are overdue, and `revoked` their break-glass requests
     that somebody revoked and nobody has reviewed: with one of those the decision has a requirement,
-    an owner of the review approves first. `asks_first` requires that too: a request
+    an owner of the review approves first. So it is where `live`, the break-glasses that they have
+    now, are as many as may be. `asks_first` requires that too: a request
     that waits for an approval needs it also where the reviews were done meanwhile. Raises
     DirectoryUnavailable where it hangs on a group nobody answered for.
     """
@@ -118,11 +122,15 @@ def evaluate_break_glass(
     )
     if problems:
         return _refused(*problems), None
+    waits = _waits_because(overdue, revoked, live, admitted)
+    said = waits or (
+        f"A review by somebody else is due within {format_duration(admitted.review.within)}."
+    )
     decision = Decision(
         allowed=True,
-        reasons=(*why, Reason("break_glass", _said(overdue, revoked, admitted), BREAK_GLASS)),
+        reasons=(*why, Reason(NEEDS_APPROVAL if waits else "break_glass", said, BREAK_GLASS)),
         rules=(BREAK_GLASS,),
-        requirements=_owed_first(policy, ask, admitted) if overdue or revoked or asks_first else (),
+        requirements=_owed_first(policy, ask, admitted) if waits or asks_first else (),
         access=policy.levels[ask.level].access(cluster, tuple(dict.fromkeys(ask.namespaces))),
         duration=ask.duration or min(DEFAULT_DURATION, admitted.max_duration),
         max_duration=admitted.max_duration,
@@ -334,16 +342,16 @@ def _owed_first(policy: Policy, ask: Ask, entry: BreakGlass) -> tuple[Requiremen
     return (Requirement(BREAK_GLASS, channel, entry.review.owners.owners),)
 
 
-def _said(overdue: Collection[str], revoked: Collection[str], entry: BreakGlass) -> str:
-    within = format_duration(entry.review.within)
+def _waits_because(
+    overdue: Collection[str], revoked: Collection[str], live: Collection[str], entry: BreakGlass
+) -> str:
+    """Why this one needs an approval, for everybody who reads of it; "" where it needs none."""
     if overdue:
-        return (
-            f"Your review of {listed(sorted(overdue), 'and')} is overdue, so this break-glass "
-            "needs an approval."
-        )
-    if revoked:
-        return (
-            f"{listed(sorted(revoked), 'and')} was revoked and is not reviewed yet, so this "
-            "break-glass needs an approval."
-        )
-    return f"A review by somebody else is due within {within}."
+        why = f"The review of {listed(sorted(overdue), 'and')} is overdue"
+    elif revoked:
+        why = f"{listed(sorted(revoked), 'and')} was revoked and is not reviewed yet"
+    elif len(live) >= entry.max_live:
+        why = f"{listed(sorted(live), 'and')} {'is' if len(live) == 1 else 'are'} live already"
+    else:
+        return ""
+    return f"{why}, so this break-glass needs an approval."

@@ -119,6 +119,7 @@ class _Scene:
                 self._on_call(),
                 team_id=TEAM,
                 overdue=self.case.overdue,
+                live=self.case.live,
             )
         decision = evaluate(
             self.policy,

@@ -28,7 +28,7 @@ from bot.core.durations import format_duration
 from bot.core.model import Access, AccessScope, BackstopTerms, Cluster, Standing
 from bot.core.patterns import Patterns
 from bot.core.policy_approval import Approval, Automatic, Entry, OwnerPeople, People
-from bot.core.policy_break_glass import LaterReview, Responders
+from bot.core.policy_break_glass import MAX_LIVE, MOST_LIVE, LaterReview, Responders
 from bot.core.policy_fields import (
     ANY_ACCOUNT,
     TICKET,
@@ -266,10 +266,14 @@ class Rule(ClusterChoice):
 
 
 class BreakGlass(ClusterChoice):
-    """Access without approval for those on call, reviewed afterwards by somebody else."""
+    """Access without approval for those on call, reviewed afterwards by somebody else.
+
+    Who has `max_live` of them at the same time needs an approval for the next.
+    """
 
     responders: Responders
     review: LaterReview
+    max_live: Annotated[int, Field(strict=True, ge=1, le=MOST_LIVE)] = MAX_LIVE
 
 
 class Tickets(Entry):

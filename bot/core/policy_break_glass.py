@@ -11,6 +11,12 @@ from pydantic import Field
 from bot.core.policy_approval import Entry, Escalation, OwnerPeople, People
 from bot.core.policy_fields import Length, UserId
 
+MAX_LIVE = 3
+"""How many break-glasses one person may have at once where the file does not say: a few places in
+one incident, and not every cluster there is on the strength of one duty."""
+
+MOST_LIVE = 100
+
 ServiceId = Annotated[str, Field(pattern=r"^[A-Za-z0-9-]{1,64}$")]
 
 

@@ -168,6 +168,7 @@ class Case(Entry):
     on_call: dict[str, tuple[str, ...] | Literal["down"]] | None = None
     overdue: tuple[str, ...] = ()
     revoked: str = ""
+    live: tuple[str, ...] = ()
     review: CaseReview | None = None
     later_review: CaseLaterReview | None = None
     expect: Expected

@@ -85,6 +85,8 @@ def break_glass_gains(old: BreakGlass, new: BreakGlass, known: Membership) -> li
     gains = []
     if new.max_duration > old.max_duration:
         gains.append(_longer(old.max_duration, new.max_duration))
+    if new.max_live > old.max_live:
+        gains.append(f"{new.max_live} at once instead of {old.max_live}")
     if new.review.within > old.review.within:
         gains.append(f"reviewed within {format_duration(new.review.within)} only")
     mine = _part(old.review.owners.owners, 1, old.review.escalate, known)

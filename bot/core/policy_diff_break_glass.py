@@ -65,7 +65,7 @@ def break_glass_changes(old: Policy, new: Policy, known: Membership) -> Iterator
 
 def _alike(old: Sequence[BreakGlass], new: Sequence[BreakGlass]) -> bool:
     def keys(entries: Sequence[BreakGlass]) -> list[object]:
-        return [(one.responders, one.max_duration, one.review) for one in entries]
+        return [(one.responders, one.max_duration, one.max_live, one.review) for one in entries]
 
     return keys(old) == keys(new)
 

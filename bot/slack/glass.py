@@ -57,8 +57,7 @@ def begun(request: AccessRequest, owed: PostReview | None) -> Message:
     if request.state is not RequestState.APPROVED or owed is None:
         lines = [
             f"You asked to break glass: {what}. Nothing is given yet.",
-            "A review of an earlier break-glass of yours is overdue, so one of "
-            f"{phrases.all_owners(request)} has to approve first{_asked_in(request)}.",
+            f"One of {phrases.all_owners(request)} has to approve first{_asked_in(request)}.",
         ]
     else:
         lines = [

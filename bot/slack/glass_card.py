@@ -131,8 +131,7 @@ def _waits(request: AccessRequest) -> Block:
         return blocks.section("break-glass", ":rotating_light: *Break-glass*")
     return blocks.section(
         "break-glass",
-        ":rotating_light: *Break-glass, not given yet:* a review of an earlier one is overdue, so "
-        "an owner of the review decides first.",
+        ":rotating_light: *Break-glass, not given yet:* an owner of the review decides first.",
     )
 
 

@@ -12,7 +12,7 @@ from bot.slack import blocks, phrases
 from bot.slack.blocks import Block, Message
 from bot.slack.glass import owes, told
 from bot.slack.glass_card import review_state, verdict
-from bot.slack.text import date
+from bot.slack.text import date, safe
 
 
 def escalated_to(owed: PostReview | None) -> tuple[str, ...]:
@@ -40,10 +40,8 @@ def glass_direct(
         return _offering(direct, request.id) if offers and phrases.is_open(request) else direct
     shown: list[Block] = []
     if phrases.is_open(request):
-        line = (
-            "A review of an earlier break-glass of yours is overdue, so this one needs an approval."
-        )
-        shown = [blocks.section("owed", line)]
+        line = "This break-glass needs an approval by an owner of its review."
+        shown = [blocks.section("owed", line, *(safe(one, 500) for one in request.notes))]
     elif owed is not None and owed.open:
         shown = [blocks.section("owed", told(request), owes(owed), _tell_them(request, owed, now))]
     elif owed is not None and grant is not None:

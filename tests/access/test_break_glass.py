@@ -357,6 +357,39 @@ def test_while_a_review_is_overdue_the_next_one_waits_for_an_owner_of_it(desk: D
     assert desk.owed(earlier.id) is not None
 
 
+@BOTH
+def test_who_has_as_many_as_may_be_waits_for_an_owner_with_the_next(
+    desk: Desk, entry: dict[str, Any]
+) -> None:
+    entry["max_live"] = 2
+    first, second = desk.break_glass("a"), desk.break_glass("b")
+    third = desk.break_glass("c")
+    assert third.state is RequestState.PENDING
+    assert third.notes == (
+        f"{first.id} and {second.id} are live already, so this break-glass needs an approval.",
+    )
+    desk.membership[RESPONDERS] |= {CLEO}
+    assert desk.break_glass("c", who=CLEO).state is RequestState.APPROVED
+    assert desk.approve(third.id, EVE).state is RequestState.APPROVED
+    desk.give_back(first.id)
+    assert desk.break_glass("d").state is RequestState.PENDING
+    desk.gone(second.id)
+    assert desk.break_glass("e").state is RequestState.APPROVED
+
+
+def test_three_at_once_are_the_most_where_the_file_does_not_say(desk: Desk) -> None:
+    asked = [desk.break_glass(name).state for name in ("a", "b", "c", "d")]
+    assert asked == [RequestState.APPROVED] * 3 + [RequestState.PENDING]
+
+
+def test_what_an_owner_approved_is_no_break_glass_and_does_not_count(
+    desk: Desk, entry: dict[str, Any]
+) -> None:
+    entry["max_live"] = 1
+    desk.approve(desk.ask("billing").id, EVE)
+    assert desk.break_glass("a").state is RequestState.APPROVED
+
+
 def test_a_review_of_somebody_else_being_overdue_is_in_nobodys_way(desk: Desk) -> None:
     desk.membership[RESPONDERS] |= {CLEO}
     overdue(desk, who=CLEO)

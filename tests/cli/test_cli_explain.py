@@ -107,7 +107,7 @@ def test_members_can_be_told_by_a_file(explain, tmp_path):
             ("--on-call", "pagerduty:PXYZ789", "--overdue", "7K3-QMX"),
             "U01ALICE",
             0,
-            "Your review of 7K3-QMX is overdue",
+            "The review of 7K3-QMX is overdue",
         ),
         ((), "U01ALICE", 1, "that pagerduty answers and nobody is on call"),
     ],

@@ -225,6 +225,13 @@ ON_CALL = {"pagerduty": {"schedules": ["P1"]}}
         ),
         (
             [entry({"users": ["U1A"]})],
+            [entry({"users": ["U1A"]}, max_live=4)],
+            "U1A",
+            "4 at once instead of 3",
+            "",
+        ),
+        (
+            [entry({"users": ["U1A"]})],
             [entry({"users": ["U1A"]}, review={"owners": BOB, "within": "24h"})],
             "U1A",
             "reviewed by others as well",

@@ -190,12 +190,11 @@ def test_one_that_has_to_be_approved_says_so_above_a_card_like_others() -> None:
     shown = message(projected(None, None, asked=waiting()), "card")
     assert shown.text.startswith("Break-glass: Ana Ruiz asks for edit on prod-eu")
     assert read(shown.blocks)[0] == (
-        ":rotating_light: *Break-glass, not given yet:* a review of an earlier one is overdue, so "
-        "an owner of the review decides first."
+        ":rotating_light: *Break-glass, not given yet:* an owner of the review decides first."
     )
     assert buttons(shown.blocks) == ["approve", "deny", "ask"]
     direct = message(projected(None, None, asked=waiting()), "direct", ANA)
-    assert "this one needs an approval" in " ".join(read(direct.blocks))
+    assert "This break-glass needs an approval" in " ".join(read(direct.blocks))
 
 
 def test_a_card_has_somewhere_to_go_even_where_nothing_is_to_be_told() -> None:
@@ -289,8 +288,7 @@ def test_the_answer_says_at_once_who_is_told_and_what_is_owed() -> None:
     ]
     assert read(begun(waiting(), None).blocks)[:2] == [
         f"You asked to break glass: {WHAT} for 2 h. Nothing is given yet.",
-        "A review of an earlier break-glass of yours is overdue, so one of <!subteam^S05SEC> has "
-        "to approve first in <#C0SEC>.",
+        "One of <!subteam^S05SEC> has to approve first in <#C0SEC>.",
     ]
 
 
