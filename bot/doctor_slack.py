@@ -11,7 +11,7 @@ from slack_sdk.errors import SlackApiError, SlackClientError
 from slack_sdk.http_retry.builtin_handlers import RateLimitErrorRetryHandler
 
 from bot.core.policy import Policy
-from bot.core.policy_approval import Approval
+from bot.core.policy_approval import Approval, OwnerPeople
 from bot.doctor_result import Result, Status, count, listed
 from bot.settings import Settings, SettingsError
 
@@ -172,7 +172,7 @@ def owners(slack: Slack, policy: Policy, began: Callable[[str], None]) -> Iterat
         else:
             status = Status.FINDING if group in owning else Status.NOTE
             yield Result(check, status, "Nobody is in it.", "Add people to it in Slack.")
-    for channel in sorted({one for _, approval in _approvals(policy) for one in _owning(approval)}):
+    for channel in sorted(_owning(policy)):
         check = f"members of {channel}"
         began(check)
         try:
@@ -182,7 +182,16 @@ def owners(slack: Slack, policy: Policy, began: Callable[[str], None]) -> Iterat
             yield Result(check, Status.FINDING, message, "Invite the bot, or name other owners.")
             continue
         members[channel] = frozenset(page)
-        yield Result(check, Status.OK, f"It has members who own a rule, {len(page)} at least.")
+        message = f"Its members decide here; it has {len(page)} at least."
+        if _joinable(slack, channel):
+            yield Result(
+                check,
+                Status.NOTE,
+                f"{message} It is public: everybody here can join it, and then decides.",
+                "Make it private in Slack, or name a user group as owners.",
+            )
+        else:
+            yield Result(check, Status.OK, message)
     for name, approval in _approvals(policy):
         began(f"owners of {name}")
         yield _owners_of(slack, name, approval, members)
@@ -222,9 +231,26 @@ def _groups(policy: Policy) -> set[str]:
     return {group for one in people for group in one.groups}
 
 
-def _owning(approval: Approval) -> tuple[str, ...]:
-    """The channels whose members are owners."""
-    return approval.owners.channels
+def _owning(policy: Policy) -> set[str]:
+    """The channels whose members decide: approve, review a break-glass, revoke or lock down."""
+    people: list[OwnerPeople] = []
+    for _, approval in _approvals(policy):
+        people += [approval.owners, *(part.owners for part in approval.also)]
+        people += [approval.escalate.owners] if approval.escalate is not None else []
+    for entry in policy.break_glass:
+        people += [entry.review.owners]
+        people += [entry.review.escalate.owners] if entry.review.escalate is not None else []
+    if policy.lockdown is not None:
+        people += [policy.lockdown.owners]
+    return {channel for one in people for channel in one.channels}
+
+
+def _joinable(slack: Slack, channel: str) -> bool:
+    """Whether everybody can join it; where Slack does not say, that is told of the channel."""
+    try:
+        return not slack.ask("conversations_info", channel=channel)["channel"].get("is_private")
+    except _SlackSays:
+        return False
 
 
 def _unseen(code: str) -> tuple[Status, str, str]:

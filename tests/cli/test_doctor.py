@@ -275,6 +275,39 @@ def test_a_channel_that_does_not_serve_is_told(whole, slack_results):
     assert payments.remedy == "Type `/invite @eks-access` in #payments-access."
 
 
+def payments(policy: dict[str, Any]) -> dict[str, Any]:
+    return next(one["approval"] for one in policy["rules"] if one["name"] == "payments")
+
+
+PUBLIC, PRIVATE = {"channels": ["C0AUDIT"]}, {"channels": ["C07SECRET"]}
+
+
+@pytest.mark.parametrize(
+    "place",
+    [
+        lambda policy, owners: payments(policy).update(owners=owners),
+        lambda policy, owners: payments(policy).update(
+            also=[{"name": "security", "owners": owners}]
+        ),
+        lambda policy, owners: payments(policy)["escalate"].update(owners=owners),
+        lambda policy, owners: policy["break_glass"][0]["review"].update(owners=owners),
+        lambda policy, owners: policy.update(lockdown={"owners": owners}),
+    ],
+    ids=["owners", "also", "escalate", "review", "lockdown"],
+)
+def test_a_public_channel_whose_members_decide_is_named(whole, slack_results, place):
+    whole.slack.add_channel("C07SECRET", "secret", private=True)
+    edit(whole, lambda policy: place(policy, PUBLIC))
+    told = slack_results()["members of C0AUDIT"]
+    assert told.status is Status.NOTE
+    assert "It is public: everybody here can join it, and then decides." in told.message
+    assert told.remedy == "Make it private in Slack, or name a user group as owners."
+    edit(whole, lambda policy: place(policy, PRIVATE))
+    found = slack_results()
+    assert found["members of C07SECRET"].status is Status.OK
+    assert "members of C0AUDIT" not in found
+
+
 def test_a_private_channel_without_the_bot_is_a_finding_and_so_is_one_that_is_not_there(
     whole, slack_results
 ):
