@@ -17,7 +17,7 @@ Labels = frozenset[tuple[str, str]]
 
 _FEW_NAMES = 50
 _MOST_LOOKED_AT = 40
-_MOST_VOTES = 2_000
+_MOST_VOTES = 20_000
 
 
 class ClusterIndex:
