@@ -13,6 +13,7 @@ from datetime import datetime
 
 from bot.core.model import Delegation, Owners, Requirement, Review, Verdict
 from bot.core.people import Membership, belongs, surely_belongs
+from bot.core.seating import placed
 
 Seats = Mapping[str, frozenset[str]]
 """By a requirement's key: the owners in whose place somebody may approve."""
@@ -113,36 +114,23 @@ def _known(owners: Owners, membership: Membership) -> set[str]:
 def _counted_in_rule(
     parts: list[Requirement], approvers: Mapping[str, Seats]
 ) -> dict[str, tuple[str, ...]]:
-    seated = _one_seat_each(parts, approvers)
-    slots = [part for part in parts for _ in range(part.required)]
-    candidates = [
-        {user for user, seat in seated.items() if seat in approvers[user].get(part.key, ())}
-        for part in slots
-    ]
-    taken: dict[str, int] = {}
-    for index in range(len(slots)):
-        _seat(index, candidates, taken, set())
-    return {
-        part.key: tuple(
-            user for user in approvers if user in taken and slots[taken[user]].key == part.key
-        )
-        for part in parts
+    """As `counted`, for the parts of one rule.
+
+    Whoever has a seat of their own and approved keeps it: their deputies sit elsewhere or not at
+    all. They themselves may count from the seat of somebody whose deputy they are, where that is
+    what is needed.
+    """
+    own = {
+        user for user, seats_of in approvers.items() if any(user in at for at in seats_of.values())
     }
-
-
-def _one_seat_each(parts: list[Requirement], approvers: Mapping[str, Seats]) -> dict[str, str]:
-    """A seat of its own for each approver who has one in this rule; owners sit in their own."""
-    possible = {
-        user: frozenset[str]().union(*(seats_of.get(part.key, ()) for part in parts))
+    people = {
+        user: {key: places - (own - {user}) for key, places in seats_of.items()}
         for user, seats_of in approvers.items()
     }
-    seated = {user: user for user, places in possible.items() if user in places}
-    deputies = [user for user in approvers if user not in seated]
-    candidates = [set(possible[user]) - set(seated) for user in deputies]
-    taken: dict[str, int] = {}
-    for index in range(len(deputies)):
-        _seat(index, candidates, taken, set())
-    return seated | {deputies[index]: place for place, index in taken.items()}
+    where = placed(people, {part.key: part.required for part in parts})
+    return {
+        part.key: tuple(user for user in approvers if where.get(user) == part.key) for part in parts
+    }
 
 
 def _seat(index: int, candidates: list[set[str]], taken: dict[str, int], seen: set[str]) -> bool:

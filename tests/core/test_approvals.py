@@ -197,3 +197,91 @@ def test_whatever_is_met_has_the_required_distinct_people_and_seats(parts, appro
     assert sum(one.required for one in met) <= len(set(approvers))
     own = {seat for user in people for one in requirements for seat in held[user][one.key]}
     assert len(people) <= len(own), "as many owners stand behind it as people counted"
+
+
+TEAM = Requirement("pay", "C1", Owners(frozenset({"U1", "U2"})), delegation=DelegationLimits(WEEK))
+CHECK = Requirement(
+    "pay", "C3", Owners(frozenset({"U9"})), part="security", delegation=DelegationLimits(WEEK)
+)
+LAW = Requirement(
+    "pay", "C4", Owners(frozenset({"U8"})), part="law", delegation=DelegationLimits(WEEK)
+)
+
+
+@pytest.mark.parametrize(
+    ("approvers", "delegations", "expected"),
+    [
+        # U1 owns the first part and stands in for U9, who is security.
+        (["U1"], [away("U9", "U1")], ["pay / security"]),
+        (["U2", "U1"], [away("U9", "U1")], []),
+        (["U1", "U2"], [away("U9", "U1")], []),
+        (["U1", "U9"], [away("U9", "U1")], []),
+        # U7 stands in for both.
+        (["U7"], [away("U1", "U7"), away("U9", "U7")], ["pay / security"]),
+        (["U7", "U2"], [away("U1", "U7"), away("U9", "U7")], []),
+        (["U7", "U9"], [away("U1", "U7"), away("U9", "U7")], []),
+        # U1 approved: U7, who stands in for U1, is no second word, wherever U1 counts.
+        (["U1", "U7"], [away("U9", "U1"), away("U1", "U7")], ["pay / security"]),
+        (["U7", "U1"], [away("U9", "U1"), away("U1", "U7")], ["pay / security"]),
+        # Two deputies of U9 are one word, also where one of them owns another part.
+        (["U1", "U7"], [away("U9", "U1"), away("U9", "U7")], []),
+        (["U7", "U5"], [away("U9", "U7"), away("U9", "U5")], ["pay"]),
+    ],
+)
+def test_an_owner_of_one_part_counts_as_a_deputy_for_another_where_that_is_needed(
+    approvers, delegations, expected
+):
+    assert left([TEAM, CHECK], approvers, delegations=delegations) == expected
+
+
+def test_whoever_counts_moves_on_when_somebody_comes_who_can_be_only_there():
+    held = [away("U9", "U1"), away("U8", "U1"), away("U8", "U2")]
+    assert left([TEAM, CHECK, LAW], ["U1"], delegations=held) == ["pay / security", "pay / law"]
+    assert left([TEAM, CHECK, LAW], ["U1", "U2"], delegations=held) != []
+    assert left([TEAM, CHECK, LAW], ["U1", "U2", "U9"], delegations=held) == []
+
+
+@given(
+    st.lists(
+        st.tuples(st.frozensets(PEOPLE, min_size=1), st.integers(1, 2)), min_size=1, max_size=3
+    ),
+    st.lists(PEOPLE, unique=True, max_size=4),
+    st.lists(st.tuples(PEOPLE, PEOPLE), max_size=5),
+)
+@settings(max_examples=150, deadline=None)
+def test_as_many_count_as_could_by_any_way_to_seat_them(parts, approvers, pairs):
+    requirements = [
+        Requirement(
+            "rule",
+            "C1",
+            Owners(users),
+            required,
+            part=f"part {number}",
+            delegation=DelegationLimits(WEEK),
+        )
+        for number, (users, required) in enumerate(parts)
+    ]
+    delegations = [away(owner, deputy) for owner, deputy in pairs]
+    held = {user: seats_of(user, *requirements, delegations=delegations) for user in approvers}
+    have = counted(requirements, held)
+    own = {user for user in approvers if any(user in places for places in held[user].values())}
+    room = {one.key: one.required for one in requirements}
+    assert sum(map(len, have.values())) == best(approvers, held, own, room, frozenset())
+    if approvers:
+        *earlier, _ = held.items()
+        before = counted(requirements, dict(earlier))
+        assert sum(map(len, before.values())) <= sum(map(len, have.values()))
+
+
+def best(users, held, own, room, taken):
+    """The most that can count, by trying everything."""
+    if not users:
+        return 0
+    user, *rest = users
+    most = best(rest, held, own, room, taken)
+    for key, places in held[user].items():
+        for seat in places - taken - (own - {user}):
+            if room[key]:
+                fuller = {**room, key: room[key] - 1}
+                most = max(most, 1 + best(rest, held, own, fuller, taken | {seat}))
+    return most
