@@ -6,6 +6,7 @@ import json
 import signal
 import sys
 from dataclasses import asdict
+from datetime import timedelta
 from importlib.util import find_spec
 from pathlib import Path
 from queue import SimpleQueue
@@ -29,6 +30,7 @@ from bot.cli_common import (
     opened,
 )
 from bot.cli_policy import app as policy_commands
+from bot.core.durations import format_duration, parse_duration
 from bot.core.errors import Conflict, InvalidInput, StoreUnavailable
 from bot.core.ids import parse_id
 from bot.core.lifecycle import OPERATOR
@@ -157,20 +159,35 @@ def doctor(as_json: Json = False) -> None:
 @app.command("grants")
 def list_grants(
     cluster: Annotated[str | None, typer.Option(help="Only this cluster's.")] = None,
+    ended: Annotated[
+        str | None, typer.Option(help="Also what ended within this time, such as 7d.")
+    ] = None,
     as_json: Json = False,
 ) -> None:
-    """Access that is live now, from the store."""
+    """Access that is live now, from the store; and when what ended was seen to be gone."""
+    within = _length(ended) if ended is not None else None
     with explained(), existing(environment()) as database:
         migrate.ensure_current(database)
         with database.reading() as tx:
             live = grants.live(tx, cluster=cluster)
+            if within is not None:
+                since = utc_now() - within
+                live = (*grants.ended_since(tx, since, cluster=cluster), *live)
     if as_json:
         typer.echo(json.dumps([console.grant_json(grant) for grant in live], indent=2))
         return
     if not live:
-        typer.echo("Nobody has access through the bot now.")
+        lately = f", or had it in the last {format_duration(within)}" if within else ""
+        typer.echo(f"Nobody has access through the bot now{lately}.")
         return
     typer.echo(console.grant_table(live, utc_now()))
+
+
+def _length(text: str) -> timedelta:
+    try:
+        return parse_duration(text)
+    except InvalidInput as error:
+        fail(error.sentence)
 
 
 @app.command()

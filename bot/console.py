@@ -7,14 +7,20 @@ from datetime import datetime
 from typing import Any, TextIO
 
 from bot.core.durations import format_duration
-from bot.core.model import Grant
+from bot.core.model import Grant, GrantState
+from bot.core.removal import lag
 from bot.doctor_result import Result
 
 _CLEAR_LINE = "\r\x1b[K"
 
 
 def grant_json(grant: Grant) -> dict[str, Any]:
-    """A live grant. Times are ISO 8601 in UTC; `namespaces` empty is the whole cluster."""
+    """A grant. Times are ISO 8601 in UTC; `namespaces` empty is the whole cluster.
+
+    `removed_at` is when EKS was read to have nothing of it any more, and `removal_lag_seconds` how
+    long after its end that was.
+    """
+    late = lag(grant)
     return {
         "id": grant.id,
         "state": grant.state.value,
@@ -28,6 +34,9 @@ def grant_json(grant: Grant) -> dict[str, Any]:
         "kubernetes_groups": sorted(grant.access.kubernetes_groups),
         "confirmed_at": grant.confirmed_at.isoformat() if grant.confirmed_at else None,
         "ends_at": grant.ends_at.isoformat(),
+        "end_reason": grant.end_reason.value if grant.end_reason else None,
+        "removed_at": grant.ended_at.isoformat() if grant.ended_at else None,
+        "removal_lag_seconds": round(late.total_seconds(), 3) if late is not None else None,
         "problem": grant.problem,
     }
 
@@ -43,7 +52,7 @@ def grant_table(grants: Sequence[Grant], now: datetime) -> str:
             grant.cluster.name,
             _access(grant),
             str(grant.access.scope),
-            format_duration(grant.ends_at - now) if grant.ends_at > now else "over",
+            _left(grant, now),
         )
         for grant in grants
     ]
@@ -80,6 +89,14 @@ def table(rows: Sequence[Sequence[str]]) -> str:
         "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
         for row in rows
     )
+
+
+def _left(grant: Grant, now: datetime) -> str:
+    """How long it still lasts; or that it is over, and how long its removal took."""
+    if grant.state is not GrantState.ENDED:
+        return format_duration(grant.ends_at - now) if grant.ends_at > now else "over"
+    late = lag(grant)
+    return "gone" if late is None else f"gone {round(late.total_seconds(), 1):g} s after its end"
 
 
 def _access(grant: Grant) -> str:

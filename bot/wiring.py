@@ -31,14 +31,18 @@ from bot.reconcile.audit import AuditSealer
 from bot.reconcile.backstop import BackstopKeeper
 from bot.reconcile.drift_reports import DriftReporter
 from bot.reconcile.drift_scan import CALLS_PER_SECOND, DriftScanner
+from bot.reconcile.late_removals import LateRemovals
 from bot.reconcile.messages import MessageReconciler, Projection
+from bot.reconcile.unheard import Unheard
 from bot.settings import Settings
+from bot.slack.alarm_people import alarm_people
 from bot.slack.connection import SocketModeConnection
 from bot.slack.desk import Desk
 from bot.slack.drift_views import drift_found, standing_digest
 from bot.slack.fact_finder import FactFinder
 from bot.slack.glass_desk import GlassDesk
 from bot.slack.inbox import InboxWorker
+from bot.slack.late_views import instead_of_channel, late_alarm, late_over
 from bot.slack.listeners import Listeners
 from bot.slack.people import Directory
 from bot.slack.policy_watch import PolicyWatch
@@ -229,6 +233,7 @@ class Bot:
             self._ticket_loop,
             self._drift_loop,
             self._report_loop,
+            *self._alarm_loops(claims, directory),
             self._review_loop,
             self._start_loop,
             self._audit_loop,
@@ -330,6 +335,27 @@ class Bot:
             self._access_loop.wake()
 
         return keep
+
+    def _alarm_loops(self, claims: Claims, directory: Directory) -> tuple[Loop, Loop]:
+        def people() -> tuple[str, ...]:
+            return alarm_people(self.policy, directory)
+
+        late = LateRemovals(
+            self.database,
+            claims,
+            self._policy_in_force,
+            alarm=late_alarm,
+            over=late_over,
+            people=people,
+            clock=self.clock,
+        )
+        unheard = Unheard(
+            self.database, claims, people=people, instead=instead_of_channel, clock=self.clock
+        )
+        return (
+            Loop("late removals", late.due, late.tell, workers=1),
+            Loop("unheard alarms", unheard.due, unheard.tell, workers=1),
+        )
 
     def _projection(self, directory: Directory, glass: GlassDesk) -> Callable[..., Projection]:
         def projection(

@@ -7,6 +7,7 @@ file's order, because the first rule that matches holds.
 
 from __future__ import annotations
 
+import itertools
 import re
 from dataclasses import replace
 from datetime import timedelta
@@ -24,7 +25,7 @@ from pydantic import (
 
 from bot.core import names
 from bot.core.cluster_index import ClusterIndex, NearNames
-from bot.core.durations import format_duration
+from bot.core.durations import compact_duration, format_duration
 from bot.core.model import Access, AccessScope, BackstopTerms, Cluster, Standing
 from bot.core.patterns import Patterns
 from bot.core.policy_approval import Approval, Automatic, Entry, OwnerPeople, People
@@ -50,10 +51,15 @@ from bot.core.policy_fields import (
     UserId,
     checked,
 )
+from bot.core.removal import AlarmTimes
 from bot.core.windows import Window
 
 SOONEST_BACKSTOP = timedelta(minutes=2)
 """How soon a backstop may fire. A schedule of EventBridge Scheduler fires within a minute."""
+
+MOST_ALARMS = 10
+SOONEST_ALARM = timedelta(minutes=1)
+SHORTEST_EVERY, LONGEST_EVERY = timedelta(minutes=5), timedelta(days=1)
 
 LATEST_BACKSTOP = timedelta(hours=24)
 """How late a backstop may fire: after a day it is none any more."""
@@ -307,6 +313,44 @@ class Drift(Entry):
     repair: bool = Field(default=False, strict=True)
 
 
+class LateRemovals(Entry):
+    """When people are told that a removal is late: at these times after it was due, then regularly.
+
+    `alarm_after` are lengths of time, each longer than the one before; `then_every` is how often it
+    is told after the last of them, until EKS has confirmed the removal.
+    """
+
+    alarm_after: tuple[Length, ...] = Field(
+        default=AlarmTimes().after, min_length=1, max_length=MOST_ALARMS
+    )
+    then_every: Length = AlarmTimes().every
+
+    @property
+    def times(self) -> AlarmTimes:
+        return AlarmTimes(self.alarm_after, self.then_every)
+
+    @model_validator(mode="after")
+    def _in_order(self) -> Self:
+        if self.alarm_after[0] < SOONEST_ALARM:
+            raise PolicyFault(
+                f"A removal may take {format_duration(SOONEST_ALARM)} without being late.",
+                f"Write {compact_duration(SOONEST_ALARM)} at least, such as "
+                "`alarm_after: [2m, 10m, 30m]`.",
+            )
+        if any(one >= another for one, another in itertools.pairwise(self.alarm_after)):
+            raise PolicyFault(
+                "The times of the alarms are not in order.",
+                "Write each longer than the one before, such as `alarm_after: [2m, 10m, 30m]`.",
+            )
+        if not SHORTEST_EVERY <= self.then_every <= LONGEST_EVERY:
+            raise PolicyFault(
+                f"Alarms every {format_duration(self.then_every)} are heard by nobody.",
+                f"Write {compact_duration(SHORTEST_EVERY)} to {compact_duration(LONGEST_EVERY)}, "
+                "such as `then_every: 1h`.",
+            )
+        return self
+
+
 class Backstop(Entry):
     """What ends access where the bot never comes back: a schedule for each entry it makes.
 
@@ -347,6 +391,7 @@ class Policy(Entry):
     break_glass: tuple[BreakGlass, ...] = ()
     lockdown: Lockdown | None = None
     drift: Drift = Drift()
+    late_removals: LateRemovals | None = None
     backstop: Backstop | None = None
 
     _rules_on: dict[str, tuple[Rule, ...]] = PrivateAttr(default_factory=dict)
@@ -359,6 +404,11 @@ class Policy(Entry):
             entry.name: replace(entry.cluster, backstop=self.backstop.terms(entry.account))
             for entry in self.clusters
         }
+
+    @property
+    def alarm_times(self) -> AlarmTimes:
+        """When a removal that is late is told."""
+        return self.late_removals.times if self.late_removals is not None else AlarmTimes()
 
     @cached_property
     def rule_index(self) -> ClusterIndex:

@@ -24,6 +24,8 @@ from bot.core.model import (
     Review,
     Verdict,
 )
+from bot.core.removal import due, never_given
+from bot.core.removal import lag as removal_lag
 from bot.slack.channels import is_channel
 from bot.slack.text import (
     code,
@@ -228,11 +230,21 @@ def _reviewer(review: Review, names: Mapping[str, str]) -> str:
 
 def lag(length: timedelta) -> str:
     """How much later something was confirmed: "1 s later"."""
+    shown = _seconds(length)
+    return f"{shown} later" if shown else "within a second"
+
+
+def _after_its_end(length: timedelta) -> str:
+    shown = _seconds(length)
+    return f"{shown} after its end" if shown else "within a second of its end"
+
+
+def _seconds(length: timedelta) -> str:
+    """The length of time to the second; "" where it is none."""
     seconds = max(0, round(length.total_seconds()))
-    if seconds == 0:
-        return "within a second"
-    shown = f"{seconds} s" if seconds < 60 else format_duration(timedelta(seconds=seconds))  # noqa: PLR2004 - a minute
-    return f"{shown} later"
+    if seconds < 60:  # noqa: PLR2004 - a minute
+        return f"{seconds} s" if seconds else ""
+    return format_duration(timedelta(seconds=seconds))
 
 
 def why_ending(grant: Grant, names: Mapping[str, str]) -> str:
@@ -251,18 +263,26 @@ def why_ending(grant: Grant, names: Mapping[str, str]) -> str:
 
 def never_began(grant: Grant) -> bool:
     """Whether access for later ended before its start, so that nothing was given or taken away."""
-    before = grant.starts_at and grant.ended_at and grant.ended_at < grant.starts_at
-    return bool(before) or grant.end_reason is EndReason.NOT_BEGUN
+    return grant.state is GrantState.ENDED and never_given(grant)
 
 
 def removal(grant: Grant) -> str:
     """When an ended grant was to end, and how long AWS took to confirm: both were read back."""
     if grant.ended_at is None:
         raise ValueError("a grant that has ended has the time at which it did")
-    due = grant.revoking_since or grant.ended_at
-    if grant.end_reason is EndReason.EXPIRED:
-        due = min(due, grant.ends_at)
-    return f"{date(due, 'second')} · removal confirmed {lag(grant.ended_at - due)}"
+    to_end = due(grant) or grant.ended_at
+    return f"{date(to_end, 'second')} · removal confirmed {lag(grant.ended_at - to_end)}"
+
+
+def proof(grant: Grant) -> list[str]:
+    """When EKS was read to have the access, and when to have it no more, with what lies between."""
+    if grant.confirmed_at is None:
+        return []
+    lines = [f"Access confirmed {date(grant.confirmed_at, 'second')}"]
+    late = removal_lag(grant)
+    if grant.ended_at is not None and late is not None:
+        lines.append(f"Absence confirmed {date(grant.ended_at, 'second')}, {_after_its_end(late)}")
+    return lines
 
 
 def state(request: AccessRequest, grant: Grant | None) -> str:

@@ -250,6 +250,7 @@ def status_reply(
         lines += [*requirement_lines(request, reviews), *further_owners(request)]
     if grant is not None:
         lines.append(f"Approved by {phrases.approvers(request, reviews, names)}")
+    lines += phrases.proof(grant) if grant else []
     lines.append(f"Principal {phrases.principal(request.principal.arn)}")
     shown: list[Block] = [
         blocks.section("request", *lines),

@@ -6,12 +6,12 @@ together. A loop posts it afterwards; see bot.reconcile.announcements.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, func, insert, select, update
+from sqlalchemy import Connection, Row, func, insert, or_, select, update
 from sqlalchemy.exc import IntegrityError
 
 from bot.store.tables import announcements
@@ -94,6 +94,50 @@ def newest(tx: Connection, prefix: str) -> Announcement | None:
     )
     row = tx.execute(query).one_or_none()
     return _announcement(row) if row is not None else None
+
+
+def said_in(tx: Connection, prefix: str) -> tuple[str, ...]:
+    """The channels for which something was announced whose key begins with `prefix`."""
+    query = select(announcements.c.channel).where(
+        announcements.c.key.startswith(prefix, autoescape=True)
+    )
+    return tuple(dict.fromkeys(tx.scalars(query.order_by(announcements.c.id))))
+
+
+def unheard(
+    tx: Connection, prefixes: Collection[str], problems: Collection[str], since: datetime
+) -> tuple[Announcement, ...]:
+    """Announcements that no channel takes, with what Slack says against the last one.
+
+    Each channel they are for has one of these problems, with this message or with one before it.
+    One for each key that begins with one of `prefixes`, announced since then.
+    """
+    refusing = {
+        row.channel: row.problem
+        for row in tx.execute(
+            select(announcements.c.channel, announcements.c.problem).where(
+                announcements.c.problem.in_(problems), announcements.c.due_at.is_not(None)
+            )
+        )
+    }
+    if not refusing:
+        return ()
+    key = announcements.c.key
+    waiting = select(key).where(
+        announcements.c.channel.in_(refusing),
+        announcements.c.posted_ts.is_(None),
+        announcements.c.created_at >= since,
+        or_(*(key.startswith(one, autoescape=True) for one in prefixes)),
+    )
+    query = select(announcements).where(key.in_(waiting)).order_by(announcements.c.id)
+    by_key: dict[str, list[Announcement]] = {}
+    for row in tx.execute(query):
+        by_key.setdefault(row.key, []).append(_announcement(row))
+    return tuple(
+        replace(same[-1], problem=refusing[same[-1].channel])
+        for same in by_key.values()
+        if all(one.posted_ts is None and one.channel in refusing for one in same)
+    )
 
 
 def posted(tx: Connection, announcement_id: int, channel: str, ts: str) -> None:

@@ -92,6 +92,26 @@ def entry_of(tx: Connection, grant_id: str) -> int | None:
     return tx.scalar(select(grants.c.entry_id).where(grants.c.id == grant_id))
 
 
+def past_end(tx: Connection, now: datetime) -> tuple[Grant, ...]:
+    """Grants whose access is to be gone by now, and is not confirmed to be."""
+    ending = grants.c.state == GrantState.REVOKING.value
+    over = (grants.c.state == GrantState.ACTIVE.value) & (grants.c.ends_at <= now)
+    query = select(grants).where(ending | over).order_by(grants.c.id)
+    return tuple(_grant(row) for row in tx.execute(query))
+
+
+def ended_since(
+    tx: Connection, since: datetime, *, cluster: str | None = None
+) -> tuple[Grant, ...]:
+    """Grants whose end was confirmed at or after a moment, the latest last."""
+    query = select(grants).where(
+        grants.c.state == GrantState.ENDED.value, grants.c.ended_at >= since
+    )
+    if cluster is not None:
+        query = query.where(grants.c.cluster == cluster)
+    return tuple(_grant(row) for row in tx.execute(query.order_by(grants.c.ended_at)))
+
+
 def live_of_entry(tx: Connection, entry_id: int) -> tuple[Grant, ...]:
     """All grants of an access entry that have not ended."""
     return _live(tx, {"entry_id": entry_id}, LIVE)

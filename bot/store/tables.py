@@ -274,6 +274,7 @@ grants = Table(
     Index("ix_grants_requester_state", "requester", "state"),
     Index("ix_grants_cluster_state", "cluster", "state"),
     Index("ix_grants_state_starts_at", "state", "starts_at"),
+    Index("ix_grants_ended_at", "ended_at"),
 )
 
 messages = Table(

@@ -5,16 +5,19 @@ from __future__ import annotations
 import json
 import shutil
 from contextlib import closing
+from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 from cli_steps import execute, principals, states, three_grants
 
 from bot.core.lifecycle import OPERATOR
-from bot.core.model import GrantState
+from bot.core.model import EndReason, GrantState
 from bot.sandbox.stage import LAB_ACCOUNT, Stage, furnish
-from bot.store import audit
+from bot.store import audit, grants
 from bot.store.database import Database
+from bot.wiring import utc_now
 
 
 @pytest.fixture(scope="module")
@@ -65,9 +68,45 @@ def test_grants_are_listed_for_people_and_for_scripts(cli, store):
         "policy_arn": "arn:aws:eks::aws:cluster-access-policy/AmazonEKSViewPolicy",
         "namespaces": ["default"],
         "kubernetes_groups": [],
+        "end_reason": None,
+        "removal_lag_seconds": None,
         "problem": None,
     }
+    assert first["removed_at"] is None
     assert len(json.loads(cli("grants", "--json", "--cluster", "prod-eu", **where).stdout)) == 0
+
+
+def test_what_ended_is_listed_with_when_it_was_seen_to_be_gone_and_how_late(cli, store):
+    url, three = store
+    where = {"DATABASE_URL": url}
+    with closing(Database(url)) as database, database.transaction() as tx:
+        grant = grants.get(tx, three[0])
+        late = timedelta(minutes=34)
+        ended = replace(
+            grant,
+            state=GrantState.ENDED,
+            end_reason=EndReason.EXPIRED,
+            ends_at=utc_now() - 2 * late,
+            revoking_since=utc_now() - late,
+            ended_at=utc_now() - late,
+        )
+        grants.change(tx, ended, expected=GrantState.ACTIVE)
+    assert len(json.loads(cli("grants", "--json", **where).stdout)) == 2
+    assert len(json.loads(cli("grants", "--ended", "10m", "--json", **where).stdout)) == 2
+    first, *rest = json.loads(cli("grants", "--ended", "1d", "--json", **where).stdout)
+    assert (first["id"], first["state"], first["end_reason"]) == (three[0], "ENDED", "expired")
+    assert first["removed_at"] > first["ends_at"]
+    assert round(first["removal_lag_seconds"]) == 34 * 60
+    assert len(rest) == 2
+    table = cli("grants", "--ended", "1d", **where).stdout
+    assert "gone 2040 s after its end" in table
+
+
+def test_a_length_of_time_that_is_none_is_told(cli, store):
+    url, _ = store
+    result = cli("grants", "--ended", "a week", DATABASE_URL=url)
+    assert result.exit_code == 2
+    assert "length of time" in result.stderr
 
 
 @pytest.mark.parametrize(

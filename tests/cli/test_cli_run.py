@@ -100,6 +100,7 @@ def test_the_bot_runs_serves_health_is_alone_on_its_file_and_stops_in_good_order
         (listed,) = json.loads(cli("grants", "--json", **environment).stdout)
         assert cli("revoke", listed["id"], **environment).exit_code == 0
         assert stage.eks.wait_for(lambda: not principals(stage), timeout=30)
+        assert stage.eks.wait_for(lambda: not stage.eks.scheduler.schedules(), timeout=30)
         process.send_signal(signal.SIGTERM)
         out, rest = process.communicate(timeout=30)
     finally:

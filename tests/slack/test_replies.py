@@ -234,6 +234,8 @@ def test_status_tells_the_history() -> None:
         "*ENDED* 2026-01-05 16:42:00 UTC · removal confirmed 1 s later",
         "Its time was over",
         "Approved by Ben Ito",
+        "Access confirmed 2026-01-05 14:42:00 UTC",
+        "Absence confirmed 2026-01-05 16:42:01 UTC, 1 s after its end",
         "Principal `role/eks-jit/ana` in account 111122223333",
         "> Clearing a stuck settlement job",
         "> Ticket: PAY-1423",

@@ -1,0 +1,203 @@
+"""Say that a removal is late, again and again until EKS has confirmed it, and then say that it has.
+
+What is said follows from the store and the time alone, and each alarm has a key of its own, so that
+several replicas say it once. What came due while nobody could say it is said once, as the latest.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Protocol
+
+import structlog
+
+from bot.core import removal
+from bot.core.drift import Kind
+from bot.core.errors import PolicyUnavailable
+from bot.core.lifecycle import BOT
+from bot.core.model import AccessRequest, AuditEvent, Grant, GrantState
+from bot.core.policy import Policy
+from bot.store import announcements, audit, drift, entries, grants, requests
+from bot.store.claims import Claims
+from bot.store.database import Database
+
+log = structlog.get_logger(__name__)
+
+KEY = "late:"
+
+_LOOK_BACK = timedelta(hours=24)
+"""How far back a bot that starts looks for ends that nobody was told of."""
+
+_SHARED = frozenset({Kind.UNTAGGED, Kind.REPLACED, Kind.FOREIGN_POLICY, Kind.FOREIGN_GROUPS})
+
+_OVERLAP = timedelta(minutes=2)
+"""How much of what was looked at is looked at again: replicas commit in any order."""
+
+
+class Said(Protocol):
+    """A message as the views make it."""
+
+    @property
+    def text(self) -> str: ...
+
+    @property
+    def blocks(self) -> list[dict[str, Any]]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class LateRemoval:
+    """A removal that is late by `late_by` and was told `number` times, this time included.
+
+    `commands` take the access away by hand.
+    """
+
+    request: AccessRequest
+    grant: Grant
+    number: int
+    late_by: timedelta
+    commands: tuple[tuple[str, ...], ...]
+
+
+class LateRemovals:
+    """The loop that announces. Safe to call from several threads.
+
+    `alarm` says that a removal is late, `over` that it is confirmed at last. `people` are who is
+    told where the policy names no channel for it.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        claims: Claims,
+        policy: Callable[[], Policy],
+        *,
+        alarm: Callable[[LateRemoval], Said],
+        over: Callable[[AccessRequest, Grant], Said],
+        people: Callable[[], Sequence[str]],
+        clock: Callable[[], datetime],
+    ) -> None:
+        self._database = database
+        self._claims = claims
+        self._policy = policy
+        self._alarm = alarm
+        self._over = over
+        self._people = people
+        self._clock = clock
+        self._started_at = clock()
+        self._ended_since = self._started_at - _LOOK_BACK
+        self._told: dict[str, int] = {}
+
+    def due(self) -> list[str]:
+        """Ids of the grants of which there is something to say now."""
+        now = self._clock()
+        self._started_at = min(self._started_at, now)
+        times = self._times()
+        with self._database.reading() as tx:
+            past = grants.past_end(tx, now)
+            ended = grants.ended_since(tx, min(self._ended_since, now - _OVERLAP))
+        self._ended_since = now - _OVERLAP
+        gone = [
+            one.id for one in ended if (lag := removal.lag(one)) is not None and times.late(lag)
+        ]
+        self._told = {one.id: self._told[one.id] for one in past if one.id in self._told}
+        return [one.id for one in past if self._number(one, now) > self._told.get(one.id, 0)] + [
+            one for one in gone if not self._was_told_over(one)
+        ]
+
+    def tell(self, grant_id: str) -> None:
+        """Announce what there is to say of one grant, unless another worker is at it."""
+        with self._claims.claim(f"late removal:{grant_id}") as still_held:
+            if still_held is None:
+                return
+            now = self._clock()
+            with self._database.reading() as tx:
+                grant = grants.get(tx, grant_id)
+            number = self._number(grant, now)
+            if grant.state is GrantState.ENDED:
+                self._say_over(grant, now)
+            elif number:
+                self._say_late(grant, number, now)
+                self._told[grant_id] = number
+
+    def _say_late(self, grant: Grant, number: int, now: datetime) -> None:
+        to_end = removal.due(grant) or now
+        with self._database.reading() as tx:
+            request = requests.get(tx, grant.id)
+            entry_id = grants.entry_of(tx, grant.id)
+            same = grants.live_of_entry(tx, entry_id) if entry_id is not None else ()
+            alone = entry_id is not None and self._is_alone(tx, entry_id, now)
+        others = [one for one in same if one.id != grant.id and one.gives_access]
+        commands = removal.by_hand(grant, others, alone=alone)
+        said = self._alarm(LateRemoval(request, grant, number, now - to_end, commands))
+        log.error(
+            "a removal is late",
+            grant=grant.id,
+            cluster=grant.cluster.name,
+            account=grant.cluster.account,
+            principal=grant.principal_arn,
+            seconds=round((now - to_end).total_seconds()),
+            alarm=number,
+            problem=grant.problem,
+        )
+        details = {
+            "alarm": number,
+            "late_seconds": round((now - to_end).total_seconds()),
+            "principal": grant.principal_arn,
+        }
+        event = AuditEvent(now, BOT, "removal.late", grant.id, grant.cluster.name, details)
+        self._announce(f"{KEY}{grant.id}:{number}", self._channels(), said, event, now)
+
+    def _say_over(self, grant: Grant, now: datetime) -> None:
+        with self._database.reading() as tx:
+            request = requests.get(tx, grant.id)
+            told = announcements.said_in(tx, f"{KEY}{grant.id}:")
+        lag = removal.lag(grant) or timedelta()
+        details = {
+            "late_seconds": round(lag.total_seconds()),
+            "principal": grant.principal_arn,
+        }
+        event = AuditEvent(now, BOT, "removal.confirmed", grant.id, grant.cluster.name, details)
+        channels = told or self._channels()
+        self._announce(f"{KEY}{grant.id}:over", channels, self._over(request, grant), event, now)
+
+    def _announce(
+        self, key: str, channels: Sequence[str], said: Said, event: AuditEvent, now: datetime
+    ) -> None:
+        with self._database.transaction() as tx:
+            new = [
+                announcements.announce(
+                    tx, key=key, channel=channel, text=said.text, blocks=said.blocks, now=now
+                )
+                for channel in channels
+            ]
+            if any(new):
+                audit.record(tx, [event])
+
+    def _channels(self) -> Sequence[str]:
+        """The security channel, or else the audit channel, or else people by direct message."""
+        try:
+            policy = self._policy()
+        except PolicyUnavailable:
+            return ()
+        channel = policy.security_channel or policy.audit_channel
+        return (channel,) if channel is not None else tuple(self._people())
+
+    def _times(self) -> removal.AlarmTimes:
+        try:
+            return self._policy().alarm_times
+        except PolicyUnavailable:
+            return removal.AlarmTimes()
+
+    def _number(self, grant: Grant, now: datetime) -> int:
+        return self._times().number(removal.late_by(grant, now, since=self._started_at))
+
+    def _was_told_over(self, grant_id: str) -> bool:
+        with self._database.reading() as tx:
+            return announcements.newest(tx, f"{KEY}{grant_id}:over") is not None
+
+    def _is_alone(self, tx: Any, entry_id: int, now: datetime) -> bool:
+        """Whether the whole entry is the bot's, as far as the store knows."""
+        shared = any(one.kind in _SHARED for one in drift.open_at(tx, entry_id))
+        return entries.get(tx, entry_id, now).record.created and not shared

@@ -1,0 +1,76 @@
+"""What people read of a removal that is late, and of an alarm that no channel took. Pure."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from bot.core.durations import format_duration
+from bot.core.model import AccessRequest, Grant
+from bot.core.removal import due, lag
+from bot.reconcile.late_removals import LateRemoval
+from bot.slack import blocks, phrases
+from bot.slack.blocks import Message
+from bot.slack.cards import problem
+from bot.slack.text import code, date, mention_channel, safe
+from bot.store.announcements import Announcement
+
+
+def late_alarm(late: LateRemoval) -> Message:
+    """Whose access it is, how long it has outlived its end, why, and what can be done by hand."""
+    request, grant = late.request, late.grant
+    length = format_duration(late.late_by)
+    text = (
+        f":rotating_light: {_who(request)} may still have {phrases.subject(request)}: its removal "
+        f"is *late by {length}*."
+    )
+    to_end = due(grant)
+    lines = [f"It was to end {date(to_end, 'second')}."] if to_end else []
+    again = f"This is alarm {late.number}; they go on until EKS confirms the removal."
+    lines.append(f"The bot keeps trying. {again}")
+    name = safe(grant.cluster.name, 100)
+    hand = (
+        f"By hand, in account {safe(grant.cluster.account, 20)} ({name}). Look first: go on only "
+        f"if the entry has the tag {code('eks-access:deployment')} of this bot."
+    )
+    return Message(
+        text,
+        [
+            blocks.section("late", text, *lines),
+            *problem(grant),
+            blocks.section("hand", hand),
+            blocks.commands("commands", *late.commands),
+            _small(request),
+        ],
+    )
+
+
+def late_over(request: AccessRequest, grant: Grant) -> Message:
+    """That a removal which was late is confirmed, with both times and what lies between."""
+    to_end, ended = due(grant), grant.ended_at
+    late_by = format_duration(lag(grant) or timedelta())
+    text = (
+        f":white_check_mark: {_who(request)} no longer has {phrases.subject(request)}: EKS has "
+        f"confirmed the removal, *{late_by} late*."
+    )
+    times = ""
+    if to_end is not None and ended is not None:
+        times = f"It was to end {date(to_end, 'second')} and was gone {date(ended, 'second')}."
+    return Message(text, [blocks.section("over", text, times), _small(request)])
+
+
+def instead_of_channel(alarm: Announcement) -> Message:
+    """An alarm for people, with the reason why it comes to them."""
+    why = (
+        f"You read this because {mention_channel(alarm.channel)} does not take messages "
+        f"({safe(alarm.problem or 'refused', 60)}). Mend it, or name another channel in the policy "
+        "file."
+    )
+    return Message(alarm.text, [*alarm.blocks, blocks.context("instead", why)])
+
+
+def _who(request: AccessRequest) -> str:
+    return safe(request.requester_name, phrases.NAME_LIMIT)
+
+
+def _small(request: AccessRequest) -> blocks.Block:
+    return blocks.context("id", f"req {request.id} · {code(f'/eks-access status {request.id}')}")
