@@ -58,6 +58,15 @@ class Eks:
     def lay(self, case: Case) -> Held:
         return _HeldAtEks(self, case)
 
+    @property
+    def crosses(self) -> str | None:
+        """A write that may take effect twice: late, and by a bot that did not see it yet.
+
+        Associating anew with the same scope changes nothing; making or deleting anew is refused.
+        """
+        late = self.fate is Fate.LATE and self.operation == ASSOCIATE
+        return self.operation if late else None
+
 
 class _HeldAtEks:
     def __init__(self, hold: Eks, case: Case) -> None:
@@ -198,8 +207,11 @@ LOOK = "DescribeAccessEntry"
 OURS = "NEW.principal_arn = '{arn}'"
 
 ASKED: dict[str, Hold] = {
-    "asked: not stored": Store("INSERT", "inbox", "NEW.id > 0"),
-    "asked: stored, not acknowledged": Store("INSERT", "inbox", "NEW.id > 0", at_commit=True),
+    # Not by the id, which SQLite's triggers do not know before the row is there.
+    "asked: not stored": Store("INSERT", "inbox", "NEW.kind IS NOT NULL"),
+    "asked: stored, not acknowledged": Store(
+        "INSERT", "inbox", "NEW.kind IS NOT NULL", at_commit=True
+    ),
     "asked: who is this": Slack("users.info", Fate.LOST),
     "decided: not committed": Store("UPDATE", "inbox", "NEW.state = 'ANSWERING'"),
     "decided: committing": Store("UPDATE", "inbox", "NEW.state = 'ANSWERING'", at_commit=True),

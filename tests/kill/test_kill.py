@@ -12,6 +12,7 @@ from kill_world import World
 from lives import EVERY_TIME, LIVES, Life
 
 ITEMS = "SELECT count(*) FROM inbox"
+LOCKED_DOWN = "SELECT count(*) FROM lockdowns WHERE state = 'ON'"
 
 
 def every_case() -> Iterator[object]:
@@ -76,7 +77,7 @@ def test_a_bot_killed_at_any_point_leaves_nothing_wrong_after_its_restart(
     else:
         world.launch()
         held.restarted()
-    case.wait_right(*life.after, writes=life.writes)
+    case.wait_right(*life.after, writes=life.writes, crosses=getattr(hold, "crosses", None))
     right = time.monotonic()
     world.wait_ready()
     assert world.process.started is not None
@@ -84,3 +85,4 @@ def test_a_bot_killed_at_any_point_leaves_nothing_wrong_after_its_restart(
     record_property("right", right - world.process.started)
     if life.undo is not None:
         assert life.undo(case).acknowledged
+        until(lambda: world.scalar(LOCKED_DOWN) == 0, world.all_logs)
