@@ -232,7 +232,9 @@ def _revoke(database: Database, grant_id: str, why: str, *, skip_ended: bool) ->
     for _ in range(_REVOKE_TRIES):
         try:
             with database.transaction() as tx:
-                end.revoke(tx, grant_id, EndReason.REVOKED, OPERATOR, utc_now(), why=why.strip())
+                end.revoke_whole(
+                    tx, grant_id, EndReason.REVOKED, OPERATOR, utc_now(), why=why.strip()
+                )
         except Conflict as error:
             if error.code == "grant_moved_on":
                 continue

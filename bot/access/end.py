@@ -50,7 +50,7 @@ def give_back(tx: Connection, request_id: str, by: str, now: datetime) -> Grant:
             "nothing_to_return",
             f"Request {request_id} gave no access: it is {request.state.value.lower()}.",
         )
-    return _revoke_with_extensions(tx, request_id, EndReason.RETURNED, by, now)
+    return revoke_whole(tx, request_id, EndReason.RETURNED, by, now)
 
 
 def take_away(tx: Connection, facts: RevokingFacts, request_id: str, why: str = "") -> Grant:
@@ -77,7 +77,7 @@ def take_away(tx: Connection, facts: RevokingFacts, request_id: str, why: str = 
             "nothing_to_revoke",
             f"Request {request_id} gave no access: it is {request.state.value.lower()}.",
         )
-    return _revoke_with_extensions(tx, request_id, EndReason.REVOKED, facts.by, facts.now, why=why)
+    return revoke_whole(tx, request_id, EndReason.REVOKED, facts.by, facts.now, why=why)
 
 
 def who_may_revoke(
@@ -88,17 +88,14 @@ def who_may_revoke(
     return revokers_now(policy, request, grant, owed, now)
 
 
-def _revoke_with_extensions(
+def revoke_whole(
     tx: Connection, grant_id: str, reason: EndReason, by: str, now: datetime, *, why: str = ""
 ) -> Grant:
-    """As `revoke`, with every live grant that takes over from it, or took over already.
+    """As `revoke`, with what it extends and whatever takes over from it: that is one access.
 
     Raises Conflict where none of them is live. Returns the last of them.
     """
-    later = grants.live_extensions(tx, grant_id)
-    first = grants.get(tx, grant_id)
-    over = first.state in {GrantState.REVOKING, GrantState.ENDED}
-    chosen = [*([] if later and over else [first]), *later]
+    chosen = grants.live_of_line(tx, grant_id) or (grants.get(tx, grant_id),)
     return [revoke(tx, one.id, reason, by, now, why=why) for one in chosen][-1]
 
 

@@ -23,7 +23,7 @@ from bot.core.decide import evaluate
 from bot.core.errors import Conflict, Refused
 from bot.core.model import AccessRequest
 from bot.core.principals import principal_for
-from bot.core.review import asked_again
+from bot.core.review import asked_again, moved
 from bot.core.rule_choice import reasons_passed_over
 from bot.store import audit, grants, locks, requests
 
@@ -92,6 +92,12 @@ def _decide(tx: Connection, facts: Facts, request: AccessRequest) -> AccessReque
     if not decision.allowed:
         raise refusal(decision)
     tickets.ensure_open(facts, request.ask, decision)
+    if moved(facts.policy, request.cluster):
+        raise Refused(
+            "policy_changed",
+            f"{request.cluster.name} stands for another cluster now, or is reached in another way, "
+            "so this access cannot be extended. `/eks-access request …` asks for it anew.",
+        )
     principal = principal_for(facts.policy, requester, request.cluster)
     if decision.access != request.access or principal.arn != request.principal.arn:
         raise Refused(

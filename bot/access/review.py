@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from datetime import datetime
 
@@ -170,7 +170,39 @@ def _approvers(
         if one.verdict is Verdict.APPROVE and _still_counts(facts, request, one.reviewer)
     }
     seated = {user: places for user, places in found.items() if any(places.values())}
-    return {user: seated[user] for user in _different_people(facts, request, seated)}
+    different = {user: seated[user] for user in _different_people(facts, request, seated)}
+    return _one_seat_a_person(facts, request, different)
+
+
+def _one_seat_a_person(
+    facts: Facts, request: AccessRequest, approvers: Mapping[str, Seats]
+) -> dict[str, Seats]:
+    """The approvers' seats, where an owner's two accounts are one seat and not two.
+
+    An owner who approves by one account must not do so once more by a deputy of the other.
+    """
+    owners = {one for places in approvers.values() for seats in places.values() for one in seats}
+    holder: dict[tuple[str, str, str], str] = {}
+    seat_of: dict[str, str] = {}
+    for owner in [*approvers, *sorted(owners - approvers.keys())]:
+        own = _own_principals(facts, request, owner)
+        seat_of[owner] = next((holder[key] for key in sorted(own & holder.keys())), owner)
+        for key in own:
+            holder.setdefault(key, seat_of[owner])
+    return {
+        user: {key: frozenset(seat_of[one] for one in seats) for key, seats in places.items()}
+        for user, places in approvers.items()
+    }
+
+
+def _own_principals(
+    facts: Facts, request: AccessRequest, user: str
+) -> frozenset[tuple[str, str, str]]:
+    """The principals by which two accounts are told for one person's; not those declared shared."""
+    arns = possible_principals(facts.policy, facts.person(user), request.cluster)
+    return frozenset(
+        principal_key(arn) for arn in arns if not is_shared(facts.policy, arn, request.cluster)
+    )
 
 
 def _different_people(
@@ -182,10 +214,7 @@ def _different_people(
     """
     seen: set[tuple[str, str, str]] = set()
     for user in approvers:
-        arns = possible_principals(facts.policy, facts.person(user), request.cluster)
-        own = {
-            principal_key(arn) for arn in arns if not is_shared(facts.policy, arn, request.cluster)
-        }
+        own = _own_principals(facts, request, user)
         if own.isdisjoint(seen):
             yield user
         seen |= own

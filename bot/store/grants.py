@@ -117,17 +117,18 @@ def live_of_entry(tx: Connection, entry_id: int) -> tuple[Grant, ...]:
     return _live(tx, {"entry_id": entry_id}, LIVE)
 
 
-def live_extensions(tx: Connection, grant_id: str) -> tuple[Grant, ...]:
-    """The grants that take over from this one, one after the other, and are not being removed."""
-    entry_id = entry_of(tx, grant_id)
-    of_entry = live_of_entry(tx, entry_id) if entry_id is not None else ()
-    found: dict[str, Grant] = {}
-    for grant in of_entry:  # by id, so that each comes after what it extends
-        if grant.state is not GrantState.REVOKING and (
-            grant.extends == grant_id or grant.extends in found
-        ):
-            found[grant.id] = grant
-    return tuple(found.values())
+def live_of_line(tx: Connection, grant_id: str) -> tuple[Grant, ...]:
+    """What is live of one access and not being removed, the oldest first.
+
+    One access is a grant, what it extends, and all that takes over from any of these.
+    """
+    every = _live(tx, {"entry_id": entry_of(tx, grant_id)}, frozenset(GrantState))
+    first: dict[str, str] = {}
+    for grant in every:  # by id, so that each comes after what it extends
+        first[grant.id] = first.get(grant.extends, grant.extends) if grant.extends else grant.id
+    over = {GrantState.REVOKING, GrantState.ENDED}
+    mine = first.get(grant_id)
+    return tuple(one for one in every if first[one.id] == mine and one.state not in over)
 
 
 def live(

@@ -121,6 +121,27 @@ def test_a_click_after_the_change_grants_nothing(desk: Desk, change: Change, cod
     desk.cancel(request.id)
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        cluster_changed(account="111122223333"),
+        cluster_changed(region="eu-west-3"),
+        cluster_changed(assume_role="arn:aws:iam::444455556666:role/other"),
+    ],
+    ids=lambda change: change.__name__,
+)
+def test_no_automatic_extension_is_given_on_a_cluster_that_has_moved(
+    desk: Desk, change: Change
+) -> None:
+    """Its name is in the file, and the access is where the name pointed before."""
+    needs_no_review_now(desk)
+    live = desk.ask()
+    desk.confirm(live.id)
+    change(desk)
+    with desk.refuses(Refused, "policy_changed"):
+        desk.extend(live.id)
+
+
 def test_what_was_asked_for_can_be_approved_once_the_file_says_so_again(desk: Desk) -> None:
     request = desk.ask("payments")
     longest_narrowed(desk)

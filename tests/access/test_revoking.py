@@ -298,6 +298,46 @@ def test_what_takes_over_from_it_is_taken_away_with_it(desk: Desk) -> None:
     assert states == {first: GrantState.REVOKING, later: GrantState.REVOKING}
 
 
+@BOTH
+def test_a_longer_one_that_eks_has_not_confirmed_is_not_taken_away_alone(desk: Desk) -> None:
+    """The shorter one would go on to its end, though the card says that it is revoked."""
+    desk.document["lockdown"] = {"owners": {"users": [DAN]}}
+    first, later = extended_automatically(desk)
+    sibling = desk.extend(first, more=2 * HOUR).id
+    desk.take_away(later, DAN)
+    for one in (first, later, sibling):
+        grant = desk.grant(one)
+        assert grant is not None
+        assert (grant.state, grant.ended_by) == (GrantState.REVOKING, DAN)
+
+
+def superseded(desk: Desk, request_id: str, by: str) -> None:
+    """EKS has confirmed the longer one."""
+    desk.confirm(by)
+    with desk.database.transaction() as tx:
+        end.revoke(tx, request_id, EndReason.SUPERSEDED, "bot", desk.clock())
+    desk.gone(request_id)
+
+
+def test_the_oldest_card_takes_away_what_took_over_twice(desk: Desk) -> None:
+    desk.document["lockdown"] = {"owners": {"users": [DAN]}}
+    first, second = extended_automatically(desk)
+    superseded(desk, first, second)
+    third = desk.extend(second).id
+    superseded(desk, second, third)
+    assert desk.take_away(first, DAN).id == third
+
+
+def test_access_of_its_own_on_the_same_entry_is_left(desk: Desk) -> None:
+    desk.document["lockdown"] = {"owners": {"users": [DAN]}}
+    first, _ = extended_automatically(desk)
+    other = desk.ask("payments", level="view")
+    desk.take_away(first, DAN)
+    grant = desk.grant(other.id)
+    assert grant is not None
+    assert grant.gives_access
+
+
 def test_an_old_card_takes_away_what_took_over_long_ago(desk: Desk) -> None:
     desk.document["lockdown"] = {"owners": {"users": [DAN]}}
     first, later = extended_automatically(desk)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from desk import ANA, DAN, ENGINEERS, EVE, HOUR, LEADS, Desk, person
+from desk import ANA, BEN, DAN, ENGINEERS, EVE, HOUR, LEADS, Desk, person
 
 from bot.access import delegate
 from bot.core.errors import Conflict, Refused
@@ -79,6 +79,22 @@ def test_a_second_account_that_owns_the_rule_has_no_deputy_for_the_first(
         (desk.approve if verdict == "approve" else desk.deny)(request.id, EVE)
     others = desk.ask("payments", who=ANA)
     assert desk.approve(others.id, EVE).state is RequestState.APPROVED
+
+
+def test_an_owners_two_accounts_are_one_word_also_by_a_deputy_of_one(desk: Desk) -> None:
+    """Two owners have to approve. Dan's second account owns too, and has named Ben its deputy."""
+    desk.rules["vault"]["approval"] |= {
+        "owners": {"users": [DAN, SECOND, EVE]},
+        "delegation": {"longest": "7d"},
+    }
+    desk.people[SECOND] = person(SECOND, email="dan@example.org")
+    with desk.database.transaction() as tx:
+        delegate.begin(tx, desk.facts(), SECOND, BEN, desk.clock() + HOUR)
+    for order in ((DAN, BEN), (BEN, DAN)):
+        request = desk.ask("vault", level="edit" if order[0] == DAN else "view")
+        for who in order:
+            assert desk.approve(request.id, who).state is RequestState.PENDING
+        assert desk.approve(request.id, EVE).state is RequestState.APPROVED
 
 
 @pytest.mark.parametrize("other", ["role/eks-jit/DAN", "role/people/dan"])

@@ -12,12 +12,18 @@ from pathlib import Path
 import pytest
 from cli_steps import execute, principals, states, three_grants
 
+import bot.sandbox
+from bot.access.extend import extend
+from bot.access.facts import Facts
 from bot.core.lifecycle import OPERATOR
-from bot.core.model import EndReason, GrantState
+from bot.core.model import EndReason, GrantState, Person
+from bot.policy_file import load_policy
 from bot.sandbox.stage import LAB_ACCOUNT, Stage, furnish
 from bot.store import audit, grants
 from bot.store.database import Database
 from bot.wiring import utc_now
+
+SANDBOX = load_policy(Path(bot.sandbox.__file__).with_name("policy.yaml")).policy
 
 
 @pytest.fixture(scope="module")
@@ -144,6 +150,23 @@ def test_a_revoked_grant_is_on_record_and_removed_by_the_bot_that_starts_later(c
     assert (event.actor, event.details["why"]) == (OPERATOR, "Left us")
     stage.start_bot()
     assert stage.eks.wait_for(lambda: principals(stage) == {"ana", "cleo"}, timeout=30)
+
+
+def test_revoking_a_grant_revokes_what_is_about_to_take_over_from_it(cli, store):
+    """Its holder has it extended by an automatic rule; EKS has not confirmed the longer one."""
+    url, (first, second, third) = store
+    ana = Person("U01ANA", "T01", "Ana Ruiz")
+    facts = Facts(SANDBOX, "digest", "T01", {ana.id: ana}, {}, utc_now())
+    with closing(Database(url)) as database, database.transaction() as tx:
+        longer = extend(tx, facts, first, by=ana.id, more=timedelta(hours=1), reason="").id
+    assert states(url)[longer] == GrantState.PROVISIONING
+    assert cli("revoke", first, DATABASE_URL=url).exit_code == 0
+    assert states(url) == {
+        first: GrantState.REVOKING,
+        longer: GrantState.REVOKING,
+        second: GrantState.ACTIVE,
+        third: GrantState.ACTIVE,
+    }
 
 
 def test_revoking_all_of_a_cluster_leaves_the_others(cli, store):
