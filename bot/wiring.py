@@ -183,7 +183,7 @@ class Bot:
             clock=clock,
         )
         self._start_loop = Loop("starts", starts.due, starts.work, workers=_OTHER_WORKERS)
-        announcer = Announcer(self.database, client, claims, clock=clock)
+        announcer = Announcer(self.database, client, claims, unfit=directory.unfit, clock=clock)
         self._announcement_loop = Loop(
             "announcements", announcer.due, announcer.post, workers=_OTHER_WORKERS
         )

@@ -12,6 +12,7 @@ import structlog
 from slack_sdk import WebClient
 from slack_sdk.errors import SlackApiError, SlackClientError
 
+from bot.core.errors import DirectoryUnavailable
 from bot.core.lifecycle import BOT
 from bot.core.model import AuditEvent
 from bot.reconcile.backoff import pause
@@ -30,7 +31,11 @@ _BATCH = 50
 
 
 class Announcer:
-    """The loop that posts announcements. Safe to call from several threads."""
+    """The loop that posts announcements. Safe to call from several threads.
+
+    `unfit` says why nothing may be posted to a channel, or None; it raises DirectoryUnavailable
+    where that is not known.
+    """
 
     def __init__(
         self,
@@ -38,11 +43,13 @@ class Announcer:
         client: WebClient,
         claims: Claims,
         *,
+        unfit: Callable[[str], str | None],
         clock: Callable[[], datetime],
     ) -> None:
         self._database = database
         self._client = client
         self._claims = claims
+        self._unfit = unfit
         self._clock = clock
 
     def due(self) -> list[str]:
@@ -65,6 +72,15 @@ class Announcer:
 
     def _post(self, announcement: Announcement) -> bool:
         """Post one. False where the others for its channel must wait as well."""
+        try:
+            problem = self._unfit(announcement.channel)
+        except DirectoryUnavailable as error:
+            # Who reads what is posted there is not known, and alarms are for one's own people.
+            self._failed(announcement, error.code, Delayed(error.code), whole=True)
+            return False
+        if problem is not None:
+            self._refused(announcement, problem)
+            return False
         try:
             answer = self._client.chat_postMessage(
                 channel=announcement.channel,

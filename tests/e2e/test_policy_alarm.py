@@ -5,8 +5,9 @@ from __future__ import annotations
 from reading import PATIENCE_SECONDS, words
 
 from bot.sandbox.stage import Stage
+from bot.store import audit
 
-AUDIT = "C0AUDIT"
+AUDIT, SECURITY = "C0AUDIT", "C0SECURITY"
 
 
 def test_people_read_that_the_policy_file_is_broken_and_that_it_is_good_again(
@@ -19,6 +20,26 @@ def test_people_read_that_the_policy_file_is_broken_and_that_it_is_good_again(
     assert "approval" in wait_said(stage, cleo, "eks-access policy check")
     replace(stage, good)
     wait_said(stage, cleo, "without errors again")
+
+
+def test_the_alarm_is_not_posted_where_another_organisation_reads_it(stage: Stage) -> None:
+    cleo = stage.slack.human("U03CLEO")
+    stage.slack.share(SECURITY)
+    stage.stop_bot()
+    bot = stage.start_bot()  # whether a channel is shared may be a minute old
+    replace(stage, stage.policy_file.read_text().replace("approval: automatic", "approval: auto"))
+    wait_said(stage, cleo, "The last good policy holds")
+
+    def refused() -> bool:
+        with bot.database.reading() as tx:
+            events = audit.latest(tx, 50)
+        found = [one.details for one in events if one.action == "message.refused"]
+        return (SECURITY, "shared_with_others") in {
+            (one["recipient"], one["error"]) for one in found
+        }
+
+    stage.slack.wait(refused, PATIENCE_SECONDS)
+    assert not any("policy" in words(one) for one in cleo.sees(SECURITY))
 
 
 def replace(stage: Stage, text: str) -> None:

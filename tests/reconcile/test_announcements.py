@@ -13,6 +13,7 @@ from sqlalchemy import select
 from bot.reconcile.announcements import GIVEN_UP_AFTER, Announcer
 from bot.sandbox.hand_clock import HandClock
 from bot.sandbox.slack_server import SlackWorkspace
+from bot.slack.people import Directory
 from bot.store import announcements, audit, tables
 from bot.store.claims import Claims
 from bot.store.database import Database
@@ -30,7 +31,15 @@ class Outbox:
         self.clock = clock
         self.claims = Claims(database)
         client = WebClient(slack.bot_token, base_url=slack.api_url, timeout=5, retry_handlers=[])
-        self.loop = Announcer(database, client, self.claims, clock=clock)
+        self.client = client
+        self.start_again()
+
+    def start_again(self) -> None:
+        """As after a restart, which keeps nothing of what Slack said of channels."""
+        unfit = Directory(self.client).unfit
+        self.loop = Announcer(
+            self.database, self.client, self.claims, unfit=unfit, clock=self.clock
+        )
 
     def say(self, *texts: str, channel: str = AUDIT, **more: Any) -> None:
         for text in texts:
@@ -158,6 +167,44 @@ def test_a_channel_that_refuses_is_logged_and_audited_once_and_heals(outbox: Out
     outbox.slack.unarchive(AUDIT)
     outbox.settle()
     assert outbox.said() == ["one", "two"]
+
+
+@pytest.mark.parametrize("database_kind", ["sqlite", "postgresql"])
+def test_nothing_is_posted_where_people_of_another_organisation_read_it(outbox: Outbox) -> None:
+    outbox.slack.share(SECURITY)
+    outbox.say("elsewhere")
+    outbox.say("one", "two", channel=SECURITY)
+    for _ in range(10):
+        outbox.round()
+        outbox.clock.advance(MINUTE)
+    assert (outbox.said(), outbox.said(SECURITY)) == (["elsewhere"], [])
+    assert outbox.refusals() == [
+        {"recipient": SECURITY, "error": "shared_with_others", "key": "one"}
+    ]
+    outbox.slack.share(SECURITY, shared=False)
+    outbox.start_again()
+    outbox.settle()
+    assert outbox.said(SECURITY) == ["one", "two"]
+
+
+def test_while_it_is_not_known_who_reads_a_channel_what_is_announced_there_waits(
+    outbox: Outbox,
+) -> None:
+    outbox.slack.faults.add("conversations.info", times=3, error="internal_error")
+    outbox.say("one", "two")
+    outbox.round()
+    assert outbox.posts() == 0
+    outbox.settle()
+    assert outbox.said() == ["one", "two"]
+    assert outbox.refusals() == []
+
+
+def test_without_the_scope_to_know_it_nothing_is_posted(outbox: Outbox) -> None:
+    outbox.slack.faults.add("conversations.info", times=1, error="missing_scope")
+    outbox.say("one")
+    outbox.round()
+    assert outbox.posts() == 0
+    assert outbox.refusals() == [{"recipient": AUDIT, "error": "missing_scope", "key": "one"}]
 
 
 def test_it_is_given_up_after_a_day_and_the_log_says_so(
