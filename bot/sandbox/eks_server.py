@@ -125,6 +125,13 @@ class StandInResponse(AccessEntryResponse):
     def __init__(self, server: EksServer) -> None:
         super().__init__(server.backends)
         self._server = server
+        self._operation: str | None = None
+
+    def _get_action(self) -> str:
+        """The operation. moto asks five times a request, and would match the path each time."""
+        if not self._operation:
+            self._operation = super()._get_action()
+        return self._operation
 
     @property
     def eks_backend(self) -> PropagatingBackend:

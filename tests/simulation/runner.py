@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from tests.simulation import people_acts, world_acts
 from tests.simulation.life import Outcome, Story, live
 from tests.simulation.shrink import shrink
-from tests.simulation.stage import Postgresql, Stage, stage
+from tests.simulation.stage import Postgresql, Stage, little_garbage, stage
 from tests.simulation.writer import write
 
 ACTS = (people_acts, world_acts)
@@ -53,12 +53,13 @@ def run_here(
     """The lives of these seeds, one after the other."""
     counts: Counter[str] = Counter()
     failures = []
-    for seed in seeds:
-        outcome, failure = tell(on, write(seed), shrinking=shrinking)
-        counts.update(outcome.counts)
-        counts["lives"] += 1
-        if failure is not None:
-            failures.append(failure)
+    with little_garbage():
+        for seed in seeds:
+            outcome, failure = tell(on, write(seed), shrinking=shrinking)
+            counts.update(outcome.counts)
+            counts["lives"] += 1
+            if failure is not None:
+                failures.append(failure)
     return counts, failures
 
 

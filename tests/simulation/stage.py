@@ -95,23 +95,14 @@ class Stage:
 
     @contextmanager
     def open(self) -> Iterator[None]:
-        """Everything that urllib opens in this block goes to the simulated Slack; logs are kept.
-
-        Meanwhile the garbage collector looks less often, and not at what was there before: moto
-        and botocore are a million objects, which it would walk through several times in each life.
-        """
+        """Everything that urllib opens in this block goes to the simulated Slack; logs are kept."""
         logging.disable(logging.CRITICAL)
-        thresholds = gc.get_threshold()
-        gc.set_threshold(_GARBAGE)
-        gc.freeze()
         before = structlog.get_config()
         structlog.configure(processors=[self._note])
         try:
             with installed(self.slack_transport):
                 yield
         finally:
-            gc.unfreeze()
-            gc.set_threshold(*thresholds)
             structlog.configure(**before)
             logging.disable(logging.NOTSET)
 
@@ -169,6 +160,22 @@ class Stage:
         if event.get("exc_info") and not isinstance(sys.exception(), _FORESEEN):
             self.errors.append(structlog.processors.format_exc_info(None, method, event))
         raise structlog.DropEvent
+
+
+@contextmanager
+def little_garbage() -> Iterator[None]:
+    """The garbage collector looks less often in this block, and not at what was there before it.
+
+    moto and botocore are a million objects, which it would walk through several times in each life.
+    """
+    thresholds = gc.get_threshold()
+    gc.set_threshold(_GARBAGE)
+    gc.freeze()
+    try:
+        yield
+    finally:
+        gc.unfreeze()
+        gc.set_threshold(*thresholds)
 
 
 @contextmanager
