@@ -6,39 +6,18 @@ says so. What the simulation cannot see names the test that does.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from pathlib import Path
-
-ROOT = Path(__file__).parents[2]
-SIMULATION = "the simulation"
+from tests.simulation.mutation import SIMULATION, Change, Mutation, misfit
+from tests.simulation.threat_mutations import THREATS
 
 ACCESS, PLANNER = "bot/reconcile/access.py", "bot/core/planner.py"
 LIFECYCLE, REVIEW = "bot/core/lifecycle.py", "bot/core/review.py"
-
-
-@dataclass(frozen=True)
-class Change:
-    """`old` becomes `new` in `file`."""
-
-    file: str
-    old: str
-    new: str
-
-
-@dataclass(frozen=True)
-class Mutation:
-    """A bug, and what has to catch it: the simulation, or a test by its address."""
-
-    name: str
-    changes: tuple[Change, ...]
-    by: str = SIMULATION
 
 
 def _bug(name: str, file: str, old: str, new: str, by: str = SIMULATION) -> Mutation:
     return Mutation(name, (Change(file, old, new),), by)
 
 
-MUTATIONS: tuple[Mutation, ...] = (
+BUGS: tuple[Mutation, ...] = (
     # Done means observed
     _bug(
         "confirm without observing",
@@ -281,11 +260,9 @@ MUTATIONS: tuple[Mutation, ...] = (
 )
 
 
+MUTATIONS = (*BUGS, *THREATS)
+
+
 def misfits() -> list[str]:
     """What in this list no longer fits the source."""
-    return [
-        f"{mutation.name}: the old text is {found} times in {change.file}"
-        for mutation in MUTATIONS
-        for change in mutation.changes
-        if (found := (ROOT / change.file).read_text().count(change.old)) != 1
-    ]
+    return [line for mutation in MUTATIONS for line in misfit(mutation)]

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from tests.simulation.life import Life, Outcome, Story, act, live
+from tests.simulation.mutation import ROOT
 from tests.simulation.mutations import MUTATIONS, misfits
 from tests.simulation.runner import run_here, tell
 from tests.simulation.scene import ACCOUNT, DAN, DEPLOYMENT, LAB, REGION, role
 from tests.simulation.shadow import BOT, TAG, Book
 from tests.simulation.stage import Stage
+from tests.simulation.threat_mutations import THREATS
 from tests.simulation.writer import write
 
 EACH, CHUNKS = 10, 6
@@ -51,6 +55,15 @@ def test_a_life_that_breaks_an_invariant_is_told_as_a_short_story(on: Stage) -> 
     assert len(failure.story.steps) < len(story.steps)
     assert "invariant" in failure.message
     assert Story.load(failure.story.dump()) == failure.story
+
+
+def test_each_threat_of_people_and_policy_has_a_bug_that_its_own_test_catches() -> None:
+    """docs/security.md names the test beside the threat; the bug takes the threat's defence out."""
+    text = (ROOT / "docs" / "security.md").read_text()
+    named = dict(re.findall(r"^\| (\d+) \|(.*)$", text, re.MULTILINE))
+    for bug in THREATS:
+        assert f"`{bug.by}`" in named[str(bug.threat)], bug.name
+    assert {bug.threat for bug in THREATS} == {1, 2, 3, 4, 5, 6, 7, 20}
 
 
 def test_every_deliberate_bug_still_fits_the_source() -> None:

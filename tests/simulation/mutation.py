@@ -1,0 +1,40 @@
+"""What a deliberate bug is: small changes of the source, and what has to catch it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+SIMULATION = "the simulation"
+
+
+@dataclass(frozen=True)
+class Change:
+    """`old` becomes `new` in `file`."""
+
+    file: str
+    old: str
+    new: str
+
+
+@dataclass(frozen=True)
+class Mutation:
+    """A bug, and what has to catch it: the simulation, or a test by its address.
+
+    `threat` is the number in docs/security.md of the threat whose defence it takes out.
+    """
+
+    name: str
+    changes: tuple[Change, ...]
+    by: str = SIMULATION
+    threat: int | None = None
+
+
+def misfit(mutation: Mutation) -> list[str]:
+    """What of a bug no longer fits the source: a text that is not there exactly once."""
+    return [
+        f"{mutation.name}: the old text is {found} times in {change.file}"
+        for change in mutation.changes
+        if (found := (ROOT / change.file).read_text().count(change.old)) != 1
+    ]

@@ -1,0 +1,249 @@
+"""The defences of docs/security.md taken out, each caught by a test that is named there.
+
+Where two defences stand behind each other, both are taken out: what is left would still refuse.
+"""
+
+from __future__ import annotations
+
+from tests.simulation.mutation import Change, Mutation
+
+REVIEW, APPROVALS = "bot/core/review.py", "bot/core/approvals.py"
+ACCESS, PEOPLE = "bot/access/review.py", "bot/core/people.py"
+GLASS, POST_REVIEW = "bot/core/break_glass.py", "bot/core/post_review.py"
+LIFECYCLE, LIMITS = "bot/core/lifecycle.py", "bot/access/limits.py"
+
+_NOBODY_EXCLUDED = Change(APPROVALS, "    if user in excluded:\n        return frozenset()\n", "")
+_NO_PRINCIPAL_COMPARED = Change(
+    REVIEW,
+    "    if _same_principal(policy, request, clicker.id, clicker_principal_arn):",
+    "    if not clicker.id:",
+)
+_LAST_GOOD_FORGOTTEN = Change(
+    "bot/policy_file.py",
+    "            self._findings = problem.findings\n            return\n",
+    "            self._findings = problem.findings\n            self._loaded = None\n"
+    "            return\n",
+)
+_DECIDED_AGAIN = Change(
+    LIFECYCLE,
+    'can still be decided at `now`."""\n    if request.state is not RequestState.PENDING:',
+    'can still be decided at `now`."""\n    if not request.id:',
+)
+
+
+def _threat(number: int, name: str, by: str, *changes: Change) -> Mutation:
+    return Mutation(name, changes, f"tests/{by}", threat=number)
+
+
+THREATS: tuple[Mutation, ...] = (
+    # The requester approves
+    _threat(
+        1,
+        "let the requester review their own",
+        "access/test_review.py::test_the_requester_reviews_nothing_of_their_own_not_even_as_an_owner",
+        Change(REVIEW, "    if clicker.id == request.requester:", "    if not clicker.id:"),
+        _NO_PRINCIPAL_COMPARED,
+        _NOBODY_EXCLUDED,
+    ),
+    _threat(
+        1,
+        "let a second account on the principal review",
+        "access/test_review.py::"
+        "test_a_second_account_that_the_template_puts_on_the_same_principal_reviews_nothing",
+        _NO_PRINCIPAL_COMPARED,
+        _NOBODY_EXCLUDED,
+    ),
+    _threat(
+        1,
+        "compare one principal of a reviewer, not all that may be theirs",
+        "access/test_second_account.py::"
+        "test_whoever_may_be_the_requester_by_their_address_does_not_review",
+        Change(
+            REVIEW,
+            "    if any(principal_key(arn) == asked_for for arn in possible):",
+            "    if not asked_for:",
+        ),
+    ),
+    # A click by somebody who may not
+    _threat(
+        2,
+        "let anybody review who is asked",
+        "access/test_review.py::test_somebody_who_was_an_owner_until_a_minute_ago_reviews_nothing",
+        Change(
+            PEOPLE,
+            "    if surely_belongs(user, people, membership):\n        return True\n    _ensure",
+            "    if people.users or people.groups:\n        return True\n    _ensure",
+        ),
+    ),
+    _threat(
+        2,
+        "let guests, bots and the deactivated review",
+        "access/test_review.py::test_an_owner_who_is_no_full_member_reviews_nothing",
+        Change(
+            REVIEW,
+            "    if outsider is not None:\n        return outsider\n    if clicker.id =="
+            " request.requester:",
+            "    if clicker.id == request.requester:",
+        ),
+    ),
+    _threat(
+        2,
+        "believe the team that the payload names",
+        "e2e/test_approval.py::"
+        "test_an_outsider_over_slack_connect_cannot_approve_though_the_payload_names_our_team",
+        Change(
+            "bot/slack/listeners.py",
+            '                team_id=user.get("team_id"),',
+            '                team_id=(body.get("team") or {}).get("id"),',
+        ),
+        Change(
+            PEOPLE, "    if person.is_stranger or person.team_id != team_id:", "    if not team_id:"
+        ),
+    ),
+    # Clicks that race, or come too late
+    _threat(
+        3,
+        "decide what another decides at the same moment",
+        "access/test_races.py::test_of_approve_and_deny_at_once_one_holds",
+        _DECIDED_AGAIN,
+        Change(
+            "bot/store/requests.py",
+            ".where(requests.c.id == request.id, requests.c.state == RequestState.PENDING.value)\n"
+            "        .values(\n            _decided_columns",
+            ".where(requests.c.id == request.id)\n        .values(\n            _decided_columns",
+        ),
+    ),
+    _threat(
+        3,
+        "take a click on an old copy for a new one",
+        "e2e/test_approval.py::"
+        "test_a_click_on_an_old_copy_after_the_end_changes_nothing_and_is_answered",
+        _DECIDED_AGAIN,
+    ),
+    # What changes between the request and the approval
+    _threat(
+        4,
+        "approve what the level meant when it was asked for",
+        "access/test_policy_changes.py::test_a_click_after_the_change_grants_nothing",
+        Change(
+            REVIEW,
+            "    if again.access != request.access or moved(policy, request.cluster):",
+            "    if moved(policy, request.cluster):",
+        ),
+        Change(ACCESS, "    if decision.access != request.access:", "    if not decision.access:"),
+    ),
+    _threat(
+        4,
+        "count an approval for good, owner or not",
+        "access/test_review.py::"
+        "test_an_approval_by_somebody_who_is_no_owner_any_more_counts_no_more",
+        Change(
+            ACCESS,
+            "        one.reviewer: _seats(facts, request, one.reviewer, decision, one.at)\n",
+            "        one.reviewer: {key: frozenset({one.reviewer}) for key in one.rules}\n",
+        ),
+    ),
+    # Extensions
+    _threat(
+        5,
+        "count an extension by itself",
+        "e2e/test_extension.py::test_an_extension_cannot_add_up_past_the_rules_maximum",
+        Change(
+            "bot/core/model.py",
+            "            duration=self.already + self.duration,",
+            "            duration=self.duration,",
+        ),
+    ),
+    _threat(
+        5,
+        "let anybody extend",
+        "e2e/test_extension.py::test_nobody_extends_for_somebody_else",
+        Change(
+            LIFECYCLE,
+            'may ask to prolong the grant at `now`."""\n    if by != grant.requester:',
+            'may ask to prolong the grant at `now`."""\n    if not by:',
+        ),
+    ),
+    # Break-glass
+    _threat(
+        6,
+        "let anybody break glass",
+        "access/test_break_glass.py::test_somebody_who_is_not_among_the_responders_is_refused",
+        Change(GLASS, "    return False, tuple(silent)", "    return True, tuple(silent)"),
+    ),
+    _threat(
+        6,
+        "forget that a review is overdue",
+        "access/test_break_glass.py::"
+        "test_while_a_review_is_overdue_the_next_one_waits_for_an_owner_of_it",
+        Change(
+            GLASS, "if overdue or revoked or asks_first else ()", "if revoked or asks_first else ()"
+        ),
+    ),
+    _threat(
+        6,
+        "break glass without a reason",
+        "access/test_break_glass.py::test_what_may_not_be_asked_for_is_refused_and_stores_nothing",
+        Change(GLASS, "        *reason_problems(ask),\n", ""),
+    ),
+    _threat(
+        6,
+        "let whoever broke glass review it",
+        "access/test_post_review.py::"
+        "test_whoever_broke_glass_does_not_review_it_not_even_as_an_owner",
+        Change(POST_REVIEW, "    if clicker.id == request.requester:", "    if not clicker.id:"),
+        Change(
+            POST_REVIEW,
+            "    if same or clicker.id in people_on(",
+            "    if not clicker.id and people_on(",
+        ),
+    ),
+    _threat(
+        6,
+        "let a second account review a break-glass",
+        "access/test_post_review.py::"
+        "test_a_second_account_on_the_same_principal_does_not_review_it",
+        Change(
+            POST_REVIEW, "    if same or clicker.id in people_on", "    if clicker.id in people_on"
+        ),
+    ),
+    # Floods
+    _threat(
+        7,
+        "take as many clicks as come",
+        "e2e/test_defences.py::test_a_flood_of_one_person_is_stopped_and_giving_back_is_not",
+        Change(LIMITS, ">= MOST_A_MINUTE:", ">= 1000 * MOST_A_MINUTE:"),
+    ),
+    _threat(
+        7,
+        "let as many requests wait as come",
+        "access/test_second_account.py::test_ten_requests_of_one_person_may_wait_and_no_more",
+        Change(LIMITS, ">= MOST_PENDING:", ">= 1000 * MOST_PENDING:"),
+    ),
+    _threat(
+        7,
+        "pass on as many questions as come",
+        "access/test_question.py::test_there_is_an_end_to_questions",
+        Change("bot/access/question.py", ">= MOST:", ">= 1000 * MOST:"),
+    ),
+    # A broken policy file
+    _threat(
+        20,
+        "forget the last good policy",
+        "e2e/test_policy_alarm.py::"
+        "test_people_read_that_the_policy_file_is_broken_and_that_it_is_good_again",
+        _LAST_GOOD_FORGOTTEN,
+    ),
+    _threat(
+        20,
+        "ask the policy before revoking",
+        "e2e/test_outages.py::"
+        "test_a_broken_policy_file_keeps_the_last_good_one_and_stops_no_revocation",
+        _LAST_GOOD_FORGOTTEN,
+        Change(
+            "bot/wiring.py",
+            "            work(entry_id)\n",
+            "            self._policy_in_force()\n            work(entry_id)\n",
+        ),
+    ),
+)
