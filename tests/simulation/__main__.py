@@ -11,14 +11,12 @@ import argparse
 import os
 import sys
 import time
-from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 
-from tests.postgresql_server import running_postgresql
 from tests.simulation.life import Story, live
-from tests.simulation.runner import run_everywhere, table, tell
-from tests.simulation.stage import Postgresql, stage
+from tests.simulation.runner import postgresql, run_everywhere, table, tell
+from tests.simulation.stage import stage
 from tests.simulation.writer import write
 
 NIGHTLY = 20_000
@@ -26,18 +24,6 @@ NIGHTLY = 20_000
 
 def say(line: object) -> None:
     sys.stdout.write(f"{line}\n")
-
-
-def postgresql(stack: ExitStack) -> Callable[[], Postgresql]:
-    """What starts a PostgreSQL once it is asked for, for as long as `stack` is open."""
-    started: list[Postgresql] = []
-
-    def server() -> Postgresql:
-        if not started:
-            started.append(stack.enter_context(running_postgresql()))
-        return started[0]
-
-    return server
 
 
 def replay(story: Story) -> int:
@@ -80,8 +66,7 @@ def main() -> int:
     if given.until_broken:
         return until_broken(seeds)
     began = time.monotonic()
-    counts, failures = run_everywhere(seeds, given.workers, postgresql)
-    sys.stderr.write("\n")
+    counts, failures = run_everywhere(seeds, given.workers)
     for line in table(counts):
         say(line)
     for failure in failures:

@@ -7,9 +7,11 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ProcessPoolExecutor, as_completed
 from contextlib import ExitStack
 from dataclasses import dataclass
 
+from tests.postgresql_server import running_postgresql
 from tests.simulation import people_acts, world_acts
 from tests.simulation.life import Outcome, Story, live
 from tests.simulation.shrink import shrink
@@ -63,46 +65,60 @@ def run_here(
     return counts, failures
 
 
-def run_everywhere(
-    seeds: range, workers: int, enter: Callable[[ExitStack], Callable[[], Postgresql]]
-) -> tuple[Counter[str], list[Failure]]:
+def run_everywhere(seeds: range, workers: int) -> tuple[Counter[str], list[Failure]]:
     """The lives of these seeds on so many processes, with progress on standard error.
 
-    `enter` makes, in each process, what starts its PostgreSQL.
+    What fails is told there at once, so that a run that is cut off has told it.
     """
     chunks = [seeds[at : at + _CHUNK] for at in range(0, len(seeds), _CHUNK)]
     counts: Counter[str] = Counter()
     failures: list[Failure] = []
     began = time.monotonic()
-    with multiprocessing.get_context("spawn").Pool(workers, _begin, (enter,)) as pool:
-        for more, failed in pool.imap_unordered(_chunk, chunks):
+    spawn = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(workers, spawn, initializer=_begin) as pool:
+        for done in as_completed([pool.submit(_chunk, chunk) for chunk in chunks]):
+            more, failed = done.result()
             counts.update(more)
             failures += failed
+            for failure in failed:
+                sys.stderr.write(f"\n{failure}\n")
             _progress(counts["lives"], len(seeds), len(failures), began)
+    sys.stderr.write("\n")
     return counts, failures
 
 
-_here: tuple[ExitStack, Stage] | None = None
+def postgresql(stack: ExitStack) -> Callable[[], Postgresql]:
+    """What starts a PostgreSQL once it is asked for, for as long as `stack` is open."""
+    started: list[Postgresql] = []
+
+    def server() -> Postgresql:
+        if not started:
+            started.append(stack.enter_context(running_postgresql()))
+        return started[0]
+
+    return server
 
 
-def _begin(enter: Callable[[ExitStack], Callable[[], Postgresql]]) -> None:
+_here: Stage | None = None
+
+
+def _begin() -> None:
     global _here  # noqa: PLW0603 - a worker process has one stage
     stack = ExitStack()
-    _here = stack, stack.enter_context(stage(enter(stack)))
+    _here = stack.enter_context(stage(postgresql(stack)))
     multiprocessing.util.Finalize(None, stack.close, exitpriority=10)
 
 
 def _chunk(seeds: range) -> tuple[Counter[str], list[Failure]]:
     assert _here is not None
-    return run_here(_here[1], seeds)
+    return run_here(_here, seeds)
 
 
 def _progress(done: int, of: int, failed: int, began: float) -> None:
     passed = time.monotonic() - began
     left = passed / done * (of - done)
-    sys.stderr.write(
-        f"\r{done:,} of {of:,} lives, {failed} failed, {passed:.0f} s, {left:.0f} s to go   "
-    )
+    line = f"{done:,} of {of:,} lives, {failed} failed, {passed:.0f} s, {left:.0f} s to go"
+    sys.stderr.write(f"\r{line}   " if sys.stderr.isatty() else f"{line}\n")
     sys.stderr.flush()
 
 
