@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -364,6 +364,7 @@ class Bot:
             grant: Grant | None,
             *,
             unreachable: Mapping[str, str],
+            standing: Collection[tuple[str, str]],
             questions: Sequence[AuditEvent],
             owed: PostReview | None,
             now: datetime,
@@ -384,6 +385,7 @@ class Bot:
                 audit_channel=policy.audit_channel if policy else None,
                 tickets=policy.tickets if policy else None,
                 unreachable=unreachable,
+                standing=standing,
                 questions=questions,
                 owed=owed,
                 offers_break_glass=(

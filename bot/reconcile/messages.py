@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any, Protocol
@@ -72,8 +72,9 @@ class Projection:
 class Project(Protocol):
     """The view: what the messages of a request are. `unreachable`: channel → Slack's error.
 
-    `questions` are the `request.asked` events of the request, oldest first; `owed` is the review
-    that a break-glass owes.
+    `standing` are the messages that are in Slack now, as (key, recipient). `questions` are the
+    `request.asked` events of the request, oldest first; `owed` is the review that a break-glass
+    owes.
     """
 
     def __call__(
@@ -83,6 +84,7 @@ class Project(Protocol):
         grant: Grant | None,
         *,
         unreachable: Mapping[str, str],
+        standing: Collection[tuple[str, str]],
         questions: Sequence[AuditEvent],
         owed: PostReview | None,
         now: datetime,
@@ -146,6 +148,7 @@ class MessageReconciler:
                 reviews,
                 grant,
                 unreachable=unreachable,
+                standing={at for at, one in posted.items() if one.ts is not None},
                 questions=questions,
                 owed=owed,
                 now=self._clock(),

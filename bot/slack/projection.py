@@ -6,7 +6,7 @@ the requester with the news in its thread: an edited message notifies nobody.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 
 from bot.core.lifecycle import LATE_AFTER, late
@@ -54,6 +54,7 @@ def project(
     audit_channel: str | None,
     tickets: Tickets | None = None,
     unreachable: Mapping[str, str],
+    standing: Collection[tuple[str, str]] = (),
     questions: Sequence[AuditEvent] = (),
     owed: PostReview | None = None,
     offers_break_glass: bool = False,
@@ -63,11 +64,14 @@ def project(
 
     An automatic request has no owners to ask; its card goes to the channels where it is to be
     shown, or else to the audit channel, where there is one. `tickets` says where tickets are.
-    `unreachable` maps channels that Slack refuses to the reason it gives. `questions` are the
+    `unreachable` maps channels that Slack refuses to the reason it gives. `standing` are the
+    messages that are there already, as (key, recipient): without a policy nobody knows the audit
+    channel, and a card that stands there must not go on saying what is over. `questions` are the
     events of what was asked about the request, oldest first. `owed` is the review that a
     break-glass owes; `offers_break_glass`: the requester may make a waiting request one.
     """
-    channels = _channels(request, owed, audit_channel)
+    carded = sorted(recipient for key, recipient in standing if key == CARD)
+    channels = _channels(request, owed, [audit_channel] if audit_channel is not None else carded)
     card = request_card(request, reviews, grant, names=names, now=now, tickets=tickets)
     if request.break_glass:
         card = glass_card(
@@ -127,14 +131,12 @@ def project(
 
 
 def _channels(
-    request: AccessRequest, owed: PostReview | None, audit_channel: str | None
+    request: AccessRequest, owed: PostReview | None, otherwise: Iterable[str]
 ) -> tuple[str, ...]:
     """Where the card stands: wherever owners were asked, and where it is shown all the same."""
     asked = [channel for channel, _ in phrases.asked_in(request) if channel]
     channels = tuple(dict.fromkeys([*asked, *request.shown_in, *escalated_to(owed)]))
-    if not channels and audit_channel is not None:
-        return (audit_channel,)
-    return channels
+    return channels or tuple(otherwise)
 
 
 def _stepped(

@@ -32,9 +32,11 @@ def furnish(slack: SlackWorkspace) -> None:
         slack.add_channel(channel, channel.lower())
 
 
-def projected(request: AccessRequest, *state: Any, **more: Any) -> Projection:
+def projected(
+    request: AccessRequest, *state: Any, audit_channel: str | None = AUDIT, **more: Any
+) -> Projection:
     """The bot's own messages, with an audit channel and names only as Slack shows ids."""
-    return project(request, *state, names={}, audit_channel=AUDIT, **more)
+    return project(request, *state, names={}, audit_channel=audit_channel, **more)
 
 
 class MessageWorld:

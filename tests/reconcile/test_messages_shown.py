@@ -6,10 +6,11 @@ import threading
 from collections.abc import Iterator
 from contextlib import closing
 from datetime import timedelta
+from functools import partial
 
 import pytest
 from desk import ANA, BEN, DAN, HOUR
-from message_world import AUDIT, BILL, PAY, MessageWorld
+from message_world import AUDIT, BILL, PAY, MessageWorld, projected
 from points import Killed, die
 from sqlalchemy import event
 
@@ -138,6 +139,20 @@ def test_what_a_rule_gives_at_once_is_shown_in_the_audit_channel(messages: Messa
     assert len(messages.cards(AUDIT)) == 1
     assert messages.cards(PAY) == []
     assert not messages.card(AUDIT).buttons
+
+
+def test_without_a_policy_a_card_in_the_audit_channel_still_shows_what_is_so(
+    messages: MessageWorld,
+) -> None:
+    """Nobody knows the audit channel then, but where the card stands is stored."""
+    request = messages.desk.ask("a", cluster="lab", level="view")
+    messages.confirm(request.id)
+    messages.settle()
+    messages.loop = messages.fresh_loop(partial(projected, audit_channel=None))
+    messages.revoke(request.id, EndReason.EXPIRED)
+    messages.end(request.id)
+    messages.settle()
+    assert "ENDED" in messages.card(AUDIT).plain
 
 
 def test_requests_do_not_share_messages(messages: MessageWorld) -> None:

@@ -25,15 +25,16 @@ def verify_slack(
     """Each card and direct message shows the state that the store has. Raises Violation.
 
     `audit_known`: there was a policy in force all the time, which names the audit channel. A
-    process that never had one cannot know where the cards of automatic requests are. Where
+    process that never had one cannot know where to post the cards of automatic requests. Where
     `clock_went_back`, what was written of an end that seemed to have passed stands until it does.
     """
     for request in snapshot.requests.values():
         state = _state(request, snapshot.grants.get(request.id))
         if state in {"ACTIVE", "PENDING"} and clock_went_back:
             continue
-        for channel in request.channels or ((AUDIT,) if audit_known else ()):
-            _verify(slack, channel, request, f"*{state}*")
+        for channel in request.channels or (AUDIT,):
+            if request.channels or audit_known or _roots(slack, channel, request):
+                _verify(slack, channel, request, f"*{state}*")
         direct = slack.dm(request.requester)
         if direct is None:
             raise Violation("cards", f"nothing was written to {request.requester}")
@@ -51,16 +52,21 @@ def _state(request: RequestRow, grant: GrantRow | None) -> str:
 
 
 def _verify(slack: ManagedWorkspace, channel: str, request: RequestRow, shown: str) -> None:
-    roots: list[Message] = [
-        one
-        for one in slack.messages[channel]
-        if one.thread_ts in (None, one.ts)
-        and one.ephemeral_to is None
-        and f"req {request.id}" in one.all_text
-    ]
+    roots = _roots(slack, channel, request)
     if not roots:
         raise Violation("cards", f"{channel} has no message about {request.id} ({request.state})")
     if shown not in roots[-1].all_text:
         raise Violation(
             "cards", f"{channel} does not say {shown!r} of {request.id}: {roots[-1].all_text!r}"
         )
+
+
+def _roots(slack: ManagedWorkspace, channel: str, request: RequestRow) -> list[Message]:
+    """The messages about a request that stand in a channel by themselves, the oldest first."""
+    return [
+        one
+        for one in slack.messages[channel]
+        if one.thread_ts in (None, one.ts)
+        and one.ephemeral_to is None
+        and f"req {request.id}" in one.all_text
+    ]

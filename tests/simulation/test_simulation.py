@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import re
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
 
 import pytest
 
-from tests.simulation.life import Life, Outcome, Story, act, live
+from tests.simulation.life import ACTS, Life, Outcome, Story, act, live
 from tests.simulation.mutation import ROOT
 from tests.simulation.mutations import MUTATIONS, misfits
 from tests.simulation.runner import run_here, tell
@@ -16,15 +21,93 @@ from tests.simulation.stage import Stage
 from tests.simulation.threat_mutations import THREATS
 from tests.simulation.writer import write
 
-EACH, CHUNKS = 10, 6
+EACH, CHUNKS = 20, 25
+ACTS_KNOWN = tuple(ACTS)
+AWS = (
+    "answer lost",
+    "arrived late",
+    "connection cut",
+    "denied",
+    "not there yet",
+    "server error",
+    "shown late",
+    "slow",
+    "throttled",
+    "timed out, still under way",
+)
+BY_OTHERS = (
+    "associate",
+    "create",
+    "delete",
+    "disassociate",
+    "groups",
+    "narrow",
+    "orphan",
+    "tag",
+    "untag",
+    "widen",
+)
+POINTS = (
+    "begin",
+    "commit",
+    "committed",
+    "aws asked",
+    "aws answered",
+    "slack asked",
+    "slack answered",
+)
+SLACK = ("channel archived", "cut", "down", "error", "posted, answer lost", "rate limited")
+FAULTS = {
+    *(f"met: aws: {kind}" for kind in AWS),
+    *(f"met: slack: {kind}" for kind in SLACK),
+    *(f"met: others {what}" for what in BY_OTHERS),
+    *(f"met: crash: {point}" for point in POINTS),
+    *(f"met: outage: {point}" for point in ("begin", "commit")),
+    *(f"met: meanwhile: {what}" for what in ("operator revokes", "tick", "time", "type")),
+    "met: restart after a crash",
+    "met: the clock was set ahead",
+    "met: the clock was set back",
+    "met: the store was away",
+}
+"""Each is met at least once in the lives of a run of the tests."""
 
 
+@pytest.fixture(scope="session")
+def shared(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path:
+    """A folder that all workers of this run of the tests have in common."""
+    own = tmp_path_factory.getbasetemp()
+    return own if worker_id == "master" else own.parent
+
+
+@pytest.mark.timeout(300)
 @pytest.mark.parametrize("chunk", range(CHUNKS))
-def test_every_invariant_holds_after_each_step_of_every_life(on: Stage, chunk: int) -> None:
+def test_every_invariant_holds_after_each_step_of_every_life(
+    on: Stage, shared: Path, chunk: int
+) -> None:
+    """The last of the chunks sees to it that every kind of act and of fault was there."""
     seeds = range(chunk * EACH, (chunk + 1) * EACH)
     counts, failures = run_here(on, seeds, shrinking=20)
     assert not failures, "\n\n".join(map(str, failures))
-    assert counts["lives"] == EACH
+    written = shared / f"lives-{chunk}.new"
+    written.write_text(json.dumps(counts))
+    written.rename(shared / f"lives-{chunk}.json")
+    told = list(shared.glob("lives-*.json"))
+    if len(told) == CHUNKS:
+        whole = sum((Counter(json.loads(one.read_text())) for one in told), Counter[str]())
+        assert whole["lives"] == EACH * CHUNKS
+        acts = {f"step: {name}" for name in ACTS_KNOWN}
+        assert not (FAULTS | acts) - whole.keys()
+
+
+def test_many_lives_are_lived_on_processes_of_their_own_and_counted() -> None:
+    """`make simulate`, with one life of each database."""
+    command = [sys.executable, "-m", "tests.simulation", "--lives", "2", "--first", "25"]
+    done = subprocess.run(  # noqa: S603 - our own command
+        [*command, "--workers", "1"], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert "2 lives in " in done.stdout
+    assert "0 broke an invariant" in done.stdout
 
 
 def test_a_story_is_carried_out_the_same_way_each_time(on: Stage) -> None:
