@@ -343,6 +343,7 @@ class AccessReconciler:
     ) -> None:
         """Say when to look again; fail what AWS refuses for good; tell people of trouble."""
         now = self._clock()
+        looked = all(one.action is not None for one in troubles)
         with self._database.transaction() as tx:
             live = tuple(
                 _troubled(tx, grant, troubles, now) for grant in grants.live_of_entry(tx, entry_id)
@@ -361,9 +362,11 @@ class AccessReconciler:
                 min(times, default=None),
                 attempts=attempts,
                 problem=troubles[0].problem.sentence if troubles else None,
-                looked_at=now if all(one.action is not None for one in troubles) else None,
+                looked_at=now if looked else None,
             )
             backstops.wake(tx, entry_id, now)
+        if looked:
+            self._drift.saw(entry_id)
         for trouble in troubles:
             log.warning(
                 "AWS problem",

@@ -41,6 +41,11 @@ class DriftWatch:
         self._repair = repair
         self._clock = clock
         self._started_at = clock()
+        self._seen: set[int] = set()
+
+    def saw(self, entry_id: int) -> None:
+        """EKS was seen at the entry, and what is to be concluded from it is stored."""
+        self._seen.add(entry_id)
 
     def look(self, entry: Entry, observed: ObservedEntry | None) -> bool:
         """Note what differs at the entry, and end what others took away.
@@ -63,9 +68,9 @@ class DriftWatch:
         )
         if found is None:
             return bool(before)
-        seen = entry.looked_at is not None and entry.looked_at >= self._started_at
         struck = kept is not None and kept.may_strike(now) and not stopped
         by_backstop = struck and all(one.kind is Kind.GONE for one in found)
+        seen = self._was_seen(entry, now)
         repair = seen and bool(found) and (by_backstop or self._repair())
         lost = drift.lost(found, repair=repair)
         if not lost and set(found) == set(before):
@@ -92,6 +97,17 @@ class DriftWatch:
                 grants=list(one.grants),
             )
         return True
+
+    def _was_seen(self, entry: Entry, now: datetime) -> bool:
+        """Whether the entry was seen since this bot was started, by it or by another replica.
+
+        Its own looks count whatever the clock did since. Of those in the store, one in the future
+        tells nothing: an earlier process wrote it while the clock was ahead.
+        """
+        looked_at = entry.looked_at
+        return entry.id in self._seen or (
+            looked_at is not None and self._started_at <= looked_at <= now
+        )
 
 
 def _event(entry: Entry, finding: Finding, result: drift.Outcome, now: datetime) -> AuditEvent:

@@ -138,6 +138,32 @@ def test_what_was_gone_when_the_bot_came_back_is_not_repaired_either(
     assert told(repairing) == [(kind, "ended")]
 
 
+def test_a_clock_that_is_set_back_does_not_stop_repairs(repairing: World) -> None:
+    grant_id = repairing.active("view", "a", "b")
+    repairing.clock.advance(10 * MINUTE)
+    repairing.bot = repairing.fresh_bot()
+    repairing.clock.advance(-MINUTE)
+    repairing.look_again(grant_id)
+    delete(repairing)
+    repairing.look_again(grant_id)
+    assert repairing.state(grant_id) is GrantState.ACTIVE
+    assert repairing.given() == {VIEW: ("a", "b")}
+
+
+def test_what_an_earlier_bot_saw_while_the_clock_was_ahead_is_not_repaired(
+    repairing: World,
+) -> None:
+    grant_id = repairing.active("view", "a", "b")
+    later(repairing, grant_id)
+    repairing.clock.advance(MINUTE)
+    repairing.look_again(grant_id)
+    repairing.clock.advance(-MINUTE)
+    delete(repairing)
+    repairing.bot = repairing.fresh_bot()
+    repairing.look_again(grant_id)
+    assert ended_as_removed(repairing, grant_id)
+
+
 def test_only_the_grants_end_whose_access_was_taken(world: World) -> None:
     view = world.active("view", "a")
     edit = world.active("edit", "a")
