@@ -34,7 +34,7 @@ BUGS: tuple[Mutation, ...] = (
     _bug(
         "skip the read-back",
         ACCESS,
-        "        if plan.actions:\n            observed = access_entries.observe(",
+        "        if actions:\n            observed = access_entries.observe(",
         "        if plan.additions:\n            grants_done = live\n"
         "            with self._database.transaction() as tx:\n"
         "                for grant in grants_done:\n"
@@ -45,7 +45,7 @@ BUGS: tuple[Mutation, ...] = (
         "                            *lifecycle.confirm(grant, self._clock()),\n"
         "                            self._clock(),\n"
         "                        )\n"
-        "        if plan.actions:\n            observed = access_entries.observe(",
+        "        if actions:\n            observed = access_entries.observe(",
     ),
     _bug(
         "call a write that is under way not to come",
@@ -249,6 +249,20 @@ BUGS: tuple[Mutation, ...] = (
         "        self._put(request.id, replace(known, digest=wanted.digest))\n        return True",
         "        return True",
         "tests/reconcile/test_messages_shown.py",
+    ),
+    _bug(
+        "forget a card while no policy names its channel",
+        "bot/slack/projection.py",
+        "[audit_channel] if audit_channel is not None else carded)",
+        "[audit_channel] if audit_channel is not None else [])",
+        "tests/reconcile/test_messages_shown.py",
+    ),
+    _bug(
+        "repair by what an earlier process saw",
+        "bot/reconcile/drift_watch.py",
+        "looked_at is not None and self._started_at <= looked_at <= now",
+        "looked_at is not None",
+        "tests/reconcile/test_drift_by_hand.py",
     ),
     _bug(
         "show a state that is not read back",

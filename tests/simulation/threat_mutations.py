@@ -177,7 +177,9 @@ THREATS: tuple[Mutation, ...] = (
         "access/test_break_glass.py::"
         "test_while_a_review_is_overdue_the_next_one_waits_for_an_owner_of_it",
         Change(
-            GLASS, "if overdue or revoked or asks_first else ()", "if revoked or asks_first else ()"
+            GLASS,
+            "    waits = _waits_because(overdue, revoked, live, admitted)",
+            "    waits = _waits_because((), revoked, live, admitted)",
         ),
     ),
     _threat(
@@ -242,8 +244,9 @@ THREATS: tuple[Mutation, ...] = (
         _LAST_GOOD_FORGOTTEN,
         Change(
             "bot/wiring.py",
-            "            work(entry_id)\n",
-            "            self._policy_in_force()\n            work(entry_id)\n",
+            "            work(entry_id)\n            self._backstop_loop.wake()\n",
+            "            self._policy_in_force()\n"
+            "            work(entry_id)\n            self._backstop_loop.wake()\n",
         ),
     ),
 )
