@@ -111,6 +111,31 @@ def may_decide(
     )
 
 
+def may_revoke(
+    document: Mapping[str, Any], user: str, request: RequestRow, slack: ManagedWorkspace
+) -> bool:
+    """Whether somebody owns the place, or reviews the break-glass.
+
+    Not whether they are a full member: where Slack does not tell, revoking goes on without it.
+    """
+    asking = [
+        one
+        for one in document["rules"]
+        if one["approval"] != "automatic"
+        and any(fnmatch.fnmatchcase(request.cluster, name) for name in one["clusters"])
+    ]
+    places = request.namespaces or (None,)
+    near = [one for one in asking if any(_covers(one, place) for place in places)] or asking
+    return any(owns(user, one["approval"]["owners"], slack) for one in near) or (
+        request.break_glass and may_review(document, user, slack)
+    )
+
+
+def may_review(document: Mapping[str, Any], user: str, slack: ManagedWorkspace) -> bool:
+    """Whether somebody is among those who look at break-glass afterwards."""
+    return any(owns(user, one["review"]["owners"], slack) for one in document["break_glass"])
+
+
 def _covers(rule: Mapping[str, Any], namespace: str | None) -> bool:
     if rule.get("scope") == "cluster":
         return True

@@ -205,6 +205,24 @@ BUGS: tuple[Mutation, ...] = (
         "    if person.deleted:\n",
         "    if person.deleted and not person.id:\n",
     ),
+    _bug(
+        "grant while lockdown is on",
+        "bot/access/lockdown.py",
+        '    if current is not None:\n        raise Refused("lockdown"',
+        '    if current is None and not tx:\n        raise Refused("lockdown"',
+    ),
+    _bug(
+        "let anybody revoke",
+        "bot/core/revoking.py",
+        "    if belongs(clicker_id, owners, membership):\n        return None\n",
+        "    if clicker_id:\n        return None\n",
+    ),
+    _bug(
+        "let anybody look at a break-glass afterwards",
+        "bot/core/post_review.py",
+        "    if not belongs(clicker.id, owners, membership):",
+        "    if not clicker.id:",
+    ),
     # The store
     _bug(
         "ignore the guarded state in an update",

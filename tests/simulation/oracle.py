@@ -16,7 +16,7 @@ from bot.sandbox.eks import EksStandIn, Entry
 from bot.sandbox.eks_faults import Call
 from bot.sandbox.slack_admin import ManagedWorkspace
 from tests.simulation import approvals
-from tests.simulation.scene import ACCOUNT, DEPLOYMENT, REGION, Json, level_gives
+from tests.simulation.scene import ACCOUNT, DEPLOYMENT, REGION, Json, level_gives, role
 from tests.simulation.shadow import BOT, OTHERS, TAG, Key, Shadow, Violation, covers, union
 from tests.simulation.store_reading import GrantRow, RequestRow, Snapshot, StoreReader
 from tests.simulation.transports import Exchange
@@ -56,7 +56,10 @@ class Seen:
 
 
 class Oracle:
-    """`said` is what people did, as (who, what, request id); `document` the policy in force."""
+    """`said` is what people did, as (who, what, request id); `document` the policy in force.
+
+    While `locked_down`, nothing may be granted.
+    """
 
     def __init__(
         self,
@@ -68,13 +71,14 @@ class Oracle:
     ) -> None:
         self.setting = setting
         self.document: Json | None = None
+        self.locked_down = False
         self.said: Counter[tuple[str, str, str | None]] = Counter()
         self.extensions: dict[str, list[timedelta]] = {}
         self._reader = reader
         self._eks = eks
         self._slack = slack
         self._clock = clock
-        self.now = Snapshot({}, {}, (), {}, (), ())
+        self.now = Snapshot({}, {}, (), {}, (), (), {})
         self._seen: dict[Key, Seen] = {}
         self._longest: dict[str, timedelta] = {}
         self.shadow = Shadow(self._entry, self._reader.read_grants, clock, setting["standing"])
@@ -139,6 +143,8 @@ class Oracle:
             if known is None or known.state != grant.state:
                 self._grant_changed(known, grant, events)
             self._verify_end(known, grant)
+        for request_id in now.reviewed.keys() - before.reviewed.keys():
+            self._verify_review(now.requests[request_id], now.reviewed[request_id], events)
         if not before.requests.keys() <= now.requests.keys():
             raise Violation(7, "a request went from the store")
         for key in list(self.shadow.books):
@@ -184,6 +190,8 @@ class Oracle:
         """The policy in force allows it now, and enough people who may said yes (invariant 1)."""
         if self.document is None:
             raise Violation(11, f"{request.id} was approved, and no policy is in force")
+        if self.locked_down:
+            raise Violation(11, f"{request.id} was approved, and lockdown is on")
         if not approvals.is_member(request.requester, self._slack):
             raise Violation(11, f"{request.id} was approved for somebody who is no full member")
         asks_first = request.break_glass and (self._owes(request) or asked_first)
@@ -228,6 +236,18 @@ class Oracle:
         }
         if others - set(self.setting["shared"]):
             raise Violation(5, f"{grant.principal} serves {others} besides {grant.requester}")
+
+    def _verify_review(self, request: RequestRow, reviewer: str, events: Counter[Any]) -> None:
+        """Somebody else who may has looked at a break-glass afterwards, and said so."""
+        self.transitions["break-glass reviewed"] += 1
+        self._must_have("break_glass.reviewed", request.id, events)
+        if not self.said[(reviewer, "review", request.id)]:
+            raise Violation(8, f"{request.id} is reviewed by {reviewer}, who never did")
+        if reviewer == request.requester or role(reviewer, self.setting) == request.principal:
+            raise Violation(1, f"{reviewer} reviewed the break-glass {request.id} of their own")
+        who_may = self.document is not None and approvals.is_member(reviewer, self._slack)
+        if not who_may or not approvals.may_review(self.document or {}, reviewer, self._slack):
+            raise Violation(8, f"{reviewer} reviewed {request.id}, and may not")
 
     def _verify_denial(self, request: RequestRow) -> None:
         document = self.document or {"clusters": []}
@@ -286,8 +306,14 @@ class Oracle:
 
     def _verify_reason(self, grant: GrantRow) -> None:
         by = {
-            "returned": self.said[(grant.requester, "return", grant.id)],
-            "revoked": self.said[("operator", "revoke", grant.id)],
+            "returned": any(
+                self.said[(grant.requester, what, id_)]
+                for what in ("return", "revoke")
+                for id_ in self._line_of(grant)
+            ),
+            "revoked": self.said[("operator", "revoke", grant.id)]
+            or self.said[("operator", "revoke", None)]
+            or self._revoked_in_slack(grant),
             "expired": self._clock() >= grant.ends_at,
             "superseded": any(one.extends == grant.id for one in self.now.grants.values()),
             "failed": True,
@@ -295,6 +321,32 @@ class Oracle:
         }
         if not by.get(grant.reason or "", False):
             raise Violation(8, f"{grant.id} ends as {grant.reason}, which is not so")
+
+    def _line_of(self, grant: GrantRow) -> list[str]:
+        """The grant, what it took over from, and so on to the first."""
+        line = [grant.id]
+        while (before := self.now.grants[line[-1]].extends) is not None:
+            line.append(before)
+        return line
+
+    def _revoked_in_slack(self, grant: GrantRow) -> bool:
+        """Whether somebody who may take the access away did so.
+
+        Without a policy that is decided by what was kept with the grant, which is not judged here.
+        """
+        asked = {
+            user
+            for user in self._slack.people
+            for id_ in self._line_of(grant)
+            if self.said[(user, "revoke", id_)]
+        }
+        document, request = self.document, self.now.requests[grant.id]
+        found = bool(asked) and (
+            document is None
+            or any(approvals.may_revoke(document, user, request, self._slack) for user in asked)
+        )
+        self.transitions["grant revoked in Slack"] += found
+        return found
 
     def _verify_end(self, was: GrantRow | None, grant: GrantRow) -> None:
         """The end is there from the first, comes only nearer, and is as near as approved."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from bot.access import end
+from bot.access import end, lockdown
 from bot.core.errors import Conflict
 from bot.core.model import EndReason
 from bot.sandbox import payloads
@@ -36,11 +36,12 @@ def break_glass(  # noqa: PLR0917 - the words of the command, in its order
 
 @act("type")
 def typed(life: Life, what: str, who: str, number: int) -> None:
-    """Type a command about a request: approve, deny, cancel, return."""
+    """Type a command about a request: approve, deny, cancel, return, revoke, review."""
     request_id = life.request_id(number)
     if request_id is not None:
         life.oracle.said[(who, what, request_id)] += 1
-        _command(life, who, f"{what} {request_id}{' not now' if what == 'deny' else ''}")
+        more = {"deny": " not now", "review": " justified restarted what hung"}
+        _command(life, who, f"{what} {request_id}{more.get(what, '')}")
 
 
 @act("extend")
@@ -129,6 +130,23 @@ def operator_revokes(life: Life, number: int) -> None:
             end.revoke(tx, request_id, EndReason.REVOKED, "operator", life.clock())
     except Conflict:
         return
+
+
+@act("lockdown")
+def lock_down(life: Life, on: bool, revoking: bool) -> None:
+    """`eks-access lockdown on` or `off`; `revoking` ends what is live, too."""
+    now = life.clock()
+    try:
+        with life.database.transaction() as tx:
+            if on:
+                lockdown.begin(tx, by="operator", reason="an alarm", revoking=revoking, now=now)
+            else:
+                lockdown.end(tx, by="operator", now=now)
+    except Conflict:
+        return
+    life.oracle.locked_down = on
+    life.oracle.said[("operator", "revoke", None)] += on and revoking
+    life.counts[f"met: lockdown {'on' if on else 'off'}"] += 1
 
 
 @act("person")

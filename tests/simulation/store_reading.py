@@ -60,7 +60,7 @@ class GrantRow:
 @dataclass(frozen=True)
 class Snapshot:
     """`audit` are (id, actor, action, request) after the ones already read; `inbox`: what is not
-    done, id → state and actor.
+    done, id → state and actor. `reviewed`: by break-glass, who reviewed it.
     """
 
     requests: dict[str, RequestRow]
@@ -69,6 +69,7 @@ class Snapshot:
     inbox: dict[int, tuple[str, str]]
     entries_due: tuple[datetime, ...]
     inbox_due: tuple[datetime, ...]
+    reviewed: dict[str, str]
 
 
 class StoreReader:
@@ -133,6 +134,9 @@ class StoreReader:
             self._audited = audit[-1][0]
         waiting = self.rows("SELECT id, state, due_at, actor FROM inbox WHERE state <> 'DONE'")
         entries = self.rows("SELECT due_at FROM entries WHERE due_at IS NOT NULL")
+        reviews = self.rows(
+            "SELECT request_id, reviewer FROM post_reviews WHERE reviewed_at IS NOT NULL"
+        )
         return Snapshot(
             requests=requests,
             grants=grants,
@@ -140,6 +144,7 @@ class StoreReader:
             inbox={row[0]: (row[1], row[3]) for row in waiting},
             entries_due=tuple(self._must(row[0]) for row in entries),
             inbox_due=tuple(self._must(row[2]) for row in waiting if row[2] is not None),
+            reviewed={row[0]: row[1] for row in reviews},
         )
 
     def owed(self, requester: str) -> dict[str, datetime]:

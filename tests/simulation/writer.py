@@ -50,6 +50,9 @@ Draw = Callable[[_Draw], Steps]
 POSTGRESQL_EVERY = 25
 """Every so manieth seed is a life on PostgreSQL."""
 
+AFTERWARDS_EVERY = 5
+"""Every so manieth seed has revocation by others, reviews of break-glass and lockdown besides."""
+
 _READS = ("DescribeAccessEntry", "ListAssociatedAccessPolicies")
 _WRITES = (
     "CreateAccessEntry",
@@ -70,8 +73,9 @@ def write(seed: int) -> Story:
     if draw.random() < 0.2:
         steps += _others(draw)
     steps += _ask(draw)
+    kinds = _KINDS + (_AFTERWARDS if seed % AFTERWARDS_EVERY == 3 else [])
     for _ in range(draw.choice((2, 3, 4, 5, 6))):
-        (kind,) = draw.choices([one for one, _ in _KINDS], [weight for _, weight in _KINDS])
+        (kind,) = draw.choices([one for one, _ in kinds], [weight for _, weight in kinds])
         steps += kind(draw)
         if draw.random() < 0.3:
             steps += _tick(draw)
@@ -357,6 +361,33 @@ def _meanwhile(draw: _Draw) -> Steps:
     return [["meanwhile", draw.randrange(8), happens], *_something(draw)]
 
 
+def _revoke(draw: _Draw) -> Steps:
+    """An owner of the place, or somebody who owns nothing there, takes access away."""
+    first = _ask(draw) if draw.random() < 0.7 else []
+    return [*first, [draw.choice(("type", "click")), "revoke", _who(draw), -1], *_tick(draw)]
+
+
+def _review(draw: _Draw) -> Steps:
+    """Break-glass, given back or revoked, and looked at afterwards by whoever may or may not."""
+    over = draw.choice((["type", "return", ANA, -1], ["operator revokes", -1], ["until", -1]))
+    steps: Steps = [["break glass", ANA, LAB, "admin", [], 20], *_all(), over, *_all()]
+    who = draw.choice((BEN, BEN, CLEO, CLEO, ANA, DAN, GUEST))
+    steps += [["type", "review", who, -1], *_all()]
+    return steps + (_break_glass(draw) if draw.random() < 0.3 else [])
+
+
+def _lockdown(draw: _Draw) -> Steps:
+    """Lockdown comes while somebody asks or waits for an approval, and goes again or stays."""
+    begins: Steps = [["lockdown", True, draw.random() < 0.5]]
+    during = draw.choice((_ask, _ask, _decide, _extend, _break_glass))(draw)
+    ends: Steps = [["lockdown", False, False]] if draw.random() < 0.7 else []
+    return [*(_ask(draw) if draw.random() < 0.5 else []), *begins, *during, *_tick(draw), *ends]
+
+
+def _all() -> Steps:
+    return [["tick", list(CHANGING)]]
+
+
 def _restart(_: _Draw) -> Steps:
     return [["restart"]]
 
@@ -389,3 +420,4 @@ _KINDS: list[tuple[Draw, float]] = [
     (_restart, 0.5),
     (_calm, 1),
 ]
+_AFTERWARDS: list[tuple[Draw, float]] = [(_revoke, 30), (_review, 30), (_lockdown, 30)]
