@@ -7,17 +7,16 @@ namespaces are judged by the policy.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
 from bot.core.durations import compact_duration, parse_duration
 from bot.core.errors import InvalidInput
-from bot.core.ids import parse_id
 from bot.core.model import Ask
 from bot.core.names import nearest, quoted
 from bot.core.starts import parse_moment
-from bot.slack import delegate_command, lockdown_command
+from bot.slack import delegate_command, id_commands, lockdown_command
 from bot.slack.delegate_command import (
     Delegate,
     Delegations,
@@ -25,8 +24,9 @@ from bot.slack.delegate_command import (
     Undelegate,
     read_delegate,
 )
+from bot.slack.id_commands import IdCommand
 from bot.slack.lockdown_command import Lockdown, read_lockdown
-from bot.slack.options import DASHES, Words, read_words, unquoted, unwrapped
+from bot.slack.options import DASHES, Words, nothing_more, read_words, unquoted, unwrapped
 from bot.slack.text import clean
 
 LONGEST = 3000
@@ -37,15 +37,15 @@ FORMS = {
     "break-glass": "break-glass CLUSTER LEVEL [--namespace NS] [--for 30m] REASON",
     "mine": "mine",
     "who": "who CLUSTER",
-    "status": "status ID",
-    "extend": "extend ID 1h [REASON]",
-    "return": "return ID",
-    "approve": "approve ID",
-    "deny": "deny ID REASON",
-    "cancel": "cancel ID",
+    "status": id_commands.FORMS["status"],
+    "extend": id_commands.FORMS["extend"],
+    "return": id_commands.FORMS["return"],
+    "approve": id_commands.FORMS["approve"],
+    "deny": id_commands.FORMS["deny"],
+    "cancel": id_commands.FORMS["cancel"],
     "lockdown": lockdown_command.FORM,
-    "revoke": "revoke ID [REASON]",
-    "review": "review ID justified|unjustified FINDINGS",
+    "revoke": id_commands.FORMS["revoke"],
+    "review": id_commands.FORMS["review"],
     "delegate": delegate_command.FORM,
     "delegations": "delegations",
     "clusters": "clusters",
@@ -80,56 +80,6 @@ class Mine:
 @dataclass(frozen=True, slots=True)
 class Who:
     cluster: str
-
-
-@dataclass(frozen=True, slots=True)
-class Status:
-    id: str
-
-
-@dataclass(frozen=True, slots=True)
-class Return:
-    id: str
-
-
-@dataclass(frozen=True, slots=True)
-class Extend:
-    """More time for live access. An empty `reason` repeats the first one."""
-
-    id: str
-    more: timedelta
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
-class Approve:
-    id: str
-
-
-@dataclass(frozen=True, slots=True)
-class Deny:
-    id: str
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
-class Cancel:
-    id: str
-
-
-@dataclass(frozen=True, slots=True)
-class Revoke:
-    id: str
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
-class ReviewBreakGlass:
-    """What was done under a break-glass, and whether it was justified."""
-
-    id: str
-    justified: bool
-    findings: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,15 +121,8 @@ Command = (
     | BreakGlass
     | Mine
     | Who
-    | Status
-    | Extend
-    | Return
-    | Approve
-    | Deny
-    | Cancel
+    | IdCommand
     | Lockdown
-    | Revoke
-    | ReviewBreakGlass
     | OpenDelegation
     | Delegate
     | Undelegate
@@ -293,68 +236,6 @@ def _start(read: Words) -> str:
         raise InvalidInput(error.code, f"{error.sentence} {example}", field="start") from None
 
 
-def _extend(words: Sequence[str]) -> Command:
-    request_id, rest = _id("extend", words)
-    if not rest:
-        raise InvalidInput(
-            "missing_duration",
-            f"I read `extend {request_id}`. How much longer is missing. "
-            f"The form is `/eks-access extend {request_id} 1h`.",
-            field="duration",
-        )
-    try:
-        more = parse_duration(unquoted(rest[0]).lower())
-    except InvalidInput as error:
-        example = f"For example: `/eks-access extend {request_id} 1h`."
-        raise InvalidInput(error.code, f"{error.sentence} {example}", field="duration") from None
-    return Extend(request_id, more, unwrapped(" ".join(rest[1:])))
-
-
-def _deny(words: Sequence[str]) -> Command:
-    request_id, rest = _id("deny", words)
-    reason = unwrapped(" ".join(rest))
-    if not reason:
-        raise InvalidInput(
-            "missing_reason",
-            f"I read `deny {request_id}`. The reason is missing; the requester is told why. "
-            f"The form is `/eks-access deny {request_id} REASON`.",
-            field="reason",
-        )
-    return Deny(request_id, reason)
-
-
-def _revoke(words: Sequence[str]) -> Command:
-    request_id, rest = _id("revoke", words)
-    return Revoke(request_id, unwrapped(" ".join(rest)))
-
-
-def _review(words: Sequence[str]) -> Command:
-    request_id, rest = _id("review", words)
-    verdict = unquoted(rest[0]).rstrip(",:;.").lower() if rest else ""
-    findings = unwrapped(" ".join(rest[1:]))
-    form = f"`/eks-access review {request_id} justified|unjustified FINDINGS`"
-    if verdict not in _VERDICTS:
-        near = "unjustified" if verdict == "not" else nearest(verdict, _VERDICTS)
-        read = f"{quoted(rest[0])} is neither `justified` nor `unjustified`. " if rest else ""
-        guess = f"Did you mean `{near}`? " if near else ""
-        raise InvalidInput(
-            "missing_verdict",
-            f"I read `review {request_id}`. {read}{guess}The form is {form}.",
-            field="justified",
-        )
-    if not findings:
-        raise InvalidInput(
-            "missing_findings",
-            f"I read `review {request_id} {verdict}`. What was done is missing; it is what an "
-            f"auditor reads. The form is {form}.",
-            field="findings",
-        )
-    return ReviewBreakGlass(request_id, _VERDICTS[verdict], findings)
-
-
-_VERDICTS = {"justified": True, "unjustified": False}
-
-
 def _who(words: Sequence[str]) -> Command:
     cluster = unquoted(words[0]) if words else ""
     if not cluster:
@@ -364,7 +245,7 @@ def _who(words: Sequence[str]) -> Command:
             "The form is `/eks-access who CLUSTER`.",
             field="cluster",
         )
-    _nothing_more(f"who {cluster}", words[1:])
+    nothing_more(f"who {cluster}", words[1:])
     return Who(cluster)
 
 
@@ -379,36 +260,20 @@ def _help(words: Sequence[str]) -> Command:
 
 def _alone(name: str, command: Command) -> Callable[[Sequence[str]], Command]:
     def read(words: Sequence[str]) -> Command:
-        _nothing_more(name, words)
+        nothing_more(name, words)
         return command
 
     return read
 
 
-def _with_id(name: str, command: Callable[[str], Command]) -> Callable[[Sequence[str]], Command]:
-    def read(words: Sequence[str]) -> Command:
-        request_id, rest = _id(name, words)
-        _nothing_more(f"{name} {request_id}", rest)
-        return command(request_id)
-
-    return read
-
-
-_READERS: dict[str, Callable[[Sequence[str]], Command]] = {
+_READERS: Mapping[str, Callable[[Sequence[str]], Command]] = {
     "request": _request,
     "break-glass": _break_glass,
     "breakglass": _break_glass,
     "mine": _alone("mine", Mine()),
     "who": _who,
-    "status": _with_id("status", Status),
-    "return": _with_id("return", Return),
-    "extend": _extend,
-    "approve": _with_id("approve", Approve),
-    "deny": _deny,
-    "cancel": _with_id("cancel", Cancel),
+    **id_commands.READERS,
     "lockdown": read_lockdown,
-    "revoke": _revoke,
-    "review": _review,
     "delegate": read_delegate,
     "delegations": _alone("delegations", Delegations()),
     "clusters": _alone("clusters", Clusters()),
@@ -419,29 +284,3 @@ _READERS: dict[str, Callable[[Sequence[str]], Command]] = {
 def _command_name(word: str) -> str:
     """The command that `word` names, if it names one."""
     return DASHES.sub("-", unquoted(word)).lower()
-
-
-def _id(name: str, words: Sequence[str]) -> tuple[str, Sequence[str]]:
-    """The request id that `words` begin with, also in two halves, and the words after it."""
-    if not words:
-        raise InvalidInput(
-            "missing_id",
-            f"I read `{name}`. The request id is missing; `/eks-access mine` lists yours. "
-            f"The form is `/eks-access {FORMS[name]}`.",
-        )
-    halves = [DASHES.sub("-", unquoted(word)) for word in words[:2]]
-    if [len(half) for half in halves] == [3, 3]:
-        try:
-            return parse_id("".join(halves)), words[2:]
-        except InvalidInput:
-            pass
-    return parse_id(halves[0]), words[1:]
-
-
-def _nothing_more(understood: str, rest: Sequence[str]) -> None:
-    if rest:
-        raise InvalidInput(
-            "too_much",
-            f"I read {quoted(understood, 120)}, and do not know what to do with "
-            f"{quoted(' '.join(rest))}. The form is {quoted(f'/eks-access {understood}', 140)}.",
-        )

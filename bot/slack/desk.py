@@ -32,6 +32,7 @@ from bot.slack.glass_card import review_owed
 from bot.slack.glass_desk import GlassDesk
 from bot.slack.help_desk import HelpDesk
 from bot.slack.home_desk import HomeDesk, groups_asked
+from bot.slack.id_commands import Status
 from bot.slack.lockdown_command import Lockdown
 from bot.slack.lockdowns import lockdown_state
 from bot.slack.modals import deny_modal, extend_modal
@@ -81,7 +82,7 @@ class Desk:
             match command:
                 case commands.Mine():
                     return self._mine(user_id)
-                case commands.Status(request_id):
+                case Status(request_id):
                     return self._status(request_id)
                 case commands.Who(cluster):
                     return self._who(cluster)

@@ -182,3 +182,13 @@ def _unknown(word: str, name: str, read: Words, waiting: Sequence[str]) -> Inval
     return InvalidInput(
         "unknown_option", f"{typed} is no option. The nearest is `--{near[0]}`: {form}."
     )
+
+
+def nothing_more(understood: str, rest: Sequence[str]) -> None:
+    """Raise InvalidInput where more words follow than the command has."""
+    if rest:
+        raise InvalidInput(
+            "too_much",
+            f"I read {quoted(understood, 120)}, and do not know what to do with "
+            f"{quoted(' '.join(rest))}. The form is {quoted(f'/eks-access {understood}', 140)}.",
+        )

@@ -9,6 +9,7 @@ from typing import Any
 from bot.core.model import Ask
 from bot.slack import commands
 from bot.slack.delegate_command import Delegate, Undelegate
+from bot.slack.id_commands import Approve, Cancel, Deny, Extend, Return, ReviewBreakGlass, Revoke
 from bot.slack.lockdown_command import Lockdown, Turn
 from bot.slack.needs import ask_adapter
 from bot.slack.submissions import (
@@ -23,9 +24,9 @@ from bot.store.inbox import Kind
 Document = Mapping[str, Any]
 
 _BY_ID: Mapping[type, Kind] = {
-    commands.Approve: Kind.APPROVE,
-    commands.Cancel: Kind.CANCEL,
-    commands.Return: Kind.RETURN,
+    Approve: Kind.APPROVE,
+    Cancel: Kind.CANCEL,
+    Return: Kind.RETURN,
 }
 
 
@@ -36,20 +37,20 @@ def stored(command: commands.Command) -> tuple[Kind, Document] | None:  # noqa: 
             return Kind.REQUEST, {**request(ask), "at": at}
         case commands.BreakGlass(ask):
             return Kind.BREAK_GLASS, break_glass(ask, None)
-        case commands.Deny(id, reason):
+        case Deny(id, reason):
             return Kind.DENY, {"request_id": id, "reason": reason}
-        case commands.Extend(id, more, reason):
+        case Extend(id, more, reason):
             return Kind.EXTEND, extension(id, more, reason)
         case Lockdown(Turn.ON | Turn.OFF as turn, reason, revoking):
             turned = {"on": turn is Turn.ON, "reason": reason, "revoking": revoking}
             return Kind.LOCKDOWN, turned
         case Delegate() | Undelegate():
             return _delegation(command)
-        case commands.Approve(id) | commands.Cancel(id) | commands.Return(id):
+        case Approve(id) | Cancel(id) | Return(id):
             return _BY_ID[type(command)], {"request_id": id}
-        case commands.Revoke(id, reason):
+        case Revoke(id, reason):
             return Kind.REVOKE, {"request_id": id, "reason": reason}
-        case commands.ReviewBreakGlass(id, justified, findings):
+        case ReviewBreakGlass(id, justified, findings):
             return Kind.REVIEW, review(id, findings, justified=justified)
         case _:
             return None

@@ -54,10 +54,11 @@ def test_on_postgresql(make_stage: Callable[..., Stage], shared_database: Shared
     live(stage)
 
 
+@pytest.mark.timeout(150)
 def test_the_headless_story_holds() -> None:
     command = [str(Path(sys.executable).with_name("eks-access")), "sandbox", "--headless"]
     played = subprocess.run(  # noqa: S603 - the command of this very environment
-        command, capture_output=True, text=True, check=False, timeout=58
+        command, capture_output=True, text=True, check=False, timeout=120
     )
     assert played.returncode == 0, played.stdout + played.stderr
     assert played.stdout.rstrip().endswith("All held.")

@@ -14,24 +14,26 @@ from bot.core.errors import InvalidInput
 from bot.core.model import Ask
 from bot.slack.commands import (
     FORMS,
-    Approve,
     BreakGlass,
-    Cancel,
     Clusters,
     Command,
-    Deny,
-    Extend,
     Help,
     Mine,
     OpenForm,
     Request,
+    Who,
+    parse,
+    written,
+)
+from bot.slack.id_commands import (
+    Approve,
+    Cancel,
+    Deny,
+    Extend,
     Return,
     ReviewBreakGlass,
     Revoke,
     Status,
-    Who,
-    parse,
-    written,
 )
 from bot.slack.lockdown_command import Lockdown, Turn
 from bot.slack.text import clean
