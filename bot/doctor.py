@@ -12,11 +12,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bot import doctor_services, doctor_slack
-from bot.aws import access_entries
+from bot.aws import access_entries, scheduler
 from bot.aws.clients import EksClients
 from bot.aws.errors import translated
+from bot.core import backstop
 from bot.core.errors import AwsProblem, StoreUnavailable
-from bot.core.model import Cluster
+from bot.core.model import BackstopTerms, Cluster
 from bot.core.policy import Policy
 from bot.doctor_result import Result, Status, count, one_line
 from bot.logs import cause_without_secrets
@@ -91,12 +92,16 @@ def _policy(file: Path) -> tuple[Policy | None, Result]:
 def _clusters(policy: Policy, began: Callable[[str], None]) -> Iterator[Result]:
     clients = EksClients()
 
-    def look(cluster: Cluster) -> Result:
+    def look(cluster: Cluster) -> list[Result]:
         began(f"cluster {cluster.name}")
-        return _cluster(clients, cluster)
+        found = [_cluster(clients, cluster)]
+        if cluster.backstop is not None:
+            found.append(_backstop(clients, cluster, cluster.backstop, policy.deployment))
+        return found
 
     with ThreadPoolExecutor(_CLUSTERS_AT_ONCE) as pool:
-        yield from pool.map(look, policy.clusters_by_name.values())
+        for results in pool.map(look, policy.clusters_by_name.values()):
+            yield from results
 
 
 def _cluster(clients: EksClients, cluster: Cluster) -> Result:
@@ -126,6 +131,25 @@ def _cluster(clients: EksClients, cluster: Cluster) -> Result:
         )
     mode = described.get("accessConfig", {}).get("authenticationMode", "not told")
     return Result(check, Status.OK, f"{message}, in authentication mode {mode}.")
+
+
+def _backstop(
+    clients: EksClients, cluster: Cluster, terms: BackstopTerms, deployment: str
+) -> Result:
+    check = f"backstop of {cluster.name}"
+    try:
+        client = clients.scheduler_for(cluster)
+        beginning = backstop.prefix(deployment, cluster.name)
+        number = len(scheduler.names(client, cluster, terms.group, beginning))
+    except AwsProblem as problem:
+        said = cause_without_secrets(problem) if problem.code == "backstop_denied" else ""
+        return Result(check, Status.FINDING, one_line(f"{problem.sentence} {said}"))
+    return Result(
+        check,
+        Status.OK,
+        f"Schedule group `{terms.group}` has {count(number, 'schedule', 'schedules')} for it. "
+        "Whether its role can be assumed shows with the first grant.",
+    )
 
 
 def _describe(client: EKSClient, cluster: Cluster) -> ClusterTypeDef | None:

@@ -100,6 +100,8 @@ def test_a_whole_set_up_has_no_findings_and_every_part_is_looked_at(whole, resul
         "owners of production as a whole",
         "cluster modern-access-lab",
         "cluster prod-eu",
+        "backstop of modern-access-lab",
+        "backstop of prod-eu",
     }
     assert "2 access entries" in found["cluster prod-eu"].message
     assert not whole.eks.writes()
@@ -409,10 +411,21 @@ def test_a_cluster_of_another_account_is_not_taken_for_the_one_in_the_policy(who
     whole.eks.create_cluster("prod-eu", "eu-central-1", LAB_ACCOUNT)
     edit(whole, lambda policy: policy["clusters"][1].pop("assume_role"))
     found = results()
-    assert findings(found) == {"cluster prod-eu"}
+    assert findings(found) == {"cluster prod-eu", "backstop of prod-eu"}
     assert f"account {LAB_ACCOUNT}; the policy file says 444455556666" in (
         found["cluster prod-eu"].message
     )
+
+
+def test_a_backstop_that_could_not_be_set_is_told(whole, results):
+    whole.eks.scheduler.delete_group("eks-access", "eu-west-1", LAB_ACCOUNT)
+    found = results()
+    assert findings(found) == {"backstop of modern-access-lab"}
+    told = found["backstop of modern-access-lab"].message
+    assert "aws scheduler create-schedule-group --name eks-access --region eu-west-1" in told
+    whole.eks.faults.deny("ListSchedules")
+    denied = results()["backstop of prod-eu"].message
+    assert "scheduler:ListSchedules" in denied
 
 
 def test_without_leave_to_describe_clusters_it_says_what_was_not_checked(whole, results):
@@ -425,7 +438,11 @@ def test_without_leave_to_describe_clusters_it_says_what_was_not_checked(whole, 
 
 def test_an_aws_that_cannot_be_reached_is_a_finding_for_each_cluster(whole, results):
     whole.eks.stop()
-    assert findings(results()) == {"cluster modern-access-lab", "cluster prod-eu"}
+    assert findings(results()) == {
+        f"{part} {name}"
+        for part in ("cluster", "backstop of")
+        for name in ("modern-access-lab", "prod-eu")
+    }
 
 
 # The command
