@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -199,7 +200,8 @@ def test_access_approved_while_its_old_schedule_is_being_taken_away_has_one_all_
 
         def ask(who: str = who, asked: list[str] = asked, **_: Any) -> None:
             if not asked:
-                asked.append(backed.ask("view", "b", who=who))
+                # Short enough for the schedule of before to cover it.
+                asked.append(backed.ask("view", "b", who=who, length=20 * MINUTE))
                 for entry_id in backed.bot.due():
                     backed.bot.reconcile(entry_id)
                 assert_no_access_without_its_schedule(backed)
@@ -214,7 +216,7 @@ def test_access_approved_while_its_old_schedule_is_being_taken_away_has_one_all_
         for _ in range(6):
             assert_no_access_without_its_schedule(backed)
             backed.round()
-            backed.clock.advance(MINUTE)
+            backed.clock.advance(timedelta(seconds=1))
         backed.quiet()
         assert backed.state(asked[0]) is GrantState.ACTIVE
         assert who in backed.schedules()

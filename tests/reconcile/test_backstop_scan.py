@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 from backstop_world import BACKSTOP, GROUP, POLICY, BackstopWorld
 from drift_world import DriftWorld
@@ -70,8 +72,10 @@ def test_schedules_that_are_not_of_this_deployments_making_are_left_alone(
         name_of("another", LAB, role("ana")),
         f"{held.name[:30]}x",
     }
+    hit = json.dumps({"ClusterName": LAB, "PrincipalArn": role("ben")})
+    target = {**held.form["Target"], "Input": hit}
     for name in others:
-        client.create_schedule(**{**held.form, "Name": name})
+        client.create_schedule(**{**held.form, "Name": name, "Target": target})
     drift.scan(LAB)
     backed.quiet()
     assert {one.name for one in backed.held()} == others | {held.name}
