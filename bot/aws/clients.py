@@ -14,6 +14,7 @@ import boto3
 from aws_assume_role_lib import aws_assume_role_lib
 from botocore.config import Config
 
+from bot.aws.errors import translated
 from bot.core.model import Cluster
 
 if TYPE_CHECKING:
@@ -48,9 +49,12 @@ class EksClients:
         self._schedulers: dict[tuple[str | None, str], Any] = {}
 
     def for_cluster(self, cluster: Cluster) -> EKSClient:
-        """The EKS client that reaches the cluster."""
+        """The EKS client that reaches the cluster.
+
+        Raises AwsProblem where there is nothing to make one with: no credentials, no such profile.
+        """
         key = (cluster.assume_role, cluster.region)
-        with self._lock:
+        with self._lock, translated(cluster, "", "make a client"):
             client = self._clients.get(key)
             if client is None:
                 session = self._session(cluster)
@@ -59,9 +63,12 @@ class EksClients:
             return client
 
     def scheduler_for(self, cluster: Cluster) -> Any:
-        """The client of EventBridge Scheduler in the cluster's account and region."""
+        """The client of EventBridge Scheduler in the cluster's account and region.
+
+        Raises AwsProblem as above.
+        """
         key = (cluster.assume_role, cluster.region)
-        with self._lock:
+        with self._lock, translated(cluster, "", "make a client"):
             client = self._schedulers.get(key)
             if client is None:
                 session = self._session(cluster)

@@ -32,9 +32,9 @@ _AT_ONCE = 8
 
 def read_roster(database: Database, clients: EksClients, cluster: Cluster, now: datetime) -> Roster:
     """The entries of a cluster as EKS shows them now. Raises StoreUnavailable, nothing of AWS's."""
-    client = clients.for_cluster(cluster)
     before = _known(database, cluster, now)
     try:
+        client = clients.for_cluster(cluster)
         principals = access_entries.principals(client, cluster)
     except AwsProblem as problem:
         return Roster(problem=problem.sentence)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from threading import Barrier
 
 import pytest
 
-from bot.aws import access_entries
+from bot.aws import access_entries, scheduler
 from bot.aws.clients import EksClients
 from bot.core.errors import TemporaryAwsProblem
 from bot.core.model import AccessScope, Cluster
@@ -73,6 +74,32 @@ def test_a_client_is_made_without_asking_aws(
     assert clients.for_cluster(prod) is clients.for_cluster(prod)
     with pytest.raises(TemporaryAwsProblem, match="did not answer for prod"):
         access_entries.observe(clients.for_cluster(prod), prod, ROLE)
+
+
+@pytest.mark.usefixtures("eks")
+@pytest.mark.parametrize(
+    "lacking", [{"AWS_ACCESS_KEY_ID": None, "AWS_SECRET_ACCESS_KEY": None}, {"AWS_PROFILE": "gone"}]
+)
+@pytest.mark.parametrize("assume_role", [None, "arn:aws:iam::111122223333:role/eks-access-bot"])
+def test_without_credentials_the_problem_is_said_whether_or_not_a_role_is_to_be_assumed(
+    lab: Cluster,
+    monkeypatch: pytest.MonkeyPatch,
+    lacking: dict[str, str | None],
+    assume_role: str | None,
+) -> None:
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", os.devnull)
+    monkeypatch.setenv("AWS_CONFIG_FILE", os.devnull)
+    for name, value in lacking.items():
+        if value is None:
+            monkeypatch.delenv(name)
+        else:
+            monkeypatch.setenv(name, value)
+    clients, cluster = EksClients(), replace(lab, assume_role=assume_role)
+    with pytest.raises(TemporaryAwsProblem, match="has no AWS credentials"):
+        access_entries.principals(clients.for_cluster(cluster), cluster)
+    with pytest.raises(TemporaryAwsProblem, match="has no AWS credentials"):
+        scheduler.names(clients.scheduler_for(cluster), cluster, "eks-access", "acme-")
 
 
 def test_clients_asked_for_at_the_same_moment_are_made_once(
