@@ -58,11 +58,13 @@ screenshots: $(VENV)/dev.ok
 	$(BIN)/python docs/screenshots.py
 
 $(VENV)/sandbox.ok: pyproject.toml constraints.txt
+	@echo "Setting up $(VENV) from constraints.txt. The first time takes a minute or two."
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[sandbox]'
 	touch $@
 
 $(VENV)/dev.ok: pyproject.toml constraints.txt
+	@echo "Setting up $(VENV) from constraints.txt. The first time takes some minutes."
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
 	touch $@ $(VENV)/sandbox.ok
