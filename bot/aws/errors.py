@@ -14,6 +14,9 @@ from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError, 
 from bot.core.errors import AwsProblem, PermanentAwsProblem, TemporaryAwsProblem
 from bot.core.model import Cluster
 
+NO_ENTRIES = "config_map_mode"
+"""The code of the problem that a cluster has no access entries at all."""
+
 _DENIED = frozenset({"AccessDenied", "AccessDeniedException", "UnauthorizedOperation"})
 _INVALID_PRINCIPAL = "invalid principal"
 _MODE = "authentication mode must be"
@@ -74,7 +77,7 @@ def _problem(  # noqa: C901, PLR0911 - a table of answers, one a line, reads bes
         )
     if _MODE in message:
         return PermanentAwsProblem(
-            "config_map_mode",
+            NO_ENTRIES,
             f"{name} is in authentication mode CONFIG_MAP, which has no access entries. "
             "Its owners set the mode to API_AND_CONFIG_MAP or API: `aws eks update-cluster-config "
             f"--name {name} --access-config authenticationMode=API_AND_CONFIG_MAP`.",

@@ -18,6 +18,7 @@ from sqlalchemy import Connection
 
 from bot.aws import access_entries
 from bot.aws.clients import EksClients
+from bot.aws.errors import NO_ENTRIES
 from bot.core import backstop, lifecycle, planner
 from bot.core.durations import format_duration
 from bot.core.errors import (
@@ -124,7 +125,8 @@ class AccessReconciler:
         try:
             troubles, more = self._act(entry, still_held)
         except AwsProblem as error:
-            troubles = [_Trouble(error)]
+            over = error.code == NO_ENTRIES and self._is_over_without(entry)
+            troubles = [] if over else [_Trouble(error)]
         except (DomainError, ClaimLost):
             raise
         except Exception as error:  # a fault of ours must not end the tries to revoke
@@ -188,6 +190,16 @@ class AccessReconciler:
         if differs:
             self._drift.look(entry, observed)
         return troubles, more
+
+    def _is_over_without(self, entry: Entry) -> bool:
+        """End what is to be removed from a cluster that has no access entries.
+
+        Returns whether nothing else is live there. No cluster goes back to that mode, so one that
+        is in it holds nothing of the bot's: that was read, as surely as that an entry is gone.
+        """
+        self._settle(entry, None)
+        with self._database.reading() as tx:
+            return not grants.live_of_entry(tx, entry.id)
 
     def _apply(
         self, client: EKSClient, entry: Entry, action: planner.Action, grant_id: str

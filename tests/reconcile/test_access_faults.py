@@ -368,6 +368,31 @@ def test_a_cluster_that_takes_no_entries_fails_the_grant_and_says_what_to_do(
     assert world.writes() == []
 
 
+def test_nothing_is_left_to_remove_on_a_cluster_that_has_no_access_entries(world: World) -> None:
+    """So nobody is told for ever that a removal is late which has nothing to remove."""
+    grant_id = world.ask("view", "a", cluster=OLD)
+    world.settle()
+    grant = world.grant(grant_id)
+    assert (grant.state, grant.end_reason) == (GrantState.ENDED, EndReason.FAILED)
+    assert not late(grant, world.clock())
+    assert world.bot.due() == []
+    assert world.writes() == []
+
+
+def test_what_has_just_been_asked_for_there_fails_with_what_to_do_though_another_ends(
+    world: World,
+) -> None:
+    first = world.ask("view", "a", cluster=OLD)
+    world.round()
+    second = world.ask("edit", "b", cluster=OLD)
+    world.settle()
+    assert world.state(first) is GrantState.ENDED
+    grant = world.grant(second)
+    assert grant.state is GrantState.ENDED
+    assert grant.problem is not None
+    assert "authenticationMode=API_AND_CONFIG_MAP" in grant.problem
+
+
 def test_a_cluster_that_is_full_fails_the_grant_and_says_so(world: World) -> None:
     world.eks.faults.answer(
         400,
