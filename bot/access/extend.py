@@ -20,8 +20,9 @@ from bot.access.lockdown import ensure_granting
 from bot.access.submit import ensure_one_person, refusal
 from bot.core import lifecycle
 from bot.core.decide import evaluate
+from bot.core.durations import compact_duration, format_duration
 from bot.core.errors import Conflict, Refused
-from bot.core.model import AccessRequest
+from bot.core.model import AccessRequest, Decision
 from bot.core.principals import principal_for
 from bot.core.review import asked_again, moved
 from bot.core.rule_choice import reasons_passed_over
@@ -90,7 +91,7 @@ def _decide(tx: Connection, facts: Facts, request: AccessRequest) -> AccessReque
         usage=requests.given_automatically(tx, request.requester, request.cluster.name, facts.now),
     )
     if not decision.allowed:
-        raise refusal(decision)
+        raise _refusal(facts, request, decision)
     tickets.ensure_open(facts, request.ask, decision)
     if moved(facts.policy, request.cluster):
         raise Refused(
@@ -127,3 +128,33 @@ def _decide(tx: Connection, facts: Facts, request: AccessRequest) -> AccessReque
     if decision.automatic:
         return give(tx, facts, request, by=lifecycle.BOT, approvers=())
     return request
+
+
+def _refusal(facts: Facts, request: AccessRequest, decision: Decision) -> Refused:
+    """The refusal in words of an extension: what is too long is the whole, and what is left of it.
+
+    The policy's own sentence would offer a new request, which is not what was asked for.
+    """
+    most = {rule.name: rule.max_duration for rule in facts.policy.rules}
+    reasons = tuple(
+        replace(one, sentence=_too_long(request, one.rule, most[one.rule]))
+        if one.code == "too_long" and one.rule in most
+        else one
+        for one in decision.reasons
+    )
+    return refusal(replace(decision, reasons=reasons))
+
+
+def _too_long(request: AccessRequest, rule: str, most: timedelta) -> str:
+    more, whole = format_duration(request.duration), request.already + request.duration
+    left = most - request.already
+    sentence = (
+        f"With {more} more it would be {format_duration(whole)} in all, and rule {rule} gives at "
+        f"most {format_duration(most)}. "
+    )
+    if left < timedelta(minutes=1):
+        return f"{sentence}It cannot be extended; once it has ended, ask again."
+    left -= left % timedelta(minutes=1)
+    return (
+        f"{sentence}What is left: `/eks-access extend {request.extends} {compact_duration(left)}`"
+    )

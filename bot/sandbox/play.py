@@ -41,7 +41,9 @@ def _story(stage: Stage) -> int:
 def _page(stage: Stage) -> int:
     _say(
         f"The workspace is at {stage.slack.url}/\n"
-        "Be Ana and type /eks-access; be Ben and approve; watch EKS at the side. "
+        "Be Ana and type /eks-access; be Ben and approve; watch EKS at the side.\n"
+        f"Its policy file is {stage.policy_file}: what you change in it holds at once.\n"
+        "A warning about legacy-eu is part of it: that cluster has no access entries. "
         "Stop with Ctrl-C."
     )
     if sys.stdout.isatty():

@@ -18,7 +18,7 @@ from bot.core.durations import format_duration, parse_duration
 from bot.core.errors import DirectoryUnavailable, InvalidInput, Refused
 from bot.core.lockdown import granting_stopped
 from bot.core.model import Ask, Cluster, Reason
-from bot.core.names import listed, quoted
+from bot.core.names import listed
 from bot.core.offers import clusters_under, requester_groups, rules_open_to
 from bot.core.people import Membership, not_full_member
 from bot.core.policy import Policy
@@ -31,7 +31,7 @@ from bot.slack.modals import notice_modal
 from bot.slack.people import Directory
 from bot.slack.request_form import cluster_options, request_modal
 from bot.slack.submissions import read_submission
-from bot.slack.text import clean
+from bot.slack.text import clean, plain
 from bot.store import lockdowns, requests
 from bot.store.database import Database
 
@@ -191,7 +191,7 @@ class RequestForm:
         policy = self._policy().policy
         if ask.cluster not in policy.clusters_by_name:
             # Not left to the policy: among ten thousand names the nearest takes long to find.
-            unknown = f"{quoted(ask.cluster)} is no cluster here. Choose one from the list."
+            unknown = f"{plain(ask.cluster, 80)} is no cluster here. Choose one from the list."
             return {"cluster": unknown}
         needed = groups_needed(policy, ask)
         only_owners = needed - requester_groups(policy, ask.cluster)
@@ -323,14 +323,15 @@ def _at_field(policy: Policy, ask: Ask, reason: Reason) -> str:
             f"{format_duration(rule.max_duration)}."
         )
     if reason.code in {"ticket_missing", "bad_ticket"} and rule is not None:
-        form = quoted(rule.ticket or "", 80)
+        form = plain(rule.ticket or "", 80)  # Slack shows what stands at a field as it is
         named = named_in(ask.reason, filter(None, (rule.ticket_pattern,)))
         if reason.code == "ticket_missing" and named:
-            several = listed(map(quoted, named), "and", 3)
+            several = listed((plain(one, 80) for one in named), "and", 3)
             return f"The reason names {several}. Enter the one that this is for."
         if reason.code == "ticket_missing":
             return f"Rule {rule.name} needs a ticket that matches {form}, here or in the reason."
-        return f"{quoted(ask.ticket or '')} does not match {form}, as rule {rule.name} wants."
+        ticket = plain(ask.ticket or "", 80)
+        return f"{ticket} does not match {form}, as rule {rule.name} wants."
     if reason.code == "reason_missing":
         return "Say why you need it. The people who decide read it."
     return reason.sentence

@@ -104,14 +104,18 @@ def test_an_extension_cannot_add_up_past_the_rules_maximum(
 ) -> None:
     card = production_grant(stage, ana, ben)
     ana.command(f"/eks-access extend {request_id(card)} 3h1m More", GENERAL)
-    wait_told(stage, ana, "4 h", GENERAL)
+    told = words(wait_told(stage, ana, "4 h 1 min in all", GENERAL))
+    assert "rule payments gives at most 4 h" in told
+    assert f"/eks-access extend {request_id(card)} 3h" in told
+    assert "/eks-access request" not in told
     ana.command(f"/eks-access extend {request_id(card)} 3h More", GENERAL)
     second = wait_card(stage, ben, PAYMENTS, 2)
     ben.click(second, "approve")
     wait_card_says(stage, second, "active until")
     stage.slack.wait(lambda: ends(stage) == [4 * HOUR], 20)
     ana.command(f"/eks-access extend {request_id(second)} 1m And more", GENERAL)
-    wait_told(stage, ana, "4 h 1 min", GENERAL)
+    told = words(wait_told(stage, ana, "cannot be extended", GENERAL))
+    assert "4 h 1 min in all" in told
     assert ends(stage) == [4 * HOUR]
 
 

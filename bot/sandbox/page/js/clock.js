@@ -12,6 +12,7 @@ const STEPS = [
 export function clock(app) {
   const time = h("time", { class: "clock-time" });
   const ahead = h("span", { class: "quiet ahead" });
+  let offset = 0;
   const button = ([label, seconds]) =>
     h(
       "button",
@@ -44,14 +45,16 @@ export function clock(app) {
 
   function take(read) {
     setClock(read.now);
-    const offset = Math.round(read.offset_seconds);
-    setText(ahead, offset > 0 ? `${length(offset)} ahead` : "real time");
+    offset = Math.round(read.offset_seconds);
     render();
   }
 
-  /** The time of whoever looks. */
+  /** The time of whoever looks, and where that is: people here live in several time zones. */
   function render() {
-    if (app.viewer) setText(time, clockSeconds(now(), app.viewer.tz));
+    if (!app.viewer) return;
+    const city = app.viewer.tz.split("/").pop().replaceAll("_", " ");
+    setText(time, clockSeconds(now(), app.viewer.tz));
+    setText(ahead, `${city} · ${offset > 0 ? `${length(offset)} ahead` : "real time"}`);
   }
 
   return { element, take, advance, render, start: () => everySecond(render) };
