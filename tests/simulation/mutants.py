@@ -69,6 +69,7 @@ def judge(mutation: Mutation) -> Verdict:
         command = [sys.executable, "-m"]
         if mutation.by == SIMULATION:
             command += ["tests.simulation", "--until-broken", "--lives", str(LIVES)]
+            command += ["--first", str(mutation.first)]
         else:
             command += ["pytest", "-x", "-p", "no:cacheprovider", mutation.by]
         try:

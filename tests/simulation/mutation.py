@@ -22,13 +22,15 @@ class Change:
 class Mutation:
     """A bug, and what has to catch it: the simulation, or a test by its address.
 
-    `threat` is the number in docs/security.md of the threat whose defence it takes out.
+    `threat` is the number in docs/security.md of the threat whose defence it takes out. `first` is
+    the seed of the first life to be lived: one that showed the bug, so that it shows soon.
     """
 
     name: str
     changes: tuple[Change, ...]
     by: str = SIMULATION
     threat: int | None = None
+    first: int = 0
 
 
 def misfit(mutation: Mutation) -> list[str]:

@@ -13,8 +13,10 @@ ACCESS, PLANNER = "bot/reconcile/access.py", "bot/core/planner.py"
 LIFECYCLE, REVIEW = "bot/core/lifecycle.py", "bot/core/review.py"
 
 
-def _bug(name: str, file: str, old: str, new: str, by: str = SIMULATION) -> Mutation:
-    return Mutation(name, (Change(file, old, new),), by)
+def _bug(
+    name: str, file: str, old: str, new: str, by: str = SIMULATION, *, first: int = 0
+) -> Mutation:
+    return Mutation(name, (Change(file, old, new),), by, first=first)
 
 
 BUGS: tuple[Mutation, ...] = (
@@ -60,12 +62,14 @@ BUGS: tuple[Mutation, ...] = (
         PLANNER,
         "tagged = observed.tags.get(DEPLOYMENT_TAG) == deployment",
         "tagged = bool(deployment)",
+        first=80,
     ),
     _bug(
         "add to standing access though the cluster refuses",
         PLANNER,
         "elif standing is not Standing.AUGMENT:",
         "elif not standing:",
+        first=46,
     ),
     _bug(
         "delete instead of disassociate",
@@ -122,6 +126,7 @@ BUGS: tuple[Mutation, ...] = (
         ACCESS,
         "shortened = lifecycle.after_clock_jump(grant, now)",
         "shortened = None",
+        first=72,
     ),
     _bug(
         "wait for a clock that was ahead",
@@ -135,6 +140,7 @@ BUGS: tuple[Mutation, ...] = (
         "bot/core/model.py",
         "            duration=self.already + self.duration,",
         "            duration=self.duration,",
+        first=52,
     ),
     _bug(
         "take any error on a removal for gone",
@@ -192,6 +198,7 @@ BUGS: tuple[Mutation, ...] = (
         "return {group: self._group(group) for group in sorted(group_ids)}",
         "known = self.remembered(group_ids)\n        return known | {\n"
         "            one: self._group(one) for one in set(group_ids) - known.keys()\n        }",
+        first=93,
     ),
     _bug(
         "grant by a policy file with errors",

@@ -51,7 +51,7 @@ POSTGRESQL_EVERY = 25
 """Every so manieth seed is a life on PostgreSQL."""
 
 AFTERWARDS_EVERY = 5
-"""Every so manieth seed has revocation by others, reviews of break-glass and lockdown besides."""
+"""Every so manieth seed has revocations, reviews, lockdowns and owners who come and go besides."""
 
 _READS = ("DescribeAccessEntry", "ListAssociatedAccessPolicies")
 _WRITES = (
@@ -384,6 +384,14 @@ def _lockdown(draw: _Draw) -> Steps:
     return [*(_ask(draw) if draw.random() < 0.5 else []), *begins, *during, *_tick(draw), *ends]
 
 
+def _left(draw: _Draw) -> Steps:
+    """An owner is put out of the group, or let into it, between the request and their approval."""
+    was, is_now = draw.choice((([BEN, CLEO], [BEN]), ([BEN], [BEN, CLEO])))
+    asked: Steps = [["ask", draw.choice((ANA, EVE)), PROD, "view", ["vault"], 30]]
+    decided: Steps = [["type", "approve", CLEO, -1], *_all()]
+    return [["group", LEADS, was], *asked, *_all(), ["group", LEADS, is_now], *decided]
+
+
 def _all() -> Steps:
     return [["tick", list(CHANGING)]]
 
@@ -420,4 +428,9 @@ _KINDS: list[tuple[Draw, float]] = [
     (_restart, 0.5),
     (_calm, 1),
 ]
-_AFTERWARDS: list[tuple[Draw, float]] = [(_revoke, 30), (_review, 30), (_lockdown, 30)]
+_AFTERWARDS: list[tuple[Draw, float]] = [
+    (_revoke, 30),
+    (_review, 30),
+    (_lockdown, 30),
+    (_left, 30),
+]
