@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
+
 from bot.sandbox.slack_admin import ManagedWorkspace
 from bot.sandbox.slack_shown import Message
 from tests.simulation.scene import AUDIT
 from tests.simulation.shadow import Violation
 from tests.simulation.store_reading import GrantRow, RequestRow, Snapshot
 
+_ALARM = re.compile(r"its removal is \*late by |has confirmed the removal, \*")
 _DIRECT = {
     "PENDING": "Nothing is granted yet",
     "DENIED": "denied",
@@ -62,11 +65,15 @@ def _verify(slack: ManagedWorkspace, channel: str, request: RequestRow, shown: s
 
 
 def _roots(slack: ManagedWorkspace, channel: str, request: RequestRow) -> list[Message]:
-    """The messages about a request that stand in a channel by themselves, the oldest first."""
+    """The messages of a request that stand in a channel by themselves, the oldest first.
+
+    Without alarms about a removal that is late, which are messages of their own.
+    """
     return [
         one
         for one in slack.messages[channel]
         if one.thread_ts in (None, one.ts)
         and one.ephemeral_to is None
         and f"req {request.id}" in one.all_text
+        and not _ALARM.search(one.all_text)
     ]
