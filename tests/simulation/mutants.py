@@ -65,31 +65,55 @@ def mutated(mutation: Mutation | None) -> Iterator[Path]:
 def judge(mutation: Mutation) -> Verdict:
     """Whether the bug is caught by what has to catch it."""
     began = time.monotonic()
-    with mutated(mutation) as copy:
-        command = [sys.executable, "-m"]
-        if mutation.by == SIMULATION:
-            command += ["tests.simulation", "--until-broken", "--lives", str(LIVES)]
-            command += ["--first", str(mutation.first)]
-        else:
-            command += ["pytest", "-x", "-p", "no:cacheprovider", mutation.by]
-        try:
-            done = subprocess.run(  # noqa: S603 - our own command
-                command,
-                cwd=copy,
-                env=os.environ | {"PYTHONPATH": str(copy), "PYTHONDONTWRITEBYTECODE": "1"},
-                capture_output=True,
-                text=True,
-                check=False,
-                timeout=PATIENCE,
-            )
-        except subprocess.TimeoutExpired:
-            return Verdict(mutation, False, PATIENCE, f"not caught within {PATIENCE} s")
+    try:
+        with mutated(mutation) as copy:
+            if mutation.by == SIMULATION:
+                caught, said = _by_lives(copy, mutation.first)
+            else:
+                caught, said = _by_test(copy, mutation.by)
+    except subprocess.TimeoutExpired:
+        caught, said = False, f"not caught within {PATIENCE} s"
+    return Verdict(mutation, caught, time.monotonic() - began, said)
+
+
+def _by_lives(copy: Path, first: int) -> tuple[bool, str]:
+    """Live until a life breaks an invariant. Without the bug the same life breaks none."""
+    command = ["tests.simulation", "--until-broken", "--lives"]
+    done = _run(copy, *command, str(LIVES), "--first", str(first))
+    said = _last(done, "seed ")
+    if done.returncode != _CAUGHT or not said.startswith("seed "):
+        return False, said
+    seed = said.removeprefix("seed ").partition(",")[0]
+    without = _run(ROOT, *command, "1", "--first", seed)
+    if without.returncode != 0:
+        return False, f"also without the bug: {_last(without, 'seed ')}"
+    return True, said
+
+
+def _by_test(copy: Path, address: str) -> tuple[bool, str]:
+    done = _run(copy, "pytest", "-x", "-p", "no:cacheprovider", address)
+    said = _last(done, "FAILED ")
+    return done.returncode == _CAUGHT and said.startswith("FAILED "), said
+
+
+def _run(folder: Path, *command: str) -> subprocess.CompletedProcess[str]:
+    """Raises subprocess.TimeoutExpired."""
+    return subprocess.run(  # noqa: S603 - our own command
+        [sys.executable, "-m", *command],
+        cwd=folder,
+        env=os.environ | {"PYTHONPATH": str(folder), "PYTHONDONTWRITEBYTECODE": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=PATIENCE,
+    )
+
+
+def _last(done: subprocess.CompletedProcess[str], sign: str) -> str:
+    """The last line that begins with `sign`, or else of all that was printed."""
     lines = [line for line in done.stdout.splitlines() if line.strip()]
-    sign = "seed " if mutation.by == SIMULATION else "FAILED "
     found = [line for line in lines if line.startswith(sign)]
-    caught = done.returncode == _CAUGHT and bool(found)
-    said = (found or lines or done.stderr.splitlines() or ["nothing was printed"])[-1]
-    return Verdict(mutation, caught, time.monotonic() - began, said.removeprefix("FAILED "))
+    return (found or lines or done.stderr.splitlines() or ["nothing was printed"])[-1]
 
 
 def main() -> int:

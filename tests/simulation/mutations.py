@@ -155,7 +155,7 @@ BUGS: tuple[Mutation, ...] = (
         "bot/core/approvals.py",
         "    if user in excluded:\n        return frozenset()\n",
         "",
-        "tests/core",
+        "tests/core/test_approvals.py",
     ),
     Mutation(
         "allow a requester's own approval everywhere",
@@ -190,7 +190,7 @@ BUGS: tuple[Mutation, ...] = (
         "bot/access/review.py",
         " and _still_counts(facts, request, one.reviewer)",
         "",
-        "tests/access",
+        "tests/access/test_review.py",
     ),
     _bug(
         "decide by a membership that is kept",
@@ -236,7 +236,7 @@ BUGS: tuple[Mutation, ...] = (
         "bot/store/grants.py",
         'grants.c.id == bindparam("grant"), grants.c.state == bindparam("expected")',
         'grants.c.id == bindparam("grant")',
-        "tests/store",
+        "tests/store/test_grants.py",
     ),
     _bug(
         "change without an audit event",
