@@ -58,7 +58,6 @@ app = typer.Typer(
 db = typer.Typer(no_args_is_help=True, help="The database: bring it up to date, or check it.")
 app.add_typer(db, name="db")
 app.add_typer(audit, name="audit")
-app.command("drift")(cli_drift.list_differences)
 app.add_typer(policy_commands, name="policy")
 app.add_typer(cli_lockdown.app, name="lockdown")
 
@@ -188,6 +187,9 @@ def _length(text: str) -> timedelta:
         return parse_duration(text)
     except InvalidInput as error:
         fail(error.sentence)
+
+
+app.command("drift")(cli_drift.list_differences)
 
 
 @app.command()

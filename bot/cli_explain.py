@@ -204,5 +204,7 @@ def _on_call(policy: Policy, ask: Ask, given: Iterable[str]) -> tuple[OnCallFact
 
 
 def _assumptions(groups: Iterable[str]) -> list[str]:
-    named = names.listed(sorted(groups), "and")
-    return [f"that {named} have members enough. `--groups` says who they are."] if named else []
+    every = sorted(groups)
+    have = "has" if len(every) == 1 else "have"
+    named = names.listed(every, "and")
+    return [f"that {named} {have} members enough. `--groups` says who they are."] if named else []

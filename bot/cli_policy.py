@@ -28,7 +28,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="The policy file: check it, ask it, compare it and test it before it is used.",
 )
-app.command("explain")(explain_request)
 
 
 @app.command("check")
@@ -44,6 +43,9 @@ def check(file: Path, as_json: Json = False) -> None:
             counts = f"{len(loaded.clusters)} clusters, {len(loaded.rules)} rules"
             typer.echo(f"{file}: no errors ({counts}).")
     raise typer.Exit(GOOD if loaded is not None else FINDING)
+
+
+app.command("explain")(explain_request)
 
 
 @app.command("diff")

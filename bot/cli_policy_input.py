@@ -23,7 +23,9 @@ Groups = Annotated[
 def text_of(file: Path) -> str:
     try:
         return file.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
+    except OSError as error:
+        fail(f"{file} cannot be read: {error.strerror}. Name a file that is there.")
+    except UnicodeDecodeError as error:
         fail(f"{file} cannot be read: {error}. Name a file in UTF-8.")
 
 

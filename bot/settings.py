@@ -157,7 +157,7 @@ def _ensure_lasting(url: str) -> None:
     if not os.access(folder, os.W_OK | os.X_OK):
         raise SettingsError(
             f"DATABASE_URL names a file in {folder}, which is not there or cannot be written to. "
-            "SQLite keeps further files beside it."
+            "SQLite keeps further files beside it. Make the folder, or let this user write to it."
         )
 
 
@@ -169,7 +169,10 @@ def _secret(value: SecretStr | None, name: str, prefix: str) -> str:
         )
     text = value.get_secret_value().strip()
     if not text.startswith(prefix):
-        raise SettingsError(f"{name} does not begin with {prefix}, so it is another kind of token.")
+        raise SettingsError(
+            f"{name} does not begin with {prefix}, so it is another kind of token. Set it to the "
+            "one that does, from the app's page at api.slack.com."
+        )
     return text
 
 

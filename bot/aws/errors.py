@@ -35,7 +35,7 @@ def translated(cluster: Cluster, principal_arn: str, doing: str) -> Iterator[Non
         raise TemporaryAwsProblem(
             "no_credentials",
             "The bot has no AWS credentials, so it can change nothing. "
-            "Whoever runs the bot gives it a role.",
+            "Whoever runs the bot gives it a role; docs/aws.md says where it comes from.",
         ) from error
     except BotoCoreError as error:
         raise TemporaryAwsProblem(

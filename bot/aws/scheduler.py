@@ -146,7 +146,7 @@ def _translated(cluster: Cluster, group: str, doing: str) -> Iterator[None]:
         raise TemporaryAwsProblem(
             "no_credentials",
             "The bot has no AWS credentials, so it can set no backstop. "
-            "Whoever runs the bot gives it a role.",
+            "Whoever runs the bot gives it a role; docs/aws.md says where it comes from.",
         ) from error
     except BotoCoreError as error:
         raise TemporaryAwsProblem(
