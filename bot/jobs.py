@@ -9,7 +9,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Hashable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import structlog
@@ -22,6 +22,13 @@ log = structlog.get_logger(__name__)
 
 TICK_SECONDS = 0.5
 """How often each loop looks for due work by itself; an expiry is noticed within this time."""
+
+_BETWEEN_LOOKS = timedelta(seconds=0.05)
+"""How soon a loop that is woken again and again looks again: a thousand ends wake it as often."""
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
 
 
 class Loop:
@@ -43,16 +50,28 @@ class Loop:
         self._under_way: set[Hashable] = set()
         self._look_again = False
         self.wake: Callable[[], None] = lambda: None
+        self.woken = False
         self.last_look: datetime | None = None
 
     def tick(self) -> None:
-        """Hand out what is due."""
+        """Hand out what is due, and once more if somebody woke the loop meanwhile.
+
+        The scheduler begins no second tick beside this one, so they would wait for the next. It
+        must not be asked for one here: where it is being stopped, it waits for this tick.
+        """
+        self.woken = False
+        self._hand_out()
+        if self.woken:
+            self.woken = False
+            self._hand_out()
+
+    def _hand_out(self) -> None:
         try:
             items = self.due()
         except StoreUnavailable as error:
             log.warning("the store does not answer", loop=self.name, cause=str(error.__cause__))
             return
-        self.last_look = datetime.now(UTC)
+        self.last_look = _now()
         for item in items:
             with self._lock:
                 if item in self._under_way:
@@ -98,15 +117,13 @@ class Jobs:
                 "interval",
                 seconds=TICK_SECONDS,
                 id=loop.name,
-                next_run_time=datetime.now(UTC),  # what was missed while we were down is due now
+                next_run_time=_now(),  # what was missed while we were down is due now
             )
-            loop.wake = self._waker(loop.name)
+            loop.wake = self._loop_waker(loop)
 
     def every(self, seconds: float, name: str, work: Callable[[], None]) -> Callable[[], None]:
         """Do something else at intervals. Returns what has it done now."""
-        self._scheduler.add_job(
-            work, "interval", seconds=seconds, id=name, next_run_time=datetime.now(UTC)
-        )
+        self._scheduler.add_job(work, "interval", seconds=seconds, id=name, next_run_time=_now())
         return self._waker(name)
 
     def start(self) -> None:
@@ -124,11 +141,21 @@ class Jobs:
         for loop in self._loops:
             loop.wake()
 
-    def _waker(self, name: str) -> Callable[[], None]:
+    def _waker(self, name: str, after: Callable[[], datetime] = _now) -> Callable[[], None]:
         def wake() -> None:
             try:
-                self._scheduler.modify_job(name, next_run_time=datetime.now(UTC))
+                self._scheduler.modify_job(name, next_run_time=after())
             except JobLookupError:
                 return  # stopping
 
         return wake
+
+    def _loop_waker(self, loop: Loop) -> Callable[[], None]:
+        def after() -> datetime:
+            loop.woken = True
+            now = _now()
+            earliest = loop.last_look + _BETWEEN_LOOKS if loop.last_look is not None else now
+            # A clock that was set back must not put the look off.
+            return min(max(now, earliest), now + _BETWEEN_LOOKS)
+
+        return self._waker(loop.name, after)

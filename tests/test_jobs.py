@@ -73,6 +73,22 @@ def make_loop() -> Iterator[Callable[..., Loop]]:
 # One loop
 
 
+def test_a_loop_that_is_woken_while_it_looks_looks_once_more(
+    make_loop: Callable[..., Loop],
+) -> None:
+    loop: Loop
+    looks: list[str] = []
+
+    def due() -> list[str]:
+        looks.append("look")
+        loop.woken = True
+        return []
+
+    loop = make_loop(due, lambda _: None)
+    loop.tick()
+    assert looks == ["look"] * 2
+
+
 def test_a_tick_hands_out_what_is_due_once(make_loop: Callable[..., Loop]) -> None:
     work = Work("a", "b", "c")
     loop = make_loop(work.due, work.do)

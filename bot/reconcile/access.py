@@ -169,7 +169,9 @@ class AccessReconciler:
         if plan.blocked:
             self._fail_blocked(entry, live, plan)
             live, plan = self._plan(entry, observed)
-        self._void(entry, plan)
+        if plan.reset_record or plan.forget:
+            with self._database.transaction() as tx:
+                _void(tx, entry, plan)
         troubles: list[_Trouble] = []
         actions = plan.actions
         if not self._backed(entry, observed, live):
@@ -225,8 +227,9 @@ class AccessReconciler:
         finally:
             # Whatever the answer was: from now on nothing more is sent, and what was sent may
             # still take effect for a while.
-            with self._database.transaction() as tx:
-                entries.sent(tx, entry.id, action, self._clock())
+            if not isinstance(action, planner.Disassociate | planner.DeleteEntry):
+                with self._database.transaction() as tx:
+                    entries.sent(tx, entry.id, action, self._clock())
 
     def _plan(
         self, entry: Entry, observed: planner.ObservedEntry | None
@@ -289,13 +292,6 @@ class AccessReconciler:
                     )
                     store_grant(tx, grant, *failed, now)
 
-    def _void(self, entry: Entry, plan: Plan) -> None:
-        if plan.reset_record or plan.forget:
-            with self._database.transaction() as tx:
-                if plan.reset_record:
-                    entries.reset(tx, entry.id)
-                entries.forget_associations(tx, entry.id, plan.forget)
-
     def _intend(self, entry: Entry, action: planner.Action) -> None:
         now = self._clock()
         with self._database.transaction() as tx:
@@ -322,11 +318,11 @@ class AccessReconciler:
             with self._database.transaction() as tx:
                 entries.read_back(tx, entries.get(tx, entry.id, now), observed)
             live, plan = self._plan(entry, observed)
-        if not live or observed is not None:
-            self._void(entry, plan)
         desired = {grant.id for grant in live}
         unbacked = {grant.id for grant in live if not self._backed(entry, observed, [grant])}
         with self._database.transaction() as tx:
+            if not live or observed is not None:
+                _void(tx, entry, plan)
             for grant in grants.live_of_entry(tx, entry.id):
                 if grant.id in unbacked:
                     continue
@@ -390,6 +386,14 @@ class AccessReconciler:
                 principal=entry.principal_arn,
                 attempts=attempts,
             )
+
+
+def _void(tx: Connection, entry: Entry, plan: Plan) -> None:
+    """Forget what was put there and is gone."""
+    if plan.reset_record:
+        entries.reset(tx, entry.id)
+    if plan.reset_record or plan.forget:
+        entries.forget_associations(tx, entry.id, plan.forget)
 
 
 def _goes_on(action: planner.Action, problem: AwsProblem) -> bool:

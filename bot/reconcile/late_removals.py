@@ -94,9 +94,11 @@ class LateRemovals:
         now = self._clock()
         self._started_at = min(self._started_at, now)
         times = self._times()
+        late_before = now - times.after[0]
         with self._database.reading() as tx:
-            past = grants.past_end(tx, now)
-            ended = grants.ended_since(tx, min(self._ended_since, now - _OVERLAP))
+            past = grants.past_end(tx, late_before)
+            since = min(self._ended_since, now - _OVERLAP)
+            ended = grants.ended_since(tx, since, due_by=late_before)
         self._ended_since = now - _OVERLAP
         gone = [
             one.id for one in ended if (lag := removal.lag(one)) is not None and times.late(lag)

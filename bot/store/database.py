@@ -53,7 +53,7 @@ class Database:
     def __init__(self, url: str, *, patience: timedelta = PATIENCE) -> None:
         self.engine = _engine(url, patience.total_seconds())
         self._patience = patience.total_seconds()
-        self._writer = threading.Lock()
+        self._writer = threading.RLock()
 
     @property
     def is_sqlite(self) -> bool:

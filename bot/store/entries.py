@@ -291,15 +291,16 @@ def reset(tx: Connection, entry_id: int) -> None:
 
 
 def sent(tx: Connection, entry_id: int, action: Action, now: datetime) -> None:
-    """Record that the call of an action has ended, with an answer or without."""
+    """Record that the call of an action that gives has ended, with an answer or without.
+
+    Of one that takes away nothing is recorded: what is not shown any more is gone.
+    """
     match action:
         case CreateEntry() | SetGroups():
             _change(tx, entry_id, written_at=now)
         case Associate(policy_arn):
             at = _at(entry_id, policy_arn)
             tx.execute(update(associations).where(*at).values(written_at=now))
-        case _:
-            pass  # what is taken away is gone once it is not shown
 
 
 def intend_creation(tx: Connection, entry_id: int, groups: frozenset[str], now: datetime) -> None:

@@ -8,7 +8,18 @@ from functools import cache
 from typing import Any
 
 from pydantic import TypeAdapter
-from sqlalchemy import Connection, Integer, Row, Select, bindparam, insert, or_, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Integer,
+    Row,
+    Select,
+    bindparam,
+    insert,
+    or_,
+    select,
+    update,
+)
 
 from bot.core.errors import Conflict, NotFound
 from bot.core.model import Access, Cluster, EndReason, Grant, GrantState, Owners
@@ -92,24 +103,36 @@ def entry_of(tx: Connection, grant_id: str) -> int | None:
     return tx.scalar(select(grants.c.entry_id).where(grants.c.id == grant_id))
 
 
-def past_end(tx: Connection, now: datetime) -> tuple[Grant, ...]:
-    """Grants whose access is to be gone by now, and is not confirmed to be."""
-    ending = grants.c.state == GrantState.REVOKING.value
-    over = (grants.c.state == GrantState.ACTIVE.value) & (grants.c.ends_at <= now)
-    query = select(grants).where(ending | over).order_by(grants.c.id)
+def past_end(tx: Connection, moment: datetime) -> tuple[Grant, ...]:
+    """Grants whose access was to be gone at a moment, and is not confirmed to be."""
+    live = grants.c.state.in_([GrantState.REVOKING.value, GrantState.ACTIVE.value])
+    query = select(grants).where(live, _was_to_end_by(moment)).order_by(grants.c.id)
     return tuple(_grant(row) for row in tx.execute(query))
 
 
 def ended_since(
-    tx: Connection, since: datetime, *, cluster: str | None = None
+    tx: Connection,
+    since: datetime,
+    *,
+    cluster: str | None = None,
+    due_by: datetime | None = None,
 ) -> tuple[Grant, ...]:
-    """Grants whose end was confirmed at or after a moment, the latest last."""
+    """Grants whose end was confirmed at or after a moment, the latest last.
+
+    With `due_by` only those whose access was to be gone by then.
+    """
     query = select(grants).where(
         grants.c.state == GrantState.ENDED.value, grants.c.ended_at >= since
     )
     if cluster is not None:
         query = query.where(grants.c.cluster == cluster)
+    if due_by is not None:
+        query = query.where(_was_to_end_by(due_by))
     return tuple(_grant(row) for row in tx.execute(query.order_by(grants.c.ended_at)))
+
+
+def _was_to_end_by(moment: datetime) -> ColumnElement[bool]:
+    return (grants.c.ends_at <= moment) | (grants.c.revoking_since <= moment)
 
 
 def live_of_entry(tx: Connection, entry_id: int) -> tuple[Grant, ...]:

@@ -20,6 +20,7 @@ from bot.reconcile.late_removals import LateRemovals
 from bot.reconcile.unheard import Unheard
 from bot.sandbox.slack_server import SlackWorkspace
 from bot.slack.late_views import instead_of_channel, late_alarm, late_over
+from bot.slack.people import Directory
 from bot.store import audit
 from bot.store.claims import Claims
 
@@ -49,7 +50,8 @@ class Alarms:
             clock=clock,
         )
         client = WebClient(slack.bot_token, base_url=slack.api_url, timeout=5, retry_handlers=[])
-        self.announcer = Announcer(store, client, Claims(store), clock=clock)
+        unfit = Directory(client).unfit
+        self.announcer = Announcer(store, client, Claims(store), unfit=unfit, clock=clock)
 
     def fresh_late(self) -> LateRemovals:
         """A loop that knows nothing but the store, as after a restart or in another replica."""
