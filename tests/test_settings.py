@@ -133,7 +133,8 @@ def test_a_database_in_memory_is_refused(monkeypatch, url):
 
 def test_a_file_in_a_folder_that_is_not_there_is_refused(monkeypatch, tmp_path):
     monkeypatch.setenv("DATABASE_URL", f"sqlite:///{tmp_path}/missing/eks-access.db")
-    with pytest.raises(SettingsError, match=f"{tmp_path}/missing, which is not there"):
+    said = f"{tmp_path}/missing, which is not there.* Make the folder"
+    with pytest.raises(SettingsError, match=said):
         read_settings()
 
 

@@ -89,10 +89,18 @@ def _line(one: Found) -> str:
     return f"• {_role(one.principal_arn)}: {what}. {then}"
 
 
+def _said(problem: str) -> str:
+    """A problem's sentence, where what stands between two backticks is code, to be pasted."""
+    sentence, *rest = problem.split("`", 2)
+    if len(rest) < 2:  # noqa: PLR2004 - the code, and what follows it
+        return safe(problem, 300)
+    return f"{safe(sentence, 200)} {code(rest[0], 200)}{safe(rest[1], 100)}"
+
+
 def _cluster(scan: Scan) -> list[str]:
     standing = scan.standing
     name = f"*{safe(scan.cluster, 100)}*"
-    problem = f":warning: {name} could not be read: {safe(scan.problem or '', 300)}"
+    problem = f":warning: {name} could not be read: {_said(scan.problem or '')}"
     if standing is None or scan.scanned_at is None:
         return [problem]
     counts = [count(standing.people, "principal")]

@@ -120,6 +120,8 @@ def test_the_digest_names_the_widest_and_counts_all() -> None:
 def test_the_digest_says_of_a_cluster_that_it_could_not_be_read() -> None:
     message = standing_digest([scan("lab", problem="AWS is away.")])
     assert ":warning: *lab* could not be read: AWS is away." in "\n".join(read(message.blocks))
+    remedy = standing_digest([scan("lab", problem="It has none. Do: `aws eks <!channel>`.")])
+    assert "It has none. Do: `aws eks &lt;!channel&gt;`." in "\n".join(read(remedy.blocks))
     old = standing_digest([scan("lab", people(1), problem="AWS is away.")])
     shown = "\n".join(read(old.blocks))
     assert "could not be read" in shown
