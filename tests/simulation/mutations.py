@@ -205,18 +205,21 @@ BUGS: tuple[Mutation, ...] = (
         "bot/policy_file.py",
         "return (None if findings else policy), data, findings",
         "return policy, data, findings",
+        first=23,
     ),
     _bug(
         "let guests and the deactivated in",
         "bot/core/people.py",
         "    if person.deleted:\n",
         "    if person.deleted and not person.id:\n",
+        "tests/access/test_review.py",
     ),
     _bug(
         "grant while lockdown is on",
         "bot/access/lockdown.py",
         '    if current is not None:\n        raise Refused("lockdown"',
         '    if current is None and not tx:\n        raise Refused("lockdown"',
+        first=18,
     ),
     _bug(
         "let anybody revoke",
@@ -229,6 +232,7 @@ BUGS: tuple[Mutation, ...] = (
         "bot/core/post_review.py",
         "    if not belongs(clicker.id, owners, membership):",
         "    if not clicker.id:",
+        first=103,
     ),
     # The store
     _bug(
