@@ -155,6 +155,17 @@ def test_without_a_policy_a_card_in_the_audit_channel_still_shows_what_is_so(
     assert "ENDED" in messages.card(AUDIT).plain
 
 
+def test_what_was_changed_in_slack_is_not_changed_again(messages: MessageWorld) -> None:
+    request = messages.desk.ask()
+    messages.settle()
+    messages.desk.deny(request.id)
+    messages.settle()
+    assert "DENIED" in messages.card().plain
+    before = len(messages.calls("chat.update"))
+    messages.look_again(request.id)
+    assert len(messages.calls("chat.update")) == before
+
+
 def test_requests_do_not_share_messages(messages: MessageWorld) -> None:
     first = messages.desk.ask("payments")
     messages.desk.ask("payments", who=DAN)
