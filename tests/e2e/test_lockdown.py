@@ -21,14 +21,13 @@ from reading import (
 from bot.sandbox.stage import Stage, sandbox_policy
 
 SECURITY = "C0SECURITY"
-LOCKDOWN = """
-lockdown: {owners: {users: [U04DAN]}}
-"""
+OWNERS = "lockdown: {owners: {groups: [S05SECURITY]}}"
+DAN_OWNS = "lockdown: {owners: {users: [U04DAN]}}"
 
 
 @pytest.fixture
 def stage(make_stage: Callable[..., Stage]) -> Stage:
-    stage = make_stage(policy=sandbox_policy() + LOCKDOWN)
+    stage = make_stage(policy=sandbox_policy().replace(OWNERS, DAN_OWNS))
     stage.start_bot()
     return stage
 
