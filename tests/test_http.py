@@ -214,8 +214,9 @@ def test_the_bot_is_alive_and_ready(server):
             "loop starts",
             "loop audit",
             "loop tickets",
-            "loop drift",
-            "loop drift reports",
+            "loop backstops",
+            "loop late removals",
+            "loop unheard alarms",
         ],
         True,
     )

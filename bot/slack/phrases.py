@@ -267,10 +267,15 @@ def never_began(grant: Grant) -> bool:
 
 
 def removal(grant: Grant) -> str:
-    """When an ended grant was to end, and how long AWS took to confirm: both were read back."""
+    """When an ended grant was to end, and how long AWS took to confirm: both were read back.
+
+    Of one whose access goes on under an extension, only when that took over.
+    """
     if grant.ended_at is None:
         raise ValueError("a grant that has ended has the time at which it did")
-    to_end = due(grant) or grant.ended_at
+    to_end = due(grant)
+    if to_end is None:
+        return date(grant.ended_at, "second")
     return f"{date(to_end, 'second')} · removal confirmed {lag(grant.ended_at - to_end)}"
 
 

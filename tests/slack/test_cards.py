@@ -167,7 +167,7 @@ BY_BEN = "Approved by Ben Ito · 2026-01-05 14:41 UTC"
         (
             over(EndReason.SUPERSEDED),
             LATER,
-            [f"*ENDED* {REMOVED}", "Replaced by another grant"],
+            ["*ENDED* 2026-01-05 16:42:01 UTC", "Replaced by another grant"],
         ),
         (
             over(EndReason.FAILED),
