@@ -311,7 +311,7 @@ class Oracle:
                 for what in ("return", "revoke")
                 for id_ in self._line_of(grant)
             ),
-            "revoked": self.said[("operator", "revoke", grant.id)]
+            "revoked": any(self.said[("operator", "revoke", id_)] for id_ in self._line_of(grant))
             or self.said[("operator", "revoke", None)]
             or self._revoked_in_slack(grant),
             "expired": self._clock() >= grant.ends_at,
@@ -323,11 +323,14 @@ class Oracle:
             raise Violation(8, f"{grant.id} ends as {grant.reason}, which is not so")
 
     def _line_of(self, grant: GrantRow) -> list[str]:
-        """The grant, what it took over from, and so on to the first."""
-        line = [grant.id]
-        while (before := self.now.grants[line[-1]].extends) is not None:
-            line.append(before)
-        return line
+        """The grant, what it took over from and what takes over from it: one access, for people."""
+        line = {grant.id}
+        while True:
+            pairs = [(one.id, one.extends) for one in self.now.grants.values() if one.extends]
+            more = {id_ for pair in pairs if not line.isdisjoint(pair) for id_ in pair} - line
+            if not more:
+                return sorted(line)
+            line |= more
 
     def _revoked_in_slack(self, grant: GrantRow) -> bool:
         """Whether somebody who may take the access away did so.
