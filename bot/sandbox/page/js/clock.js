@@ -11,6 +11,7 @@ const STEPS = [
 
 export function clock(app) {
   const time = h("time", { class: "clock-time" });
+  const city = h("span", { class: "quiet" });
   const ahead = h("span", { class: "quiet ahead" });
   let offset = 0;
   const button = ([label, seconds]) =>
@@ -27,7 +28,7 @@ export function clock(app) {
   const element = h(
     "div",
     { class: "clock", role: "group", "aria-label": "The clock of the sandbox" },
-    h("span", { class: "clock-words" }, time, ahead),
+    h("span", { class: "clock-words" }, h("span", {}, time, " ", city), ahead),
     STEPS.map(button),
   );
 
@@ -52,9 +53,9 @@ export function clock(app) {
   /** The time of whoever looks, and where that is: people here live in several time zones. */
   function render() {
     if (!app.viewer) return;
-    const city = app.viewer.tz.split("/").pop().replaceAll("_", " ");
     setText(time, clockSeconds(now(), app.viewer.tz));
-    setText(ahead, `${city} · ${offset > 0 ? `${length(offset)} ahead` : "real time"}`);
+    setText(city, app.viewer.tz.split("/").pop().replaceAll("_", " "));
+    setText(ahead, offset > 0 ? `${length(offset)} ahead` : "real time");
   }
 
   return { element, take, advance, render, start: () => everySecond(render) };
