@@ -112,7 +112,7 @@ def test_help_fits_what_the_person_may_do_and_is_one_answer(stage: Stage) -> Non
         ("U02BEN", {"approve", "deny", "revoke", "delegate"}),
         ("U03CLEO", {"approve", "deny", "revoke", "delegate", "break-glass"}),  # is on call
         ("U04DAN", {"approve", "deny", "revoke", "delegate"}),  # comes behind her
-        ("U07IRIS", {"approve", "deny", "revoke", "review"}),
+        ("U07IRIS", {"approve", "deny", "revoke", "review", "lockdown"}),
         ("U08NOA", {"break-glass"}),
     ],
 )
