@@ -1,7 +1,7 @@
 """What is so at the moment of a decision: the policy in force, the people, the groups, the time.
 
 Read afresh for every decision, because a click is decided by what is true when it is made
-(design, invariant 8), and handed to the use cases as a value.
+and handed to the use cases as a value.
 """
 
 from __future__ import annotations

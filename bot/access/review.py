@@ -13,10 +13,10 @@ from bot.access.delegate import with_deputies
 from bot.access.facts import Facts
 from bot.access.grant import extended_grant, give
 from bot.access.lockdown import ensure_granting, ensure_may_break_glass
-from bot.access.submit import begins, ensure_one_person, refusal
+from bot.access.submit import ensure_one_person, refusal
 from bot.core import lifecycle
 from bot.core.approvals import Seats, counted, unmet
-from bot.core.decide import evaluate
+from bot.core.decide import begins_at, evaluate
 from bot.core.errors import InvalidInput, Refused
 from bot.core.model import AccessRequest, Decision, Review, ReviewDecision, Verdict
 from bot.core.names import listed, principal_key
@@ -267,7 +267,7 @@ def _review(
 
 
 def _usage(tx: Connection, facts: Facts, request: AccessRequest) -> Usage:
-    moment = begins(request.ask, facts.now)
+    moment = begins_at(request.ask, facts.now)
     name = request.cluster.name
     return requests.given_automatically(tx, request.requester, name, moment, but=request.id)
 

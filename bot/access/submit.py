@@ -12,7 +12,7 @@ from bot.access.grant import give
 from bot.access.limits import ensure_not_too_many_pending
 from bot.access.lockdown import ensure_granting
 from bot.core import lifecycle
-from bot.core.decide import evaluate
+from bot.core.decide import begins_at, evaluate
 from bot.core.errors import Conflict, NotFound, Refused
 from bot.core.model import AccessRequest, Ask, Decision, Principal
 from bot.core.principals import principal_for
@@ -36,7 +36,9 @@ def submit(tx: Connection, facts: Facts, requester_id: str, ask: Ask) -> AccessR
         facts.membership,
         facts.now,
         team_id=facts.team_id,
-        usage=requests.given_automatically(tx, requester_id, ask.cluster, begins(ask, facts.now)),
+        usage=requests.given_automatically(
+            tx, requester_id, ask.cluster, begins_at(ask, facts.now)
+        ),
     )
     if not decision.allowed:
         raise refusal(decision)
@@ -77,12 +79,6 @@ def submit(tx: Connection, facts: Facts, requester_id: str, ask: Ask) -> AccessR
     if decision.automatic:
         return give(tx, facts, request, by=lifecycle.BOT, approvers=())
     return request
-
-
-def begins(ask: Ask, now: datetime) -> datetime:
-    """When the access is to begin."""
-    ahead = ask.start_at is not None and ask.start_at.tzinfo is not None and ask.start_at > now
-    return ask.start_at if ahead and ask.start_at is not None else now
 
 
 def lapses_at(ask: Ask, decision: Decision, now: datetime) -> datetime:

@@ -18,9 +18,6 @@ from bot.core.seating import placed
 Seats = Mapping[str, frozenset[str]]
 """By a requirement's key: the owners in whose place somebody may approve."""
 
-Counted = Mapping[str, tuple[str, ...]]
-"""By a requirement's key: the people whose approval counts for it."""
-
 
 def seats(
     user: str,

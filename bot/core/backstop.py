@@ -15,7 +15,7 @@ import hashlib
 import json
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from bot.core.lifecycle import late
@@ -218,11 +218,6 @@ def input_of(schedule: Schedule) -> str:
     return json.dumps(
         {"ClusterName": schedule.cluster, "PrincipalArn": schedule.principal_arn}, sort_keys=True
     )
-
-
-def moved_to(schedule: Schedule, group: str) -> Schedule:
-    """The same schedule in another group, where its own is gone."""
-    return replace(schedule, group=group)
 
 
 def _full_second(time: datetime) -> datetime:

@@ -2,8 +2,8 @@
 
 Pure: gather → decide → apply. `desired` is the union of live grants for one cluster and principal,
 `observed` is what EKS says, `record` is what the store knows the bot to have put there. The
-planner never touches what the record does not hold (design, invariant 3) and never takes what
-another live grant still gives (invariant 4).
+planner never touches what the record does not hold and never takes what another live grant still
+gives.
 """
 
 from __future__ import annotations

@@ -38,8 +38,8 @@ class AlarmTimes:
 def due(grant: Grant) -> datetime | None:
     """When the access was to end: its end, or the moment somebody or something ended it before.
 
-    None for a grant that waits to be given, for one that never gave any, and
-    for one whose access goes on under an extension.
+    None for a grant that waits to be given, for one that never gave any, and for one whose access
+    goes on under an extension.
     """
     if never_given(grant) or grant.end_reason is EndReason.SUPERSEDED:
         return None
@@ -73,7 +73,7 @@ def late_by(grant: Grant, now: datetime, *, since: datetime) -> timedelta:
 
 
 def never_given(grant: Grant) -> bool:
-    """Whether access for later ended before its start, so that nothing was given or taken away."""
+    """Whether nothing was given: it still waits for its start, or ended before it."""
     before = grant.starts_at and grant.ended_at and grant.ended_at < grant.starts_at
     waiting = grant.state is GrantState.SCHEDULED
     return waiting or bool(before) or grant.end_reason is EndReason.NOT_BEGUN

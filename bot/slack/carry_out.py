@@ -105,7 +105,10 @@ def _extend(tx: Connection, facts: Facts, item: Item) -> str:
     reason = item.document["reason"]
     request = extend(tx, facts, extended, by=item.actor, more=more, reason=reason)
     if request.state is RequestState.APPROVED:
-        return f"{extended} is extended; {request.id} takes over from it."
+        return (
+            f"More time for {extended} is approved; {request.id} takes over from it once EKS is "
+            "seen to give it."
+        )
     return (
         f"Request {request.id} to extend {extended} is with its owners. The access ends as it was "
         "going to, unless they approve in time."
@@ -115,7 +118,7 @@ def _extend(tx: Connection, facts: Facts, item: Item) -> str:
 def _ask(tx: Connection, facts: Facts, item: Item) -> str:
     document = item.document
     request = question.ask(tx, facts, document["request_id"], item.actor, document["question"])
-    return f"Your question about {request.id} is in the thread of its card."
+    return f"Your question about {request.id} goes into the thread of its card."
 
 
 def _lockdown(tx: Connection, facts: Facts, item: Item) -> str:
@@ -156,7 +159,9 @@ def _undelegate(tx: Connection, facts: Facts, item: Item) -> str:
     ended = delegate.end(tx, item.actor, item.document["deputy"], facts.now)
     for one in ended:
         delegations.announce_ended(tx, facts.policy, one, facts.membership)
-    return f"Nobody decides in your place any more who did: {len(ended)} ended."
+    if len(ended) == 1:
+        return "1 deputy no longer decides in your place."
+    return f"{len(ended)} deputies no longer decide in your place."
 
 
 _BY_KIND: dict[Kind, Callable[[Connection, Facts, Item], str]] = {

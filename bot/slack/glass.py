@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
 from typing import Any
 
 from sqlalchemy import Connection
@@ -83,13 +82,6 @@ def told(request: AccessRequest) -> str:
 def owes(owed: PostReview) -> str:
     """What is owed for it."""
     return f"A review by somebody else is due by {date(owed.due_at)}."
-
-
-def will_be_told(names: str, within: timedelta) -> str:
-    """What is said before: who will be told, and what is owed afterwards."""
-    return (
-        f"{names} are told now. A review by somebody else is due within {format_duration(within)}."
-    )
 
 
 def _asked_in(request: AccessRequest) -> str:

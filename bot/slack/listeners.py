@@ -1,8 +1,7 @@
 """What arrives from Slack: read it, store what changes something, acknowledge, then do the rest.
 
-Nothing here waits for AWS or for Slack's Web API before the acknowledgement (design, invariant 9),
-and nothing that can fail runs in the listener after it: an exception there would take the
-acknowledgement back.
+Nothing here waits for AWS or for Slack's Web API before the acknowledgement, and nothing that can
+fail runs in the listener after it: an exception there would take the acknowledgement back.
 """
 
 from __future__ import annotations

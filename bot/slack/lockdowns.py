@@ -14,7 +14,7 @@ from bot.store import announcements
 
 
 def announce_begun(tx: Connection, policy: Policy | None, lockdown: Lockdown, revoked: int) -> None:
-    """Tell the security and the audit channel, and the owners' channels, that it began."""
+    """Tell the security and the audit channel that it began."""
     live = (
         f"{count(revoked, 'live grant')} {'is' if revoked == 1 else 'are'} being removed."
         if lockdown.revoking

@@ -67,7 +67,7 @@ def extend_modal(request: AccessRequest, grant: Grant, longest: timedelta) -> Vi
 def loading_modal() -> View:
     """Opened at once, because a trigger lives three seconds; replaced when the data is there."""
     shown = [blocks.section("loading", "Loading…")]
-    return blocks.modal(LOADING_CALLBACK, "Ask for access", shown)
+    return blocks.modal(LOADING_CALLBACK, "EKS access", shown)
 
 
 def notice_modal(sentence: str) -> View:

@@ -79,7 +79,7 @@ def test_a_typed_name_opens_a_form_and_the_deputy_decides_until_it_is_taken_back
     wait_card_says(stage, card, "active until")
     assert given(production_entry(stage)) == {"AmazonEKSEditPolicy": ("payments",)}
     ben.command("/eks-access delegate off", GENERAL)
-    wait_told(stage, ben, "Nobody decides in your place")
+    wait_told(stage, ben, "1 deputy no longer decides in your place.")
     ask_payments(ana, level="view")
     second = wait_card(stage, ben, PAYMENTS, 4)
     dan.click(second, "approve")

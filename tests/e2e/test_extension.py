@@ -69,7 +69,7 @@ def test_an_automatic_rule_extends_at_once_and_eks_is_not_touched(stage: Stage, 
     grant = lab_grant(stage, ana)
     writes = len(stage.eks.writes())
     ana.command(f"/eks-access extend {grant} 2h Still looking", GENERAL)
-    wait_told(stage, ana, "is extended")
+    wait_told(stage, ana, f"More time for {grant} is approved")
     stage.slack.wait(lambda: ends(stage) == [3 * HOUR], 20)
     assert len(stage.eks.writes()) == writes
 
