@@ -411,6 +411,7 @@ def test_reminders_that_fell_due_while_the_bot_was_down_come_once_at_its_start(
     stage.start_bot()
     wait_card_says(stage, card, "REVIEW IS OVERDUE")
     stage.slack.wait(lambda: "is overdue" in threads(iris), PATIENCE_SECONDS)
+    assert iris.command("/eks-access mine", GENERAL).acknowledged  # it is quite there
     stage.stop_bot()
     stage.start_bot()
     iris.command(f"/eks-access review {request_id(card)} justified All is well", GENERAL)
