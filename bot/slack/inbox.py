@@ -14,7 +14,6 @@ from typing import Any
 import structlog
 from slack_sdk import WebClient
 from slack_sdk.errors import SlackApiError, SlackClientError
-from slack_sdk.webhook import WebhookClient
 from sqlalchemy import Connection
 
 from bot.access.tickets import TicketQuestion
@@ -37,6 +36,7 @@ from bot.slack.carry_out import carry_out, give_back
 from bot.slack.fact_finder import FactFinder
 from bot.slack.people import Directory
 from bot.slack.replies import error_reply, not_done_reply, note
+from bot.slack.response_url import respond
 from bot.store import audit, inbox, requests
 from bot.store.claims import Claims
 from bot.store.database import Database
@@ -229,15 +229,10 @@ class InboxWorker:
 
     def _send(self, item: Item, answer: Mapping[str, Any], now: datetime) -> bool:
         if item.response_url and now - item.received_at < ANSWER_WITHIN:
-            response = WebhookClient(item.response_url).send(
-                text=answer["text"],
-                blocks=answer["blocks"],
-                response_type="ephemeral",
-                replace_original=False,
-            )
-            if response.status_code < 400:  # noqa: PLR2004 - HTTP's own border
+            status = respond(item.response_url, answer["text"], answer["blocks"])
+            if status < 400:  # noqa: PLR2004 - HTTP's own border
                 return True
-            if response.status_code >= 500 or response.status_code == 429:  # noqa: PLR2004
+            if status >= 500 or status == 429:  # noqa: PLR2004
                 return False
         elif item.response_url is None and answer["good"]:
             return True  # a form: its request's direct message is the answer

@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable, Mapping
 from concurrent.futures import Executor, ThreadPoolExecutor
 from datetime import datetime
+from http import HTTPStatus
 from typing import Any
 
 import structlog
@@ -17,7 +18,6 @@ from slack_bolt import Ack, App
 from slack_bolt.authorization import AuthorizeResult
 from slack_sdk import WebClient
 from slack_sdk.errors import SlackApiError
-from slack_sdk.webhook import WebhookClient
 
 from bot.access.limits import ensure_not_too_many
 from bot.core.errors import DomainError, InvalidInput
@@ -36,6 +36,7 @@ from bot.slack.people import Directory
 from bot.slack.questions import QUESTION_CALLBACK
 from bot.slack.replies import NEEDED_RIGHTS, error_reply, fault_reply, help_reply, note
 from bot.slack.request_form import REQUEST_CALLBACK
+from bot.slack.response_url import respond
 from bot.store import inbox
 from bot.store.database import Database
 from bot.store.inbox import Kind
@@ -155,8 +156,8 @@ class Listeners:
             _say(ack, error_reply(error))
             return
         # Whether it is for this person, Slack has to be asked.
-        user_id, url = body["user_id"], body["response_url"]
-        self._later(lambda: self._reply(url, self._desk.help.unknown(error, user_id)))
+        user_id = body["user_id"]
+        self._later(lambda: self._tell(body, self._desk.help.unknown(error, user_id)))
         ack()
 
     def _dispatch(self, ack: Ack, body: Body, command: commands.Command) -> None:
@@ -178,8 +179,8 @@ class Listeners:
                 )
                 ack()
             case _:
-                user_id, url = body["user_id"], body["response_url"]
-                self._later(lambda: self._reply(url, self._desk.answer(command, user_id)))
+                user_id = body["user_id"]
+                self._later(lambda: self._tell(body, self._desk.answer(command, user_id)))
                 ack()
 
     # Clicks
@@ -370,22 +371,12 @@ class Listeners:
         self._later(lambda: self._tell(body, message))
 
     def _tell(self, body: Body, message: Message) -> None:
-        """Answer a click, so that only the person who clicked sees it."""
+        """Answer where it was typed or clicked, for that person alone; else by a direct message."""
         url = body.get("response_url")
-        if url:
-            self._reply(url, message)
-        else:
-            self._client.chat_postMessage(
-                channel=body["user"]["id"], text=message.text, blocks=message.blocks
-            )
-
-    def _reply(self, url: str, message: Message) -> None:
-        WebhookClient(url).send(
-            text=message.text,
-            blocks=message.blocks,
-            response_type="ephemeral",
-            replace_original=False,
-        )
+        if url and respond(url, message.text, message.blocks) < HTTPStatus.BAD_REQUEST:
+            return
+        user_id = body["user"]["id"] if "user" in body else body["user_id"]
+        self._client.chat_postMessage(channel=user_id, text=message.text, blocks=message.blocks)
 
     def _reference(self) -> str:
         """What the person can quote and an operator can find in the log."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 from reading import GENERAL, given, lab_entry, production_entry, wait_told, words
 
@@ -141,3 +143,30 @@ def test_an_archived_channel_does_not_leave_a_request_stuck_in_silence(
     stage.slack.human("U02BEN").command(f"/eks-access approve {request}", GENERAL)
     wait_told(stage, ana, "is active until")
     assert production_entry(stage) is not None
+
+
+@pytest.mark.parametrize("url", ["http://[::1", "no URL", "http://127.0.0.1:port/a b", "", None])
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        pytest.param(f"{LAB} --for 1h Looking", "is active until", id="stored"),
+        pytest.param("clusters", "prod-eu", id="read at once"),
+    ],
+)
+def test_where_there_is_no_place_to_answer_a_direct_message_is_sent(
+    make_stage: Callable[..., Stage], text: str, said: str, url: str | None
+) -> None:
+    stage = make_stage(http_mode=True)
+    bot = stage.start_bot()
+    http = stage.slack.deliver_over_http(f"http://127.0.0.1:{bot.http.port}/slack/events")
+    command = {
+        "command": "/eks-access",
+        "text": text,
+        "user_id": "U01ANA",
+        "team_id": stage.slack.team.id,
+        "api_app_id": stage.slack.app.id,
+        "trigger_id": "1.2.3",
+    } | ({} if url is None else {"response_url": url})
+    answer = http.post(http.sign(*http.encode("slash_commands", command), {}), 10)
+    assert answer.status == 200
+    wait_told(stage, stage.slack.human("U01ANA"), said)
