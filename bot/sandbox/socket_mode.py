@@ -88,8 +88,11 @@ class SocketMode:
     async def _link(self, socket: WebSocket) -> None:
         fault = self._workspace.faults.take("link")
         ticket = socket.query_params.get("ticket", "")
-        if fault is not None and fault.delay:
+        if fault is not None:
+            fault.reached.set()
             await asyncio.sleep(fault.delay)
+            if fault.hold:
+                await asyncio.wrap_future(fault.released)
         if fault is not None and fault.drop:
             Connection(0, socket).abort()
             return

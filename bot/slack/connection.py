@@ -31,6 +31,12 @@ LOOKS_TO_OPEN = 2
 
 _CONCURRENT_PAYLOADS = 32
 
+_CLOSE_WITHIN_SECONDS = 5.0
+"""How long to wait for a reader that cannot be woken, as while it waits for a host's answer to its
+first packet. It is a daemon, and ends with the process."""
+
+_BETWEEN_TELLING_SECONDS = 0.05
+
 
 class SocketModeConnection:
     """One connection of an app to Slack. Any replica may get any payload."""
@@ -70,6 +76,7 @@ class SocketModeConnection:
                 self._unopened_looks += 1
             elif session.sock is None or self._silence() > SILENT_AFTER_SECONDS:
                 log.warning("Socket Mode is down; connecting anew")
+                _let_end(session)  # it may be one that Slack never answered
                 self._unopened_looks = 0
                 self._opened_at = time.monotonic()  # give the new one its time
                 client.connect_to_new_endpoint(force=True)
@@ -92,16 +99,25 @@ class SocketModeConnection:
         client.message_queue.put("")  # wakes the processor, which then sees that it is closed
         client.message_processor.shutdown()  # type: ignore[no-untyped-call]  # the SDK has no hint
         client.message_workers.shutdown(wait=True)
-        client.current_session_runner.event.set()
-        client.disconnect()
-        client.current_session_runner.shutdown()  # type: ignore[no-untyped-call]  # as above
-        client.close()
+        self._end_sessions()
+
+    def _end_sessions(self) -> None:
+        """Let the reader begin no session any more, and wait until it has left the last one.
+
+        That one may be at any point of its opening, where it forgets what it was told, or has no
+        socket yet by which it could be woken; so it is told again until the reader has gone.
+        """
+        client = self._handler.client
+        reader = client.current_session_runner
+        reader.event.set()
+        deadline = time.monotonic() + _CLOSE_WITHIN_SECONDS
+        while reader.is_alive() and time.monotonic() < deadline:
+            if client.current_session is not None:
+                _end(client.current_session)
+            reader.thread.join(_BETWEEN_TELLING_SECONDS)
 
     def _opened(self, session: WebSocketApp) -> None:
-        # The library closes sessions, old ones after a refresh too, from a thread that does not
-        # read them; the reader then stays in its select for ten seconds, and the next session
-        # does not begin before that.
-        session.close = lambda **_: _end(session)  # type: ignore[method-assign]  # see above
+        _let_end(session)
         self._unopened_looks = 0
         self._opened_at = time.monotonic()
         log.info("connected to Slack over Socket Mode")
@@ -120,11 +136,24 @@ class SocketModeConnection:
         return min(since_open, time.time() - answered) if answered else since_open
 
 
+def _let_end(session: WebSocketApp) -> None:
+    """Have the library end this session as `_end` does, whenever it closes it.
+
+    It closes sessions, old ones after a refresh too, from a thread that does not read them. The
+    reader of an open one then stays in its select for ten seconds, and that of one that is being
+    opened in its handshake, maybe for ever; the next session does not begin before that. One that
+    is opened all the same has lost its socket, which nobody closes then.
+    """
+    session.close = lambda **_: _end(session)  # type: ignore[method-assign]  # see above
+
+
 def _end(session: WebSocketApp) -> None:
     """Wake the thread that reads the session, which then closes it and reports to nobody."""
     session.keep_running = False
     session.on_close = None
     session.on_error = None
-    if session.sock is not None and session.sock.sock is not None:
+    opened = session.sock  # which its reader may take away meanwhile
+    held = opened.sock if opened is not None else None
+    if held is not None:
         with contextlib.suppress(OSError):
-            session.sock.sock.shutdown(socket.SHUT_RDWR)
+            held.shutdown(socket.SHUT_RDWR)
