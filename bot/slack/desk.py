@@ -27,7 +27,7 @@ from bot.slack import commands
 from bot.slack.blocks import Message
 from bot.slack.delegate_command import Delegations
 from bot.slack.delegations import delegate_modal, delegations_reply
-from bot.slack.form import RequestForm
+from bot.slack.form_desk import FormDesk
 from bot.slack.glass_card import review_owed
 from bot.slack.glass_desk import GlassDesk
 from bot.slack.help_desk import HelpDesk
@@ -69,7 +69,7 @@ class Desk:
         self.help = HelpDesk(
             database, directory, policy, member=self._member, on_call=on_call, clock=clock
         )
-        self.form = RequestForm(database, directory, policy, clock=clock)
+        self.form = FormDesk(database, directory, policy, clock=clock)
 
     def answer(  # noqa: PLR0911 - one answer for each question
         self, command: commands.Command, user_id: str

@@ -28,7 +28,7 @@ from bot.slack.blocks import Message
 from bot.slack.delegate_command import OpenDelegation
 from bot.slack.delegations import DELEGATE_CALLBACK
 from bot.slack.desk import Desk
-from bot.slack.form import FormErrors
+from bot.slack.form_state import FormErrors
 from bot.slack.glass_form import BREAK_GLASS_CALLBACK, REVIEW_CALLBACK
 from bot.slack.homes import Homes
 from bot.slack.modals import DENY_CALLBACK, EXTEND_CALLBACK, loading_modal, notice_modal

@@ -20,7 +20,7 @@ from bot.core.offers import clusters_under
 from bot.core.policy import Policy
 from bot.core.rule_choice import Spent, Usage
 from bot.sandbox.slack_limits import options_problems
-from bot.slack.form import block_of, by_field, read_entered
+from bot.slack.form_state import block_of, by_field, read_entered
 from bot.slack.inputs import field_of
 from bot.slack.request_form import cluster_options, request_modal
 from bot.slack.submissions import read_submission

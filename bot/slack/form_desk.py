@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from bot.core.choices import choices_for
 from bot.core.decide import begins_at, decide_for, groups_needed, with_ticket
-from bot.core.durations import format_duration, parse_duration
+from bot.core.durations import format_duration
 from bot.core.errors import DirectoryUnavailable, InvalidInput, Refused
 from bot.core.lockdown import granting_stopped
 from bot.core.model import Ask, Cluster, Reason
@@ -26,12 +26,12 @@ from bot.core.rule_choice import Usage
 from bot.core.tickets import named_in
 from bot.policy_file import LoadedPolicy
 from bot.slack.blocks import Block, View
-from bot.slack.inputs import field_of, read_moment
+from bot.slack.form_state import FormErrors, block_of, by_field, read_entered
 from bot.slack.modals import notice_modal
 from bot.slack.people import Directory
 from bot.slack.request_form import cluster_options, request_modal
 from bot.slack.submissions import read_submission
-from bot.slack.text import clean, plain
+from bot.slack.text import plain
 from bot.store import lockdowns, requests
 from bot.store.database import Database
 
@@ -60,15 +60,7 @@ _FIELDS = {
 }
 
 
-class FormErrors(Exception):
-    """What is wrong with a form that came back: block id → sentence."""
-
-    def __init__(self, by_block: Mapping[str, str]) -> None:
-        super().__init__(", ".join(by_block))
-        self.by_block = dict(by_block)
-
-
-class RequestForm:
+class FormDesk:
     """The request form. Safe to use from several threads."""
 
     def __init__(
@@ -236,73 +228,6 @@ class RequestForm:
         if last is None:
             return _NO_CHOICE
         return Ask(last.cluster.name, last.level, last.namespaces, last.duration)
-
-
-def by_field(state: object) -> dict[str, Any]:
-    """A view's state with each block under its field's name, whatever its id's mark."""
-    values = state.get("values") if isinstance(state, dict) else None
-    if not isinstance(values, dict):
-        return {"values": values}
-    return {"values": {field_of(str(block_id)): held for block_id, held in values.items()}}
-
-
-def block_of(field: str, view: Mapping[str, Any]) -> str:
-    """The id of the input block to which an error of `field` belongs, in the view as it came back.
-
-    Where the field is not shown, the error stands at the cluster, from which the others follow.
-    """
-    shown = view.get("blocks")
-    ids = [
-        str(block.get("block_id"))
-        for block in (shown if isinstance(shown, list) else [])
-        if isinstance(block, dict) and block.get("type") == "input"
-    ]
-    return next((block_id for block_id in ids if field_of(block_id) == field), "cluster")
-
-
-def read_entered(state: object) -> Ask:
-    """What has been entered so far, to be shown again; what has not its form counts as empty."""
-    return Ask(
-        cluster=_option(_held(state, "cluster")),
-        level=_option(_held(state, "level")),
-        namespaces=_names(_held(state, "namespaces")),
-        duration=_length(_option(_held(state, "duration"))),
-        start_at=read_moment(_held(state, "start").get("selected_date_time")),
-        ticket=_words(_held(state, "ticket")) or None,
-        reason=_words(_held(state, "reason")),
-    )
-
-
-def _held(state: object, field: str) -> Mapping[str, Any]:
-    values = by_field(state)["values"]
-    block = values.get(field) if isinstance(values, dict) else None
-    held = block.get(field) if isinstance(block, dict) else None
-    return held if isinstance(held, dict) else {}
-
-
-def _option(held: Mapping[str, Any]) -> str:
-    chosen = held.get("selected_option")
-    value = chosen.get("value") if isinstance(chosen, dict) else None
-    return value if isinstance(value, str) else ""
-
-
-def _names(held: Mapping[str, Any]) -> tuple[str, ...]:
-    chosen = held.get("selected_options")
-    if isinstance(chosen, list):
-        return tuple(filter(None, (_option({"selected_option": one}) for one in chosen)))
-    return tuple(clean(_words(held)).replace(",", " ").split())
-
-
-def _words(held: Mapping[str, Any]) -> str:
-    value = held.get("value")
-    return value if isinstance(value, str) else ""
-
-
-def _length(text: str) -> timedelta | None:
-    try:
-        return parse_duration(text)
-    except InvalidInput:
-        return None
 
 
 def _field(policy: Policy, ask: Ask, reason: Reason) -> str:
