@@ -26,10 +26,11 @@ from bot.core.rule_choice import Usage
 from bot.core.tickets import named_in
 from bot.policy_file import LoadedPolicy
 from bot.slack.blocks import Block, View
+from bot.slack.fields import cluster_options
 from bot.slack.form_state import FormErrors, block_of, by_field, read_entered
 from bot.slack.modals import notice_modal
 from bot.slack.people import Directory
-from bot.slack.request_form import cluster_options, request_modal
+from bot.slack.request_form import request_modal
 from bot.slack.submissions import read_submission
 from bot.slack.text import plain
 from bot.store import lockdowns, requests

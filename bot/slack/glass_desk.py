@@ -26,10 +26,10 @@ from bot.core.policy import BreakGlass, Policy
 from bot.core.post_review import PostReview, reviewers_now
 from bot.policy_file import LoadedPolicy
 from bot.slack.blocks import Block, View
+from bot.slack.fields import cluster_options
 from bot.slack.form_state import FormErrors, block_of, by_field, read_entered
 from bot.slack.glass_form import glass_modal, review_modal
 from bot.slack.people import Directory
-from bot.slack.request_form import cluster_options
 from bot.slack.submissions import read_submission
 from bot.store import grants, post_reviews, requests
 from bot.store.database import Database

@@ -13,8 +13,8 @@ from bot.core.durations import format_duration
 from bot.core.glass_choices import GlassChoices
 from bot.core.model import AccessRequest, Grant
 from bot.slack import blocks, inputs, phrases
-from bot.slack.blocks import OPTIONS, Block, View
-from bot.slack.request_form import NAMESPACES_LIMIT, cluster_option
+from bot.slack.blocks import Block, View
+from bot.slack.fields import cluster_field, level_field
 from bot.slack.text import listed, mention_channel, safe
 
 BREAK_GLASS_CALLBACK = "break_glass"
@@ -32,7 +32,7 @@ def glass_modal(choices: GlassChoices, instead_of: str | None) -> View:
             "break-glass",
             ":rotating_light: *Access at once, without an approval.* For when waiting does harm.",
         ),
-        _cluster(choices),
+        cluster_field(choices.clusters, choices.cluster),
     ]
     if choices.cluster is not None:
         shown += _level(choices)
@@ -40,7 +40,7 @@ def glass_modal(choices: GlassChoices, instead_of: str | None) -> View:
         shown.append(blocks.context("allows", *_allows(choices)))
         if not choices.level.only_cluster:
             element = inputs.text(
-                "namespaces", ", ".join(choices.entered.namespaces), NAMESPACES_LIMIT
+                "namespaces", ", ".join(choices.entered.namespaces), inputs.NAMESPACES_LIMIT
             )
             hint = "With commas between. Left empty, it is the whole cluster."
             shown.append(
@@ -104,31 +104,11 @@ def review_modal(request: AccessRequest, grant: Grant, names: Mapping[str, str])
     )
 
 
-def _cluster(choices: GlassChoices) -> Block:
-    chosen = choices.cluster
-    if len(choices.clusters) <= OPTIONS:
-        options = [cluster_option(one) for one in choices.clusters]
-        element = inputs.select("cluster", options, chosen.name if chosen else "")
-    else:
-        element = {
-            "type": "external_select",
-            "action_id": "cluster",
-            "placeholder": blocks.plain_text("Type a part of its name", 150),
-            "min_query_length": 0,
-        }
-        if chosen is not None:
-            element["initial_option"] = cluster_option(chosen)
-    return inputs.field("cluster", "Cluster", element, tells=True)
-
-
 def _level(choices: GlassChoices) -> list[Block]:
     levels = inputs.choosable(choices.levels)
     if not levels:
         return [blocks.context("none", "Break-glass gives you no level there.")]
-    options = [blocks.option(name, name) for name in levels]
-    element = inputs.select("level", options, choices.entered.level)
-    block_id = inputs.marked("level", choices.entered.cluster, *levels)
-    return [inputs.field(block_id, "Level", element, tells=True)]
+    return [level_field(levels, choices.entered.cluster, choices.entered.level)]
 
 
 def _allows(choices: GlassChoices) -> list[str]:

@@ -16,6 +16,7 @@ from bot.slack import blocks
 from bot.slack.blocks import OPTION_VALUE_LIMIT, OPTIONS, Block
 from bot.slack.text import size
 
+NAMESPACES_LIMIT = 3000
 REASON_LIMIT = 3000
 TICKET_LIMIT = 100
 

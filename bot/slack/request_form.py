@@ -6,22 +6,22 @@ something anybody could have made up, and the policy decides.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 from bot.core.ask_checks import MOST_NAMESPACES
 from bot.core.choices import Choices, is_production
 from bot.core.decide import requirements_of
 from bot.core.durations import format_duration
-from bot.core.model import Cluster, Requirement
+from bot.core.model import Requirement
 from bot.core.policy import Rule
 from bot.core.policy_approval import Approval, Automatic
 from bot.core.rule_choice import Spent
 from bot.slack import blocks, inputs, phrases
 from bot.slack.blocks import OPTIONS, Block, View
+from bot.slack.fields import cluster_field, level_field
 from bot.slack.text import code, count, listed, mention_channel, plain, safe
 
 REQUEST_CALLBACK = "request"
-NAMESPACES_LIMIT = 3000
 MOST_LISTED_NAMESPACES = 500
 """How many are offered as a list. A view holds 250,000 bytes, and this many long names half."""
 
@@ -33,11 +33,10 @@ _PASSED_SHOWN = 5
 def request_modal(choices: Choices, requester: str) -> View:
     """The request form for the Slack user id `requester`, filled in with what was entered.
 
-    Up to 100 clusters are a list; more are searched for, which asks `block_suggestion` with the
-    action id `cluster`. What dispatches is `cluster`, `level` and, where the rules differ by
-    namespace or hold at some times only, `namespaces`, `duration` and `start`.
+    What dispatches is `cluster`, `level` and, where the rules differ by namespace or hold at some
+    times only, `namespaces`, `duration` and `start`.
     """
-    shown = [_cluster(choices)]
+    shown = [cluster_field(choices.clusters, choices.cluster)]
     if choices.cluster is None:
         shown.append(
             blocks.context("next", "Levels, namespaces and durations follow from the cluster.")
@@ -62,48 +61,12 @@ def request_modal(choices: Choices, requester: str) -> View:
     return blocks.modal(REQUEST_CALLBACK, "Ask for access", shown, submit="Ask")
 
 
-def cluster_options(query: str, clusters: Iterable[Cluster], limit: int = OPTIONS) -> list[Block]:
-    """The clusters to suggest for `query`: names that begin with it, then those that hold it.
-
-    Slack takes at most 100.
-    """
-    wanted = plain(query, 100).lower()
-    found = [one for one in clusters if wanted in one.name.lower()]
-    found.sort(key=lambda one: (not one.name.lower().startswith(wanted), one.name))
-    return [cluster_option(one) for one in found[: min(limit, OPTIONS)]]
-
-
-def cluster_option(cluster: Cluster) -> Block:
-    """One cluster to choose, which says whether it is in production."""
-    words = f"{plain(cluster.name, 60)} · production" if is_production(cluster) else cluster.name
-    return blocks.option(words, cluster.name)
-
-
-def _cluster(choices: Choices) -> Block:
-    chosen = choices.cluster
-    if len(choices.clusters) <= OPTIONS:
-        options = [cluster_option(one) for one in choices.clusters]
-        element = inputs.select("cluster", options, chosen.name if chosen else "")
-    else:
-        element = {
-            "type": "external_select",
-            "action_id": "cluster",
-            "placeholder": blocks.plain_text("Type a part of its name", 150),
-            "min_query_length": 0,
-        }
-        if chosen is not None:
-            element["initial_option"] = cluster_option(chosen)
-    return inputs.field("cluster", "Cluster", element, tells=True)
-
-
 def _level(choices: Choices) -> list[Block]:
     levels = inputs.choosable(choices.levels)
     if not levels:
         return [blocks.context("none", "No rule lets you ask for anything there.")]
-    options = [blocks.option(name, name) for name in levels]
-    element = inputs.select("level", options, choices.entered.level)
-    block_id = inputs.marked("level", choices.entered.cluster, *levels)
-    shown = [inputs.field(block_id, "Level", element, tells=True)]
+    entered = choices.entered
+    shown = [level_field(levels, entered.cluster, entered.level)]
     if len(levels) > OPTIONS:
         shown.append(
             blocks.context("more", "Not every level fits here: `/eks-access request` takes all.")
@@ -141,7 +104,7 @@ def _namespaces(choices: Choices) -> list[Block]:
     if listable and len(choices.namespaces) <= MOST_LISTED_NAMESPACES:
         element = inputs.many("namespaces", choices.namespaces, names, most=MOST_NAMESPACES)
         return [inputs.field(block_id, "Namespaces", element, tells=tells)]
-    element = inputs.text("namespaces", ", ".join(names), NAMESPACES_LIMIT)
+    element = inputs.text("namespaces", ", ".join(names), inputs.NAMESPACES_LIMIT)
     hints = ["With commas between."]
     if choices.whole_cluster:
         hints.append("Any namespace may be named. Left empty, it is the whole cluster.")

@@ -14,8 +14,7 @@ from bot.core.durations import parse_duration
 from bot.core.errors import InvalidInput
 from bot.core.ids import parse_id
 from bot.core.model import Ask
-from bot.slack.inputs import REASON_LIMIT, TICKET_LIMIT, read_moment
-from bot.slack.request_form import NAMESPACES_LIMIT
+from bot.slack.inputs import NAMESPACES_LIMIT, REASON_LIMIT, TICKET_LIMIT, read_moment
 from bot.slack.text import clean, clean_lines
 
 _NAME_LIMIT = 150

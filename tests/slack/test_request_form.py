@@ -20,9 +20,10 @@ from bot.core.offers import clusters_under
 from bot.core.policy import Policy
 from bot.core.rule_choice import Spent, Usage
 from bot.sandbox.slack_limits import options_problems
+from bot.slack.fields import cluster_options
 from bot.slack.form_state import block_of, by_field, read_entered
 from bot.slack.inputs import field_of
-from bot.slack.request_form import cluster_options, request_modal
+from bot.slack.request_form import request_modal
 from bot.slack.submissions import read_submission
 
 ANA = "U01ANA"
