@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from bot.access.post_review import LONGEST
+from bot.core.ask_checks import MOST_REASON_LETTERS
 from bot.core.durations import format_duration
 from bot.core.glass_choices import GlassChoices
 from bot.core.model import AccessRequest, Grant
@@ -49,7 +50,7 @@ def glass_modal(choices: GlassChoices, instead_of: str | None) -> View:
         durations = inputs.durations(choices.max_duration, choices.entered.duration)
         offered = [option["value"] for option in durations["options"]]
         shown.append(inputs.field(inputs.marked("duration", *offered), "For how long", durations))
-    reason = inputs.text("reason", choices.entered.reason, inputs.REASON_LIMIT, multiline=True)
+    reason = inputs.text("reason", choices.entered.reason, MOST_REASON_LETTERS, multiline=True)
     shown += [
         inputs.field(
             "reason", "What is wrong?", reason, hint="Everybody who is told reads this now."

@@ -17,8 +17,7 @@ from bot.slack.blocks import OPTION_VALUE_LIMIT, OPTIONS, Block
 from bot.slack.text import size
 
 NAMESPACES_LIMIT = 3000
-REASON_LIMIT = 3000
-TICKET_LIMIT = 100
+"""The most letters that names of namespaces, typed with commas between, may have."""
 
 _STEPS = (
     *(timedelta(minutes=minutes) for minutes in (15, 30)),

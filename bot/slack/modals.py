@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import timedelta
 
+from bot.core.ask_checks import MOST_REASON_LETTERS
 from bot.core.model import AccessRequest, Grant
 from bot.slack import blocks, inputs, phrases
 from bot.slack.blocks import View
@@ -35,7 +36,7 @@ def deny_modal(request: AccessRequest, names: Mapping[str, str]) -> View:
         inputs.field(
             "reason",
             "Why not?",
-            inputs.text("reason", "", inputs.REASON_LIMIT, multiline=True),
+            inputs.text("reason", "", MOST_REASON_LETTERS, multiline=True),
             hint="The requester reads this, in your words.",
         ),
     ]
@@ -55,7 +56,7 @@ def extend_modal(request: AccessRequest, grant: Grant, longest: timedelta) -> Vi
         inputs.field(
             "reason",
             "Why?",
-            inputs.text("reason", "", inputs.REASON_LIMIT, multiline=True),
+            inputs.text("reason", "", MOST_REASON_LETTERS, multiline=True),
             hint="Left empty, the reason you gave before stands.",
             optional=True,
         ),

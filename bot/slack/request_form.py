@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from bot.core.ask_checks import MOST_NAMESPACES
+from bot.core.ask_checks import MOST_NAMESPACES, MOST_REASON_LETTERS, MOST_TICKET_LETTERS
 from bot.core.choices import Choices, is_production
 from bot.core.decide import requirements_of
 from bot.core.durations import format_duration
@@ -224,14 +224,14 @@ def _patterns(names: Sequence[str]) -> str:
 
 
 def _reason(choices: Choices) -> Block:
-    element = inputs.text("reason", choices.entered.reason, inputs.REASON_LIMIT, multiline=True)
+    element = inputs.text("reason", choices.entered.reason, MOST_REASON_LETTERS, multiline=True)
     return inputs.field(
         "reason", "Reason", element, hint="Whoever decides about it, or audits it, reads this."
     )
 
 
 def _ticket(choices: Choices) -> Block:
-    element = inputs.text("ticket", choices.entered.ticket or "", inputs.TICKET_LIMIT)
+    element = inputs.text("ticket", choices.entered.ticket or "", MOST_TICKET_LETTERS)
     needing = [rule for rule in choices.rules if rule.ticket is not None]
     forms = listed([plain(rule.ticket or "", 80) for rule in needing], 3)
     who = listed([plain(rule.name, 60) for rule in needing], 3)

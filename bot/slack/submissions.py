@@ -10,14 +10,16 @@ from __future__ import annotations
 import re
 from datetime import datetime, timedelta
 
+from bot.access import post_review, question
+from bot.core.ask_checks import MOST_REASON_LETTERS, MOST_TICKET_LETTERS
 from bot.core.durations import parse_duration
 from bot.core.errors import InvalidInput
 from bot.core.ids import parse_id
 from bot.core.model import Ask
-from bot.slack.inputs import NAMESPACES_LIMIT, REASON_LIMIT, TICKET_LIMIT, read_moment
+from bot.slack.blocks import OPTION_VALUE_LIMIT
+from bot.slack.inputs import NAMESPACES_LIMIT, read_moment
 from bot.slack.text import clean, clean_lines
 
-_NAME_LIMIT = 150
 _USER = re.compile(r"[UW][A-Z0-9]{2,30}\Z", re.ASCII)
 _DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}\Z", re.ASCII)
 
@@ -33,7 +35,7 @@ def read_submission(state: object) -> Ask:
         namespaces=_namespaces(state),
         duration=_duration(state),
         start_at=_start(state),
-        ticket=_typed(state, "ticket", TICKET_LIMIT, optional=True) or None,
+        ticket=_typed(state, "ticket", MOST_TICKET_LETTERS, optional=True) or None,
         reason=_reason(state, "Say why you need it. The people who decide read it."),
     )
 
@@ -41,70 +43,43 @@ def read_submission(state: object) -> Ask:
 def read_denial(view: object) -> tuple[str, str]:
     """The request id and the reason in a deny modal's `view`.
 
-    Raises InvalidInput.
+    Raises InvalidInput with the block id as its field, as the others below do; without one where
+    no request is named.
     """
-    request_id = view.get("private_metadata") if isinstance(view, dict) else None
-    state = view.get("state") if isinstance(view, dict) else None
-    if not isinstance(request_id, str):
-        raise InvalidInput("bad_id", "This answer names no request. Nothing was done.")
-    return parse_id(request_id), _reason(state, "Say why not. The requester reads it.")
+    request_id = _named(view, "This answer names no request.")
+    return request_id, _reason(_state(view), "Say why not. The requester reads it.")
 
 
 def read_question(view: object) -> tuple[str, str]:
-    """The request id and the question in a question modal's `view`.
-
-    Raises InvalidInput with the block id as its field.
-    """
-    request_id = view.get("private_metadata") if isinstance(view, dict) else None
-    state = view.get("state") if isinstance(view, dict) else None
-    if not isinstance(request_id, str):
-        raise InvalidInput("bad_id", "This question names no request. Nothing was done.")
-    question = _typed(state, "question", REASON_LIMIT)
-    if not question:
+    """The request id and the question in a question modal's `view`."""
+    request_id = _named(view, "This question names no request.")
+    asked = _typed(_state(view), "question", question.LONGEST)
+    if not asked:
         raise InvalidInput("missing_question", "Write what you want to know.", field="question")
-    return parse_id(request_id), question
+    return request_id, asked
 
 
 def read_extension(view: object) -> tuple[str, timedelta, str]:
-    """The request id, how much longer, and the reason ("" for none) in an extend modal's `view`.
-
-    Raises InvalidInput with the block id as its field.
-    """
-    metadata = view.get("private_metadata") if isinstance(view, dict) else None
-    state = view.get("state") if isinstance(view, dict) else None
-    if not isinstance(metadata, str):
-        raise InvalidInput("bad_id", "This answer names no access. Nothing was done.")
-    return (
-        parse_id(metadata),
-        _duration(state),
-        _typed(state, "reason", REASON_LIMIT, optional=True),
-    )
+    """The request id, how much longer, and the reason ("" for none) in an extend modal's `view`."""
+    request_id, state = _named(view, "This answer names no access."), _state(view)
+    return request_id, _duration(state), _typed(state, "reason", MOST_REASON_LETTERS, optional=True)
 
 
 def read_review(view: object) -> tuple[str, str, bool]:
-    """The request id, the findings, and whether it was justified, in a review modal's `view`.
-
-    Raises InvalidInput with the block id as its field.
-    """
-    metadata = view.get("private_metadata") if isinstance(view, dict) else None
-    state = view.get("state") if isinstance(view, dict) else None
-    if not isinstance(metadata, str):
-        raise InvalidInput("bad_id", "This review names no break-glass. Nothing was done.")
-    findings = _typed(state, "findings", REASON_LIMIT)
+    """The request id, the findings, and whether it was justified, in a review modal's `view`."""
+    request_id, state = _named(view, "This review names no break-glass."), _state(view)
+    findings = _typed(state, "findings", post_review.LONGEST)
     if not findings:
         raise InvalidInput("missing_findings", "Say what was done.", field="findings")
     chosen = _name(state, "justified", "Say whether it was justified.")
     if chosen not in {"justified", "unjustified"}:
         raise _malformed("justified")
-    return parse_id(metadata), findings, chosen == "justified"
+    return request_id, findings, chosen == "justified"
 
 
 def read_delegation(view: object) -> tuple[str, str]:
-    """The deputy's Slack id and the day, `YYYY-MM-DD`, in a delegation modal's `view`.
-
-    Raises InvalidInput with the block id as its field.
-    """
-    state = view.get("state") if isinstance(view, dict) else None
+    """The deputy's Slack id and the day, `YYYY-MM-DD`, in a delegation modal's `view`."""
+    state = _state(view)
     deputy = _element(state, "deputy").get("selected_user")
     until = _element(state, "until").get("selected_date")
     if not isinstance(deputy, str) or not _USER.match(deputy):
@@ -112,6 +87,19 @@ def read_delegation(view: object) -> tuple[str, str]:
     if not isinstance(until, str) or not _DAY.match(until):
         raise InvalidInput("missing_until", "Choose until when.", field="until")
     return deputy, until
+
+
+def _named(view: object, missing: str) -> str:
+    """The id of the request that `view` is about, from what it was opened with."""
+    request_id = view.get("private_metadata") if isinstance(view, dict) else None
+    if not isinstance(request_id, str):
+        raise InvalidInput("bad_id", f"{missing} Nothing was done.")
+    return parse_id(request_id)
+
+
+def _state(view: object) -> object:
+    """What was entered in `view`, by block and by field."""
+    return view.get("state") if isinstance(view, dict) else None
 
 
 def _element(state: object, field: str) -> dict[str, object]:
@@ -135,7 +123,7 @@ def _name(state: object, field: str, missing: str) -> str:
 
 def _option_value(chosen: object, field: str) -> str:
     value = chosen.get("value") if isinstance(chosen, dict) else None
-    if not isinstance(value, str) or not value or len(value) > _NAME_LIMIT:
+    if not isinstance(value, str) or not value or len(value) > OPTION_VALUE_LIMIT:
         raise _malformed(field)
     if clean(value) != value or " " in value:
         raise _malformed(field)
@@ -151,7 +139,7 @@ def _namespaces(state: object) -> tuple[str, ...]:
             raise _malformed(field)
         return tuple(dict.fromkeys(_option_value(one, field) for one in chosen))
     names = _typed(state, field, NAMESPACES_LIMIT, optional=True).replace(",", " ").split()
-    if any(len(name) > _NAME_LIMIT for name in names):
+    if any(len(name) > OPTION_VALUE_LIMIT for name in names):
         raise _malformed(field)
     return tuple(dict.fromkeys(names))
 
@@ -176,7 +164,7 @@ def _start(state: object) -> datetime | None:
 
 
 def _reason(state: object, missing: str) -> str:
-    reason = _typed(state, "reason", REASON_LIMIT)
+    reason = _typed(state, "reason", MOST_REASON_LETTERS)
     if not reason:
         raise InvalidInput("missing_reason", missing, field="reason")
     return reason
