@@ -9,31 +9,35 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
+from typing import Any
 
 from sqlalchemy import Connection
 
-from bot.access import delegate, end, lockdown, question, review
+from bot.access import break_glass, delegate, end, lockdown, post_review, question, review
 from bot.access.extend import extend
-from bot.access.facts import Facts
+from bot.access.facts import Facts, RevokingFacts
 from bot.access.submit import submit
 from bot.core.model import AccessRequest, Ask, GrantState, RequestState
 from bot.core.names import listed
 from bot.core.starts import parse_moment, parse_until, place, shown_in
-from bot.slack import delegations, glass
+from bot.slack import delegations
 from bot.slack.blocks import Message
+from bot.slack.glass_card import verdict
+from bot.slack.glass_messages import begun
 from bot.slack.lockdowns import announce_begun, announce_ended
 from bot.slack.needs import asked
 from bot.slack.replies import note
+from bot.store import post_reviews
 from bot.store.inbox import Item, Kind
 
 
 def carry_out(tx: Connection, facts: Facts, item: Item) -> Message:
-    """Do what the item asks for. Returns what tells the person.
+    """Do what the item asks for, unless it is for `give_back` or `revoke`. Returns what to answer.
 
     Raises DomainError where it cannot be done; then `tx` must not be committed.
     """
-    if item.kind in glass.KINDS:
-        return glass.carry_out(tx, facts, item)
+    if item.kind is Kind.BREAK_GLASS:
+        return _break_glass(tx, facts, item)
     return note(_BY_KIND[item.kind](tx, facts, item))
 
 
@@ -49,6 +53,13 @@ def give_back(tx: Connection, item: Item, now: datetime) -> str:
         f"{request_id} is being removed. A direct message says when EKS has confirmed that it is "
         "gone."
     )
+
+
+def revoke(tx: Connection, facts: RevokingFacts, item: Item) -> str:
+    """Take access away for somebody. Returns the sentence that tells the person."""
+    request_id = str(item.document["request_id"])
+    end.take_away(tx, facts, request_id, item.document.get("reason", ""))
+    return f"{request_id} is being removed. Its card says when EKS has confirmed that it is gone."
 
 
 def _placed(item: Item, facts: Facts) -> Ask:
@@ -139,8 +150,24 @@ def _lockdown(tx: Connection, facts: Facts, item: Item) -> str:
     return f"Lockdown is on: nothing new is granted.{live} `/eks-access lockdown off` ends it."
 
 
-def _give_back(tx: Connection, facts: Facts, item: Item) -> str:
-    return give_back(tx, item, facts.now)
+def _break_glass(tx: Connection, facts: Facts, item: Item) -> Message:
+    document: dict[str, Any] = dict(item.document)
+    instead_of = document.get("request_id")
+    request = break_glass.begin(tx, facts, item.actor, asked(document), instead_of=instead_of)
+    return begun(request, post_reviews.find(tx, request.id))
+
+
+def _review(tx: Connection, facts: Facts, item: Item) -> str:
+    document = item.document
+    reviewed = post_review.review(
+        tx,
+        facts,
+        str(document["request_id"]),
+        item.actor,
+        justified=bool(document["justified"]),
+        findings=document["findings"],
+    )
+    return f"Your review of {reviewed.request_id} is on record: {verdict(reviewed)}."
 
 
 def _delegate(tx: Connection, facts: Facts, item: Item) -> str:
@@ -173,6 +200,5 @@ _BY_KIND: dict[Kind, Callable[[Connection, Facts, Item], str]] = {
     Kind.LOCKDOWN: _lockdown,
     Kind.DELEGATE: _delegate,
     Kind.UNDELEGATE: _undelegate,
-    Kind.CANCEL: _give_back,
-    Kind.RETURN: _give_back,
+    Kind.REVIEW: _review,
 }

@@ -5,14 +5,35 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
-from bot.core.model import AccessRequest, Grant
+from bot.core.durations import format_duration
+from bot.core.model import AccessRequest, Grant, RequestState
 from bot.core.post_review import PostReview, ReviewStep
 from bot.reconcile.messages import Wanted
 from bot.slack import blocks, phrases
 from bot.slack.blocks import Block, Message
-from bot.slack.glass import owes, told
 from bot.slack.glass_card import review_state, verdict
-from bot.slack.text import date, safe
+from bot.slack.text import date, listed, mention_channel, safe
+
+
+def begun(request: AccessRequest, owed: PostReview | None) -> Message:
+    """What whoever broke glass reads at once: that it is coming, who is told, what is owed."""
+    what = f"{phrases.subject(request)} for {format_duration(request.duration)}"
+    if request.state is not RequestState.APPROVED or owed is None:
+        lines = [
+            f"You asked to break glass: {what}. Nothing is given yet.",
+            f"One of {phrases.all_owners(request)} has to approve first{_asked_in(request)}.",
+        ]
+    else:
+        lines = [
+            f"You broke glass: {what}. Access is being set up; a direct message brings the "
+            "commands once EKS confirms it.",
+            _told(request),
+            _owes(owed),
+        ]
+    lines += [safe(sentence, 500) for sentence in request.notes]
+    id_line = f"req {request.id}"
+    shown = [blocks.section("begun", *lines), blocks.context("id", id_line)]
+    return Message(f"{lines[0]} ({request.id})", shown)
 
 
 def escalated_to(owed: PostReview | None) -> tuple[str, ...]:
@@ -43,7 +64,9 @@ def glass_direct(
         line = "This break-glass needs an approval by an owner of its review."
         shown = [blocks.section("owed", line, *(safe(one, 500) for one in request.notes))]
     elif owed is not None and owed.open:
-        shown = [blocks.section("owed", told(request), owes(owed), _tell_them(request, owed, now))]
+        shown = [
+            blocks.section("owed", _told(request), _owes(owed), _tell_them(request, owed, now))
+        ]
     elif owed is not None and grant is not None:
         shown = review_state(request, owed, names, now, over=True)
     *before, last = direct.blocks
@@ -127,6 +150,25 @@ def _steps(
             for channel in dict.fromkeys(places)
         ]
     return wanted
+
+
+def _told(request: AccessRequest) -> str:
+    """Who is told of a break-glass, now."""
+    if not request.shown_in:
+        return "Nobody is told by a message: the policy names no channel for it."
+    places = listed([mention_channel(channel) for channel in request.shown_in], 5)
+    return f"Told now: {places}."
+
+
+def _owes(owed: PostReview) -> str:
+    """What is owed for it."""
+    return f"A review by somebody else is due by {date(owed.due_at)}."
+
+
+def _asked_in(request: AccessRequest) -> str:
+    channels = [one.channel for one in request.requirements if one.channel]
+    places = listed([mention_channel(channel) for channel in channels], 5)
+    return f" in {places}" if places else ""
 
 
 def _tell_them(request: AccessRequest, owed: PostReview, now: datetime) -> str:

@@ -30,9 +30,8 @@ from bot.core.model import AuditEvent
 from bot.core.oncall import OnCallFacts, Schedules
 from bot.policy_file import LoadedPolicy
 from bot.reconcile.backoff import pause
-from bot.slack import glass
 from bot.slack.blocks import Message
-from bot.slack.carry_out import carry_out, give_back
+from bot.slack.carry_out import carry_out, give_back, revoke
 from bot.slack.fact_finder import FactFinder
 from bot.slack.people import Directory
 from bot.slack.replies import error_reply, not_done_reply, note
@@ -175,7 +174,7 @@ class InboxWorker:
             # Neither does this wait for either: what is not told now is done without.
             revoking = self._facts.of_revoking(item)
             with self._database.transaction() as tx:
-                answer = _answer(glass.revoke(tx, revoking, item), good=True)
+                answer = _answer(note(revoke(tx, revoking, item)), good=True)
                 inbox.carried_out(tx, item, answer, revoking.now)
             return
         late = self._clock() - item.received_at > ACT_WITHIN

@@ -50,8 +50,8 @@ from bot.core.policy import Policy
 from bot.core.post_review import PostReview, ReviewStep
 from bot.reconcile.messages import Projection, Wanted
 from bot.slack.blocks import Message
-from bot.slack.glass import begun
 from bot.slack.glass_form import glass_modal, review_modal
+from bot.slack.glass_messages import begun
 from bot.slack.projection import project
 from bot.slack.stored import submitted_review
 
