@@ -128,7 +128,6 @@ class Bot:
             client,
             directory,
             desk,
-            self.policy.current,
             bot_token=settings.bot_token(),
             signing_secret=None if settings.socket_mode else settings.signing_secret(),
             wake=self._wake_inbox,
@@ -156,7 +155,9 @@ class Bot:
             clock=clock,
         )
         self._inbox_loop = Loop("inbox", inbox.due, inbox.work, workers=_OTHER_WORKERS)
-        self._back_loop = Loop("giving back", inbox.due_back, inbox.work, workers=_OTHER_WORKERS)
+        self._back_loop = Loop(
+            "giving back", inbox.due_never_limited, inbox.work, workers=_OTHER_WORKERS
+        )
         self._access_loop = Loop(
             "access", access.due, self._then_messages(access.reconcile), workers=ACCESS_WORKERS
         )

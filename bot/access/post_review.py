@@ -52,7 +52,10 @@ def review(
     request = requests.get_locked(tx, request_id)
     owed = post_reviews.find_locked(tx, request_id)
     if owed is None:
-        raise _owes_none(request_id)
+        raise Conflict(
+            "no_review_owed",
+            f"Request {request_id} is no break-glass that began, so it owes no review.",
+        )
     reviewer = facts.person(reviewer_id)
     refusal = may_post_review(
         facts.policy,
@@ -93,10 +96,8 @@ def review(
     return reviewed
 
 
-def ensure_reviewable(owed: PostReview | None, grant: Grant) -> None:
-    """Raise Conflict where there is nothing to review, or not yet."""
-    if owed is None:
-        raise _owes_none(grant.id)
+def ensure_reviewable(owed: PostReview, grant: Grant) -> None:
+    """Raise Conflict where it was reviewed already, or is not over."""
     if not owed.open:
         raise Conflict(
             "already_reviewed",
@@ -167,10 +168,3 @@ def take_steps(tx: Connection, request_id: str, now: datetime) -> tuple[ReviewSt
     )
     requests.touch(tx, request_id, now)
     return due
-
-
-def _owes_none(request_id: str) -> Conflict:
-    return Conflict(
-        "no_review_owed",
-        f"Request {request_id} is no break-glass that began, so it owes no review.",
-    )

@@ -166,10 +166,6 @@ def _kinds(old: Sequence[_Entry], new: Sequence[_Entry]) -> Iterator[_Kind]:
             yield _Kind(user, facts)
 
 
-def _few_first(facts: frozenset[_Token]) -> tuple[int, list[str]]:
-    return len(facts), sorted(map(str, facts))
-
-
 def _silences(old: Sequence[_Entry], new: Sequence[_Entry]) -> Iterator[frozenset[Schedules]]:
     """Which services may not answer: any of them together, as long as they are few."""
     services = sorted(frozenset().union(*(one.services for one in (*old, *new))))

@@ -13,22 +13,13 @@ Values are as `bot.sandbox.control` says. What the person could not do in Slack'
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Protocol, TypeVar
+from collections.abc import Mapping
 
 from bot.sandbox import slack_elements
 from bot.sandbox.interactions import Interactions, Outcome, ValuesGiven
 from bot.sandbox.slack_model import Json, Person
 from bot.sandbox.slack_shown import Message, View
 from bot.sandbox.workspace import Notification, Workspace
-
-T = TypeVar("T")
-
-
-class Waits(Protocol):
-    """The part of a workspace that waits."""
-
-    def wait(self, predicate: Callable[[], T], timeout: float = 5) -> T: ...
 
 
 class Human:

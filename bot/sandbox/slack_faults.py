@@ -35,10 +35,6 @@ class Fault:
     reached: threading.Event = field(default_factory=threading.Event)
     released: Future[None] = field(default_factory=Future)
 
-    @property
-    def replaces_answer(self) -> bool:
-        return bool(self.status or self.error or self.drop) or self.ratelimited is not None
-
     def release(self) -> None:
         """Let the calls go on that a `hold` keeps."""
         if not self.released.done():

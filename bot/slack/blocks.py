@@ -77,10 +77,6 @@ def header(block_id: str, text: str) -> Block:
     return {"type": "header", "block_id": block_id, "text": plain_text(text, 150)}
 
 
-def divider(block_id: str) -> Block:
-    return {"type": "divider", "block_id": block_id}
-
-
 def quote(
     block_id: str, words: str, *, limit: int = QUOTE_LIMIT, after: Sequence[Block] = ()
 ) -> Block:

@@ -36,14 +36,12 @@ def request_card(
     *,
     names: Mapping[str, str],
     now: datetime,
-    console_url: str | None = None,
     tickets: Tickets | None = None,
 ) -> Message:
     """The card as it is true at `now`; `names` maps Slack user ids to names.
 
     `now` matters only where something is overdue, so the card changes with the state and not with
-    the clock. `console_url` is linked if it is https. `tickets` says where tickets are; without it
-    the ticket is only text.
+    the clock. `tickets` says where tickets are; without it the ticket is only text.
     """
     shown: list[Block] = [
         blocks.section("request", *_headline(request)),
@@ -63,7 +61,7 @@ def request_card(
             shown.append(blocks.context("later", *later))
         if not past_deciding(request, now):
             shown.append(_buttons(request, names))
-    shown.append(blocks.context("id", *_small_print(request, console_url)))
+    shown.append(blocks.context("id", f"req {request.id}"))
     return Message(text=_fallback(request, grant, names), blocks=shown)
 
 
@@ -240,13 +238,6 @@ def decide_buttons(request: AccessRequest, names: Mapping[str, str]) -> tuple[Bl
         blocks.button("deny", "Deny…", request.id, style="danger"),
         blocks.button("ask", "Ask…", request.id),
     )
-
-
-def _small_print(request: AccessRequest, console_url: str | None) -> list[str]:
-    line = f"req {request.id}"
-    if console_url and console_url.startswith("https://") and not set(console_url) & set("<>|& "):
-        line = f"<{console_url}|EKS console> · {line}"
-    return [line]
 
 
 def _fallback(request: AccessRequest, grant: Grant | None, names: Mapping[str, str]) -> str:

@@ -118,7 +118,7 @@ class Desk:
         ensure_open(request, self._clock())
         if request.requester == user_id or not self._waiting_for(user_id, [request]):
             raise Refused(
-                "not_an_owner",
+                "not_owner",
                 f"Only an owner can deny {request_id}, and you are none of the owners it asks. "
                 "Nothing was changed.",
             )

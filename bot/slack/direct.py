@@ -231,7 +231,7 @@ def _granted(
     if grant.state is GrantState.ACTIVE and now < grant.ends_at:
         return active(request, grant)
     why = phrases.why_ending(grant, names)
-    late_line = "EKS has not confirmed the removal yet; the bot keeps trying."
+    late_line = "EKS has not confirmed the removal yet; I keep trying."
     return _message(
         request,
         f"{phrases.subject(request)} is being removed: {why}.",

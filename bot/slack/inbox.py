@@ -87,14 +87,14 @@ class InboxWorker:
         self._clock = clock
 
     def due(self) -> list[int]:
-        """Ids of the items to work on now, without those that give something back."""
+        """Ids of the items to work on now, without those that have workers of their own."""
         with self._database.reading() as tx:
-            return inbox.due(tx, self._clock(), _BATCH, giving_back=False)
+            return inbox.due(tx, self._clock(), _BATCH, never_limited=False)
 
-    def due_back(self) -> list[int]:
-        """Ids of the cancellations and returns to work on now: they wait behind nothing else."""
+    def due_never_limited(self) -> list[int]:
+        """Ids of what is never limited, to work on now: it waits behind nothing else."""
         with self._database.reading() as tx:
-            return inbox.due(tx, self._clock(), _BATCH, giving_back=True)
+            return inbox.due(tx, self._clock(), _BATCH, never_limited=True)
 
     def work(self, item_id: int) -> None:
         """Work on one item, unless another worker is at it."""

@@ -22,7 +22,6 @@ from slack_sdk.errors import SlackApiError
 from bot.access.limits import ensure_not_too_many
 from bot.core.errors import DomainError, InvalidInput
 from bot.core.ids import parse_id
-from bot.policy_file import LoadedPolicy
 from bot.slack import commands, stored
 from bot.slack.blocks import Message
 from bot.slack.delegate_command import OpenDelegation
@@ -67,7 +66,6 @@ class Listeners:
         client: WebClient,
         directory: Directory,
         desk: Desk,
-        policy: Callable[[], LoadedPolicy],
         *,
         bot_token: str,
         signing_secret: str | None,
@@ -78,7 +76,6 @@ class Listeners:
         self._database = database
         self._client = client
         self._directory = directory
-        self._policy = policy
         self._wake = wake
         self._clock = clock
         self._desk = desk

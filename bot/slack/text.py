@@ -40,11 +40,6 @@ _ENTITIES = {"&": "&amp;", "<": "&lt;", ">": "&gt;"}
 _ROOM_TO_COUNT = 60
 
 
-def escape(text: str) -> str:
-    """`text` with the three characters that Slack parses as markup made entities."""
-    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-
-
 def clean(text: str) -> str:
     """`text` in one line: without control, zero-width, bidi and blank characters.
 

@@ -65,8 +65,8 @@ _COUNT = select(func.count()).where(
 )
 _CHANGE = update(inbox).where(inbox.c.id == bindparam("item"))
 _CARRIED_OUT = _CHANGE.where(inbox.c.state == ItemState.NEW.value)
-_IS_BACK = inbox.c.kind.in_(sorted(kind.value for kind in NEVER_LIMITED))
-_DUE, _DUE_BACK = (
+_IS_NEVER_LIMITED = inbox.c.kind.in_(sorted(kind.value for kind in NEVER_LIMITED))
+_DUE, _DUE_NEVER_LIMITED = (
     select(inbox.c.id)
     .where(
         # Nothing here is put off for long, so what seems to be was written while the clock was
@@ -76,7 +76,7 @@ _DUE, _DUE_BACK = (
     )
     .order_by(inbox.c.id)
     .limit(bindparam("most", type_=Integer))
-    for of_kind in (not_(_IS_BACK), _IS_BACK)
+    for of_kind in (not_(_IS_NEVER_LIMITED), _IS_NEVER_LIMITED)
 )
 
 
@@ -139,10 +139,10 @@ def count_since(tx: Connection, actor: str, since: datetime) -> int:
     return int(tx.scalars(_COUNT, {"person": actor, "since": since}).one())
 
 
-def due(tx: Connection, now: datetime, limit: int, *, giving_back: bool) -> list[int]:
-    """Ids of items to work on, the oldest first: those that take access away, or the others."""
+def due(tx: Connection, now: datetime, limit: int, *, never_limited: bool) -> list[int]:
+    """Ids of items to work on, the oldest first: those of NEVER_LIMITED, or the others."""
     values = {"now": now, "put_off": now + LONGEST_PAUSE, "most": limit}
-    return list(tx.scalars(_DUE_BACK if giving_back else _DUE, values))
+    return list(tx.scalars(_DUE_NEVER_LIMITED if never_limited else _DUE, values))
 
 
 def get(tx: Connection, item_id: int) -> Item:

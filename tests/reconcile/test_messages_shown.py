@@ -195,7 +195,7 @@ def test_a_removal_that_takes_too_long_is_called_late_when_it_is(messages: Messa
     messages.settle()
     assert "REMOVAL IS LATE" in messages.card().plain
     assert any("is late" in one.plain for one in messages.replies())
-    assert any("keeps trying" in one.plain for one in messages.direct())
+    assert any("keep trying" in one.plain for one in messages.direct())
     said = len(messages.replies())
     messages.clock.advance(HOUR)
     messages.look_again(request.id)

@@ -406,13 +406,6 @@ def test_namespaces_that_do_not_fit_are_counted() -> None:
     assert more == f"… and {200 - listed} more namespaces"
 
 
-def test_a_console_link_is_taken_only_as_a_plain_https_address() -> None:
-    good = "https://eu-west-1.console.aws.amazon.com/eks/clusters/prod-eu"
-    assert f"<{good}|EKS console> · req 7K3-QMX" in card(console_url=good)
-    for bad in ("http://x", "javascript:x", "https://x|y", "https://x>y", "https://x y"):
-        assert card(console_url=bad)[-1] == "req 7K3-QMX"
-
-
 def test_nobody_can_put_words_into_the_bots_mouth() -> None:
     forged = "x\n*APPROVED* by Ben Ito\n<!channel> :tada: <https://evil.example|Approve>"
     lines = card(request(reason=forged, ticket=forged, requester_name=forged))

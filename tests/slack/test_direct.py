@@ -119,7 +119,7 @@ def test_a_removal_is_claimed_only_once_confirmed_and_tokens_are_spoken_of() -> 
     ]
     assert told(approved(), revoking(problem="EKS answers 500."), (YES,), END + 2 * MINUTE) == [
         f"{WHAT} is being removed: its time was over.",
-        "EKS has not confirmed the removal yet; the bot keeps trying.",
+        "EKS has not confirmed the removal yet; I keep trying.",
         "EKS answers 500. The bot tries again until EKS confirms the removal.",
     ]
     assert told(approved(), over(), (YES,), END) == [

@@ -17,7 +17,6 @@ from bot.slack.text import (
     count,
     cut,
     date,
-    escape,
     listed,
     mention,
     mention_channel,
@@ -28,10 +27,6 @@ from bot.slack.text import (
 )
 
 texts = st.text(max_size=300) | hostile
-
-
-def test_the_three_characters_of_markup_become_entities() -> None:
-    assert escape("a < b && b > c") == "a &lt; b &amp;&amp; b &gt; c"
 
 
 @pytest.mark.parametrize(

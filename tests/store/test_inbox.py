@@ -48,9 +48,9 @@ def test_items_are_worked_on_in_the_order_in_which_they_came(database: Database)
     with database.transaction() as tx:
         first, second, third = add(tx), add(tx, now=NOW - MINUTE), add(tx, now=NOW + MINUTE)
         assert first < second < third
-        assert inbox.due(tx, NOW, 10, giving_back=False) == [first, second]
-        assert inbox.due(tx, NOW + MINUTE, 10, giving_back=False) == [first, second, third]
-        assert inbox.due(tx, NOW + MINUTE, 2, giving_back=False) == [first, second]
+        assert inbox.due(tx, NOW, 10, never_limited=False) == [first, second]
+        assert inbox.due(tx, NOW + MINUTE, 10, never_limited=False) == [first, second, third]
+        assert inbox.due(tx, NOW + MINUTE, 2, never_limited=False) == [first, second]
 
 
 def test_what_came_in_while_the_clock_was_ahead_does_not_wait_until_then(
@@ -58,10 +58,10 @@ def test_what_came_in_while_the_clock_was_ahead_does_not_wait_until_then(
 ) -> None:
     with database.transaction() as tx:
         ahead = add(tx, now=NOW + 5 * HOUR)
-        assert inbox.due(tx, NOW, 10, giving_back=False) == [ahead]
+        assert inbox.due(tx, NOW, 10, never_limited=False) == [ahead]
         item = inbox.get(tx, ahead)
         inbox.carried_out(tx, item, ANSWER, NOW + 5 * HOUR)
-        assert inbox.due(tx, NOW, 10, giving_back=False) == [ahead]
+        assert inbox.due(tx, NOW, 10, never_limited=False) == [ahead]
 
 
 def test_an_item_is_carried_out_answered_and_done(database: Database) -> None:
@@ -72,10 +72,10 @@ def test_an_item_is_carried_out_answered_and_done(database: Database) -> None:
         answering = inbox.get(tx, item.id)
         assert (answering.state, answering.answer) == (ItemState.ANSWERING, ANSWER)
         assert answering.attempts == 0, "answering is tried anew"
-        assert inbox.due(tx, NOW + MINUTE, 10, giving_back=False) == [item.id]
+        assert inbox.due(tx, NOW + MINUTE, 10, never_limited=False) == [item.id]
         inbox.answered(tx, item.id)
         assert inbox.get(tx, item.id).state is ItemState.DONE
-        assert inbox.due(tx, NOW + 1000 * HOUR, 10, giving_back=False) == []
+        assert inbox.due(tx, NOW + 1000 * HOUR, 10, never_limited=False) == []
 
 
 @pytest.mark.parametrize("answered", [False, True])
@@ -109,6 +109,6 @@ def test_what_fails_is_tried_again_later_and_counted(database: Database) -> None
         for attempt in (1, 2):
             inbox.later(tx, inbox.get(tx, item_id), NOW + attempt * MINUTE)
             assert inbox.get(tx, item_id).attempts == attempt
-            assert inbox.due(tx, NOW + attempt * MINUTE - SECOND, 10, giving_back=False) == []
-            assert inbox.due(tx, NOW + attempt * MINUTE, 10, giving_back=False) == [item_id]
+            assert inbox.due(tx, NOW + attempt * MINUTE - SECOND, 10, never_limited=False) == []
+            assert inbox.due(tx, NOW + attempt * MINUTE, 10, never_limited=False) == [item_id]
         assert inbox.get(tx, item_id).state is ItemState.NEW
