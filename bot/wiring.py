@@ -47,6 +47,7 @@ from bot.slack.listeners import Listeners
 from bot.slack.people import Directory
 from bot.slack.policy_watch import PolicyWatch
 from bot.slack.projection import project
+from bot.slack.sources import Sources
 from bot.slack.starts import Starts
 from bot.store import lockdowns
 from bot.store.claims import Claims
@@ -116,12 +117,14 @@ class Bot:
             }
         )
         desk = Desk(
-            self.database,
-            directory,
+            Sources(
+                self.database,
+                directory,
+                self.policy.current,
+                on_call=self._on_call.facts,
+                clock=clock,
+            ),
             clients,
-            self.policy.current,
-            on_call=self._on_call.facts,
-            clock=clock,
         )
         self.listeners = Listeners(
             self.database,

@@ -5,9 +5,8 @@ Reads the store, the policy, Slack and EKS; changes nothing.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 from sqlalchemy import Connection
@@ -18,11 +17,8 @@ from bot.core.errors import DomainError, NotFound, Refused
 from bot.core.lifecycle import ensure_extensible, ensure_open
 from bot.core.model import AccessRequest, Grant, Person
 from bot.core.offers import clusters_for, levels_on, requester_groups
-from bot.core.oncall import OnCallFacts, Schedules
-from bot.core.people import not_full_member
 from bot.core.review import decides
 from bot.core.starts import local_day, parse_until, place
-from bot.policy_file import LoadedPolicy
 from bot.slack import commands
 from bot.slack.blocks import Message
 from bot.slack.delegate_command import Delegations
@@ -36,12 +32,11 @@ from bot.slack.id_commands import Status
 from bot.slack.lockdown_command import Lockdown
 from bot.slack.lockdowns import lockdown_state
 from bot.slack.modals import deny_modal, extend_modal
-from bot.slack.people import Directory
 from bot.slack.questions import question_modal
 from bot.slack.replies import clusters_reply, error_reply, mine_reply, status_reply, who_reply
 from bot.slack.roster import read_roster
+from bot.slack.sources import Sources
 from bot.store import audit, delegations, grants, lockdowns, post_reviews, requests
-from bot.store.database import Database
 
 _SHORTEST_EXTENSION = timedelta(minutes=1)
 
@@ -49,27 +44,13 @@ _SHORTEST_EXTENSION = timedelta(minutes=1)
 class Desk:
     """Answers questions. Each method raises DomainError where there is no answer."""
 
-    def __init__(
-        self,
-        database: Database,
-        directory: Directory,
-        clients: EksClients,
-        policy: Callable[[], LoadedPolicy],
-        *,
-        on_call: Callable[[Collection[Schedules]], OnCallFacts],
-        clock: Callable[[], datetime],
-    ) -> None:
-        self._database = database
-        self._directory = directory
+    def __init__(self, sources: Sources, clients: EksClients) -> None:
+        self._sources = sources
         self._clients = clients
-        self._policy = policy
-        self._clock = clock
-        self.glass = GlassDesk(database, directory, policy, on_call=on_call, clock=clock)
-        self.home = HomeDesk(database, directory, policy, self.glass, clock=clock)
-        self.help = HelpDesk(
-            database, directory, policy, member=self._member, on_call=on_call, clock=clock
-        )
-        self.form = FormDesk(database, directory, policy, clock=clock)
+        self.glass = GlassDesk(sources)
+        self.home = HomeDesk(sources, self.glass)
+        self.help = HelpDesk(sources)
+        self.form = FormDesk(sources)
 
     def answer(  # noqa: PLR0911 - one answer for each question
         self, command: commands.Command, user_id: str
@@ -78,7 +59,7 @@ class Desk:
         try:
             if isinstance(command, commands.Help):
                 return self.help(user_id)
-            person = self._member(user_id)
+            person = self._sources.member(user_id)
             match command:
                 case commands.Mine():
                     return self._mine(user_id)
@@ -91,7 +72,7 @@ class Desk:
                 case Delegations():
                     return self._delegations()
                 case Lockdown():
-                    with self._database.reading() as tx:
+                    with self._sources.database.reading() as tx:
                         return lockdown_state(lockdowns.current(tx))
                 case _:
                     raise TypeError(f"{type(command).__name__} asks no question")
@@ -100,7 +81,7 @@ class Desk:
 
     def again(self, user_id: str, request_id: str) -> dict[str, Any]:
         """The request form filled in with what the person asked for before. Raises Refused."""
-        with self._database.reading() as tx:
+        with self._sources.database.reading() as tx:
             request = requests.get(tx, request_id)
         if request.requester != user_id:
             raise Refused(
@@ -112,34 +93,34 @@ class Desk:
 
     def denial(self, request_id: str, user_id: str) -> dict[str, Any]:
         """The form in which an owner says why not. Raises Conflict where it is decided."""
-        self._member(user_id)
-        with self._database.reading() as tx:
+        self._sources.member(user_id)
+        with self._sources.database.reading() as tx:
             request = requests.get(tx, request_id)
-        ensure_open(request, self._clock())
+        ensure_open(request, self._sources.clock())
         if request.requester == user_id or not self._waiting_for(user_id, [request]):
             raise Refused(
                 "not_owner",
                 f"Only an owner can deny {request_id}, and you are none of the owners it asks. "
                 "Nothing was changed.",
             )
-        return deny_modal(request, self._directory.names([request.requester]))
+        return deny_modal(request, self._sources.directory.names([request.requester]))
 
     def question(self, request_id: str, user_id: str) -> dict[str, Any]:
         """The form for a question to the requester. Raises Conflict where it is decided."""
-        self._member(user_id)
-        with self._database.reading() as tx:
+        self._sources.member(user_id)
+        with self._sources.database.reading() as tx:
             request = requests.get(tx, request_id)
-        ensure_open(request, self._clock())
-        return question_modal(request, self._directory.names([request.requester]))
+        ensure_open(request, self._sources.clock())
+        return question_modal(request, self._sources.directory.names([request.requester]))
 
     def extension(self, request_id: str, user_id: str) -> dict[str, Any]:
         """The form in which the holder asks for more time. Raises Conflict where it has ended."""
-        with self._database.reading() as tx:
+        with self._sources.database.reading() as tx:
             request = requests.get(tx, request_id)
             grant = grants.get(tx, request_id)
         ensure_no_break_glass(request)
-        ensure_extensible(grant, user_id, self._clock())
-        policy = self._policy().policy
+        ensure_extensible(grant, user_id, self._sources.clock())
+        policy = self._sources.policy().policy
         limits = [rule.max_duration for rule in policy.rules if rule.name in request.rules]
         began = grant.began_at or grant.confirmed_at or grant.created_at
         left = min(limits, default=timedelta()) - (grant.ends_at - began)
@@ -153,76 +134,69 @@ class Desk:
 
     def delegation(self, user_id: str, until: str) -> dict[str, Any]:
         """The form that names a deputy, with the day that was typed. Raises DomainError."""
-        person = self._member(user_id)
+        person = self._sources.member(user_id)
         day = None
         if until:
-            ends = place(parse_until(until), person.time_zone, self._clock())
+            ends = place(parse_until(until), person.time_zone, self._sources.clock())
             day = local_day(ends - timedelta(seconds=1), person.time_zone)
         return delegate_modal(day)
 
     def _delegations(self) -> Message:
-        with self._database.reading() as tx:
-            held = delegations.holding(tx, self._clock())
+        with self._sources.database.reading() as tx:
+            held = delegations.holding(tx, self._sources.clock())
         people = {one.owner for one in held} | {one.deputy for one in held}
-        return delegations_reply(held, self._directory.names(people))
-
-    def _member(self, user_id: str) -> Person:
-        person = self._directory.person(user_id)
-        problem = not_full_member(person, self._directory.team_id())
-        if problem is not None:
-            raise Refused(problem.code, problem.sentence)
-        return person
+        return delegations_reply(held, self._sources.directory.names(people))
 
     def _mine(self, user_id: str) -> Message:
-        with self._database.reading() as tx:
+        with self._sources.database.reading() as tx:
             own = requests.of_requester(tx, user_id)
             items = [(one, grants.find(tx, one.id)) for one in own]
             owed = post_reviews.open_of(tx, user_id)
-        now = self._clock()
+        now = self._sources.clock()
         return mine_reply(items, {one.request_id: review_owed(one, now) for one in owed})
 
     def _status(self, request_id: str) -> Message:
-        with self._database.reading() as tx:
+        with self._sources.database.reading() as tx:
             request = requests.get(tx, request_id)
             reviews = requests.reviews_of(tx, request_id)
             grant = grants.find(tx, request_id)
             events = audit.of_request(tx, request_id)
         people = {request.requester, *(event.actor for event in events)}
-        names = self._directory.names({one for one in people if one.startswith(("U", "W"))})
+        names = self._sources.directory.names({one for one in people if one.startswith(("U", "W"))})
         return status_reply(
             request,
             reviews,
             grant,
             events,
             names=names,
-            now=self._clock(),
+            now=self._sources.clock(),
             tickets=self.home.tickets(),
         )
 
     def _who(self, name: str) -> Message:
-        cluster = self._policy().policy.clusters_by_name.get(name)
+        cluster = self._sources.policy().policy.clusters_by_name.get(name)
         if cluster is None:
             raise NotFound(
                 "unknown_cluster",
                 f"The policy names no cluster `{name}`. `/eks-access clusters` lists them.",
             )
-        with self._database.reading() as tx:
+        with self._sources.database.reading() as tx:
             live = _with_requests(tx, grants.live(tx, cluster=name))
-        roster = read_roster(self._database, self._clients, cluster, self._clock())
-        names = self._directory.names({grant.requester for _, grant in live})
+        roster = read_roster(self._sources.database, self._clients, cluster, self._sources.clock())
+        names = self._sources.directory.names({grant.requester for _, grant in live})
         return who_reply(name, live, roster, names=names)
 
     def _clusters(self, person: Person) -> Message:
-        policy = self._policy().policy
-        membership = self._directory.membership(requester_groups(policy))
+        policy = self._sources.policy().policy
+        membership = self._sources.directory.membership(requester_groups(policy))
         clusters = clusters_for(policy, person, membership)
         levels = {one.name: levels_on(policy, one.name, person, membership) for one in clusters}
         return clusters_reply(clusters, levels)
 
     def _waiting_for(self, user_id: str, pending: list[AccessRequest]) -> list[AccessRequest]:
-        membership = self._directory.membership(groups_asked(pending))
-        now = self._clock()
-        with self._database.reading() as tx:
+        membership = self._sources.directory.membership(groups_asked(pending))
+        now = self._sources.clock()
+        with self._sources.database.reading() as tx:
             held = delegations.holding(tx, now)
         return [
             one

@@ -15,12 +15,12 @@ from typing import Any
 from bot.core.choices import choices_for
 from bot.core.decide import begins_at, decide_for, groups_needed, with_ticket
 from bot.core.durations import format_duration
-from bot.core.errors import DirectoryUnavailable, InvalidInput, Refused
+from bot.core.errors import DirectoryUnavailable, InvalidInput
 from bot.core.lockdown import granting_stopped
 from bot.core.model import Ask, Cluster, Reason
 from bot.core.names import listed
 from bot.core.offers import clusters_under, requester_groups, rules_open_to
-from bot.core.people import Membership, not_full_member
+from bot.core.people import Membership
 from bot.core.policy import Policy
 from bot.core.rule_choice import Usage
 from bot.core.tickets import named_in
@@ -29,12 +29,11 @@ from bot.slack.blocks import Block, View
 from bot.slack.fields import cluster_options
 from bot.slack.form_state import FormErrors, block_of, by_field, read_entered
 from bot.slack.modals import notice_modal
-from bot.slack.people import Directory
 from bot.slack.request_form import request_modal
+from bot.slack.sources import Sources
 from bot.slack.submissions import read_submission
 from bot.slack.text import plain
 from bot.store import lockdowns, requests
-from bot.store.database import Database
 
 _NO_CHOICE = Ask("", "")
 _LOOKED_BACK = 10
@@ -64,18 +63,8 @@ _FIELDS = {
 class FormDesk:
     """The request form. Safe to use from several threads."""
 
-    def __init__(
-        self,
-        database: Database,
-        directory: Directory,
-        policy: Callable[[], LoadedPolicy],
-        *,
-        clock: Callable[[], datetime],
-    ) -> None:
-        self._database = database
-        self._directory = directory
-        self._policy = policy
-        self._clock = clock
+    def __init__(self, sources: Sources) -> None:
+        self._sources = sources
         self._lock = threading.Lock()
         self._latest: dict[str, object] = {}
         self._clusters_kept: dict[tuple[str, tuple[str, ...]], tuple[Cluster, ...]] = {}
@@ -85,17 +74,14 @@ class FormDesk:
 
         What may not be had any more is left empty. Asks Slack. Raises DomainError.
         """
-        person = self._directory.person(user_id)
-        problem = not_full_member(person, self._directory.team_id())
-        if problem is not None:
-            raise Refused(problem.code, problem.sentence)
-        with self._database.reading() as tx:
+        self._sources.member(user_id)
+        with self._sources.database.reading() as tx:
             lockdown = lockdowns.current(tx)
         if lockdown is not None:
             return notice_modal(granting_stopped(lockdown))
-        loaded = self._policy()
+        loaded = self._sources.policy()
         groups = requester_groups(loaded.policy)
-        membership = self._directory.membership_to_show(groups)
+        membership = self._sources.directory.membership_to_show(groups)
         clusters = self._clusters(loaded, user_id, membership)
         if not clusters and groups - membership.keys():
             raise DirectoryUnavailable(
@@ -123,12 +109,12 @@ class FormDesk:
 
     def redrawn(self, user_id: str, view: Mapping[str, Any]) -> View:
         """The form after a choice in `view`, with all that was entered and still may be had."""
-        loaded = self._policy()
+        loaded = self._sources.policy()
         entered = read_entered(view.get("state"))
         groups = requester_groups(loaded.policy)
-        membership = self._directory.membership_to_show(groups)
+        membership = self._sources.directory.membership_to_show(groups)
         # Who owns what is looked up now, so that nothing is looked up when the form comes back.
-        self._directory.membership_to_show(groups_needed(loaded.policy, entered))
+        self._sources.directory.membership_to_show(groups_needed(loaded.policy, entered))
         clusters = self._clusters(loaded, user_id, membership)
         return self._drawn(loaded, user_id, clusters, membership, entered)
 
@@ -140,7 +126,7 @@ class FormDesk:
         membership: Membership,
         entered: Ask,
     ) -> View:
-        now = self._clock()
+        now = self._sources.clock()
         usage = self._used(user_id, entered, now)
         choices = choices_for(
             loaded.policy, clusters, user_id, membership, entered, now=now, usage=usage
@@ -149,13 +135,13 @@ class FormDesk:
 
     def _used(self, user_id: str, ask: Ask, now: datetime) -> Usage:
         """What automatic rules give the person around the moment at which access would begin."""
-        with self._database.reading() as tx:
+        with self._sources.database.reading() as tx:
             return requests.given_automatically(tx, user_id, ask.cluster, begins_at(ask, now))
 
     def suggested(self, user_id: str, query: str) -> list[Block]:
         """The clusters to suggest for what was typed. Asks nobody."""
-        loaded = self._policy()
-        membership = self._directory.remembered(requester_groups(loaded.policy))
+        loaded = self._sources.policy()
+        membership = self._sources.directory.remembered(requester_groups(loaded.policy))
         return cluster_options(query, self._clusters(loaded, user_id, membership))
 
     def read(self, user_id: str, view: Mapping[str, Any]) -> Ask:
@@ -163,7 +149,7 @@ class FormDesk:
 
         A ticket that only the reason names is taken from there.
         """
-        policy = self._policy().policy
+        policy = self._sources.policy().policy
         try:
             ask = with_ticket(policy, read_submission(by_field(view.get("state"))))
         except InvalidInput as error:
@@ -181,7 +167,7 @@ class FormDesk:
 
         Asks nobody: what hangs on a membership that is not known is left to be decided later.
         """
-        policy = self._policy().policy
+        policy = self._sources.policy().policy
         if ask.cluster not in policy.clusters_by_name:
             # Not left to the policy: among ten thousand names the nearest takes long to find.
             unknown = f"{plain(ask.cluster, 80)} is no cluster here. Choose one from the list."
@@ -190,9 +176,9 @@ class FormDesk:
         only_owners = needed - requester_groups(policy, ask.cluster)
         membership = {
             **dict.fromkeys(only_owners, _PLENTY),
-            **self._directory.remembered(needed),
+            **self._sources.directory.remembered(needed),
         }
-        now = self._clock()
+        now = self._sources.clock()
         try:
             usage = self._used(user_id, ask, now)
             decision = decide_for(policy, ask, user_id, membership, now, usage=usage)
@@ -223,7 +209,7 @@ class FormDesk:
 
     def _last(self, user_id: str) -> Ask:
         """What the person chose last, without the words that belonged to that one request."""
-        with self._database.reading() as tx:
+        with self._sources.database.reading() as tx:
             own = requests.of_requester(tx, user_id, limit=_LOOKED_BACK)
         last = next((one for one in own if one.extends is None), None)
         if last is None:

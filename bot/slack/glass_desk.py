@@ -6,9 +6,8 @@ what comes back is decided anew, from what Slack and the on-call services say th
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection
@@ -20,53 +19,38 @@ from bot.core.errors import Conflict, DomainError, InvalidInput, Refused
 from bot.core.glass_choices import glass_choices
 from bot.core.lifecycle import ensure_open
 from bot.core.model import AccessRequest, Ask, GrantState
-from bot.core.oncall import OnCallFacts, Schedules
 from bot.core.people import not_full_member, surely_belongs
 from bot.core.policy import BreakGlass, Policy
 from bot.core.post_review import PostReview, reviewers_now
-from bot.policy_file import LoadedPolicy
 from bot.slack.blocks import Block, View
 from bot.slack.fields import cluster_options
 from bot.slack.form_state import FormErrors, block_of, by_field, read_entered
 from bot.slack.glass_form import glass_modal, review_modal
-from bot.slack.people import Directory
+from bot.slack.sources import Sources
 from bot.slack.submissions import read_submission
 from bot.store import grants, post_reviews, requests
-from bot.store.database import Database
 
 _LOOKED_AT = 100
 _NO_CHOICE = Ask("", "")
 
 
 class GlassDesk:
-    """Safe to use from several threads. `on_call` asks on-call services, or tells what is kept."""
+    """Safe to use from several threads."""
 
-    def __init__(
-        self,
-        database: Database,
-        directory: Directory,
-        policy: Callable[[], LoadedPolicy],
-        *,
-        on_call: Callable[[Collection[Schedules]], OnCallFacts],
-        clock: Callable[[], datetime],
-    ) -> None:
-        self._database = database
-        self._directory = directory
-        self._policy = policy
-        self._on_call = on_call
-        self._clock = clock
+    def __init__(self, sources: Sources) -> None:
+        self._sources = sources
 
     def offered(self, user_id: str) -> tuple[BreakGlass, ...]:
         """The entries this person may use now, as far as is known; none where that is not."""
         try:
-            return self._entries(self._policy().policy, user_id)
+            return self._entries(self._sources.policy().policy, user_id)
         except DomainError:
             return ()
 
     def offered_for(self, request: AccessRequest) -> bool:
         """Whether the requester may make this request a break-glass."""
         try:
-            covering = entries_for(self._policy().policy, request.ask)
+            covering = entries_for(self._sources.policy().policy, request.ask)
         except DomainError:
             return False
         if not covering or request.break_glass:
@@ -78,7 +62,7 @@ class GlassDesk:
 
         Raises DomainError where there is nothing to offer this person.
         """
-        policy = self._policy().policy
+        policy = self._sources.policy().policy
         entries = self._entries(policy, user_id)
         if not entries:
             raise Refused(
@@ -94,14 +78,14 @@ class GlassDesk:
 
     def redrawn(self, user_id: str, view: Mapping[str, Any]) -> View:
         """The form after a choice in `view`, with all that was entered and still may be had."""
-        policy = self._policy().policy
+        policy = self._sources.policy().policy
         entered = read_entered(view.get("state"))
         choices = glass_choices(policy, self._entries(policy, user_id), entered)
         return glass_modal(choices, str(view.get("private_metadata") or "") or None)
 
     def suggested(self, user_id: str, query: str) -> list[Block]:
         """The clusters to suggest for what was typed."""
-        policy = self._policy().policy
+        policy = self._sources.policy().policy
         choices = glass_choices(policy, self._entries(policy, user_id), _NO_CHOICE)
         return cluster_options(query, choices.clusters)
 
@@ -119,7 +103,7 @@ class GlassDesk:
 
     def review(self, request_id: str, user_id: str) -> View:
         """The form of a review. Raises DomainError where there is nothing for this person."""
-        with self._database.reading() as tx:
+        with self._sources.database.reading() as tx:
             request = requests.get(tx, request_id)
             owed = post_reviews.find(tx, request_id)
             grant = grants.find(tx, request_id)
@@ -134,11 +118,11 @@ class GlassDesk:
                 f"You are none of those who review break-glass {request_id}, so nothing was "
                 "changed.",
             )
-        return review_modal(request, grant, self._directory.names([request.requester]))
+        return review_modal(request, grant, self._sources.directory.names([request.requester]))
 
     def to_review(self, user_id: str) -> list[tuple[AccessRequest, PostReview]]:
         """What is over and waits for this person's review, the soonest due first."""
-        with self._database.reading() as tx:
+        with self._sources.database.reading() as tx:
             owed = [(one, _over(tx, one)) for one in post_reviews.open_ones(tx, _LOOKED_AT)]
         pairs = [(request, one) for one, request in owed if request is not None]
         others = [pair for pair in pairs if pair[0].requester != user_id]
@@ -149,10 +133,10 @@ class GlassDesk:
     ) -> list[tuple[AccessRequest, PostReview]]:
         if not pairs:
             return []
-        policy, now = self._policy().policy, self._clock()
+        policy, now = self._sources.policy().policy, self._sources.clock()
         owners = [reviewers_now(policy, request, owed, now) for request, owed in pairs]
         groups = frozenset[str]().union(*(one.groups for one in owners))
-        membership = self._directory.membership_to_show(groups)
+        membership = self._sources.directory.membership_to_show(groups)
         return [
             pair
             for pair, people in zip(pairs, owners, strict=True)
@@ -163,8 +147,8 @@ class GlassDesk:
         """Raises DomainError where Slack does not tell who this is."""
         if not policy.break_glass:
             return ()
-        person = self._directory.person(user_id)
-        if not_full_member(person, self._directory.team_id()) is not None:
+        person = self._sources.directory.person(user_id)
+        if not_full_member(person, self._sources.directory.team_id()) is not None:
             return ()
         groups = frozenset[str]().union(
             *(entry.responders.groups_needed for entry in policy.break_glass)
@@ -174,18 +158,18 @@ class GlassDesk:
             for entry in policy.break_glass
             for name, service in entry.responders.services.items()
         }
-        membership = self._directory.membership_to_show(groups)
-        return may_ask(policy, person, membership, self._on_call(schedules))
+        membership = self._sources.directory.membership_to_show(groups)
+        return may_ask(policy, person, membership, self._sources.on_call(schedules))
 
     def _waiting(self, user_id: str, request_id: str) -> AccessRequest:
-        with self._database.reading() as tx:
+        with self._sources.database.reading() as tx:
             request = requests.get(tx, request_id)
         if request.requester != user_id:
             raise Refused(
                 "not_yours",
                 f"{request_id} is somebody else's request. Break-glass is for access of your own.",
             )
-        ensure_open(request, self._clock())
+        ensure_open(request, self._sources.clock())
         return request
 
 

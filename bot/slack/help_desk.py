@@ -2,49 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
-from datetime import datetime
-
 from bot.core.errors import DirectoryUnavailable, DomainError, PolicyUnavailable, StoreUnavailable
 from bot.core.model import Person
 from bot.core.offers import clusters_for, levels_on, requester_groups
-from bot.core.oncall import OnCallFacts, Schedules
 from bot.core.people import Membership
 from bot.core.policy import Policy
 from bot.core.rights import EVERY_RIGHT, Right, groups_of_rights, rights_of, schedules_of_rights
-from bot.policy_file import LoadedPolicy
 from bot.slack.blocks import Message
 from bot.slack.commands import UnknownCommand
-from bot.slack.people import Directory
 from bot.slack.replies import OFFERS_SHOWN, commands_with, error_reply, help_reply
+from bot.slack.sources import Sources
 from bot.store import delegations
-from bot.store.database import Database
 
 _NOT_KNOWN = (DirectoryUnavailable, PolicyUnavailable, StoreUnavailable)
 
 
 class HelpDesk:
-    """Safe to use from several threads. It decides nothing: groups may be two minutes old.
+    """Safe to use from several threads. It decides nothing: groups may be two minutes old."""
 
-    `member` gives a full member of the workspace, and raises Refused for anybody else.
-    """
-
-    def __init__(
-        self,
-        database: Database,
-        directory: Directory,
-        policy: Callable[[], LoadedPolicy],
-        *,
-        member: Callable[[str], Person],
-        on_call: Callable[[Collection[Schedules]], OnCallFacts],
-        clock: Callable[[], datetime],
-    ) -> None:
-        self._database = database
-        self._directory = directory
-        self._policy = policy
-        self._member = member
-        self._on_call = on_call
-        self._clock = clock
+    def __init__(self, sources: Sources) -> None:
+        self._sources = sources
 
     def __call__(self, user_id: str) -> Message:
         """What this person may do. Where that cannot be told now, everything there is.
@@ -52,10 +29,10 @@ class HelpDesk:
         Raises Refused for those who are no full members.
         """
         try:
-            person = self._member(user_id)
-            policy = self._policy().policy
+            person = self._sources.member(user_id)
+            policy = self._sources.policy().policy
             groups = requester_groups(policy) | groups_of_rights(policy)
-            membership = self._directory.membership_to_show(groups)
+            membership = self._sources.directory.membership_to_show(groups)
             rights = self._rights(policy, person, membership)
         except _NOT_KNOWN:
             return help_reply()
@@ -73,9 +50,9 @@ class HelpDesk:
     def unknown(self, typed: UnknownCommand, user_id: str) -> Message:
         """What is nearest to what was typed, among the commands that this person can use."""
         try:
-            person = self._member(user_id)
-            policy = self._policy().policy
-            membership = self._directory.membership_to_show(groups_of_rights(policy))
+            person = self._sources.member(user_id)
+            policy = self._sources.policy().policy
+            membership = self._sources.directory.membership_to_show(groups_of_rights(policy))
             rights = self._rights(policy, person, membership)
         except _NOT_KNOWN:
             rights = EVERY_RIGHT
@@ -84,7 +61,7 @@ class HelpDesk:
         return error_reply(UnknownCommand(typed.word, typed.rest, commands_with(rights)))
 
     def _rights(self, policy: Policy, person: Person, membership: Membership) -> frozenset[Right]:
-        with self._database.reading() as tx:
-            held = delegations.holding(tx, self._clock())
-        on_call = self._on_call(schedules_of_rights(policy))
+        with self._sources.database.reading() as tx:
+            held = delegations.holding(tx, self._sources.clock())
+        on_call = self._sources.on_call(schedules_of_rights(policy))
         return rights_of(policy, person, membership, on_call, held)

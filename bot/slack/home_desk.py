@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 
 from sqlalchemy import Connection
@@ -13,14 +13,12 @@ from bot.core.people import Membership, surely_belongs
 from bot.core.policy import Tickets
 from bot.core.post_review import PostReview
 from bot.core.review import decides, every_owner
-from bot.policy_file import LoadedPolicy
 from bot.slack.blocks import View
 from bot.slack.cards import past_deciding
 from bot.slack.glass_desk import GlassDesk
 from bot.slack.home import HISTORY_SHOWN, HomeGlass, home_view
-from bot.slack.people import Directory
+from bot.slack.sources import Sources
 from bot.store import delegations, grants, lockdowns, post_reviews, requests
-from bot.store.database import Database
 from bot.store.health import Health, health
 
 _LOOKED_AT = 200
@@ -29,25 +27,14 @@ _LOOKED_AT = 200
 class HomeDesk:
     """Gives a person's Home as it is now. What Slack does not tell is left out, and said."""
 
-    def __init__(
-        self,
-        database: Database,
-        directory: Directory,
-        policy: Callable[[], LoadedPolicy],
-        glass: GlassDesk,
-        *,
-        clock: Callable[[], datetime],
-    ) -> None:
-        self._database = database
-        self._directory = directory
-        self._policy = policy
+    def __init__(self, sources: Sources, glass: GlassDesk) -> None:
+        self._sources = sources
         self._glass = glass
-        self._clock = clock
 
     def __call__(self, user_id: str) -> View:
         """The view for this person. Raises StoreUnavailable."""
-        now = self._clock()
-        with self._database.reading() as tx:
+        now = self._sources.clock()
+        with self._sources.database.reading() as tx:
             live = grants.live(tx, requester=user_id)
             mine = [(requests.get(tx, one.id), one) for one in live]
             own = requests.of_requester(tx, user_id, state=RequestState.PENDING, limit=_LOOKED_AT)
@@ -60,8 +47,8 @@ class HomeDesk:
                 if one.requester != user_id and not past_deciding(one, now)
             ]
         groups = groups_asked(others)
-        membership = self._directory.membership_to_show(groups)
-        with self._database.reading() as tx:
+        membership = self._sources.directory.membership_to_show(groups)
+        with self._sources.database.reading() as tx:
             waiting = _to_decide(tx, user_id, others, membership, now)
             owed = {one.request_id: one for one in post_reviews.open_of(tx, user_id)}
         to_review = self._to_review(user_id)
@@ -72,7 +59,7 @@ class HomeDesk:
             waiting,
             history,
             complete=groups <= membership.keys(),
-            names=self._directory.names(people),
+            names=self._sources.directory.names(people),
             health=self._health_for(user_id, now),
             lockdown=lockdown,
             glass=HomeGlass(
@@ -94,23 +81,23 @@ class HomeDesk:
     def tickets(self) -> Tickets | None:
         """Where tickets are, where the policy in force says it."""
         try:
-            return self._policy().policy.tickets
+            return self._sources.policy().policy.tickets
         except PolicyUnavailable:
             return None
 
     def _health_for(self, user_id: str, now: datetime) -> Health | None:
         """How the bot is, for those whom some rule names as an owner."""
         try:
-            owners = every_owner(self._policy().policy)
+            owners = every_owner(self._sources.policy().policy)
         except PolicyUnavailable:
             return None
         named = user_id in owners.users
         if not named:
-            membership = self._directory.membership_to_show(owners.groups)
+            membership = self._sources.directory.membership_to_show(owners.groups)
             named = surely_belongs(user_id, owners, membership)
         if not named:
             return None
-        with self._database.reading() as tx:
+        with self._sources.database.reading() as tx:
             return health(tx, now)
 
 
