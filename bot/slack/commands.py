@@ -26,7 +26,15 @@ from bot.slack.delegate_command import (
 )
 from bot.slack.id_commands import IdCommand
 from bot.slack.lockdown_command import Lockdown, read_lockdown
-from bot.slack.options import DASHES, Words, nothing_more, read_words, unquoted, unwrapped
+from bot.slack.options import (
+    DASHES,
+    Words,
+    incomplete,
+    nothing_more,
+    read_words,
+    unquoted,
+    unwrapped,
+)
 from bot.slack.text import clean
 
 LONGEST = 3000
@@ -239,12 +247,8 @@ def _start(read: Words) -> str:
 def _who(words: Sequence[str]) -> Command:
     cluster = unquoted(words[0]) if words else ""
     if not cluster:
-        raise InvalidInput(
-            "missing_cluster",
-            "I read `who`. The cluster is missing; `/eks-access clusters` lists them. "
-            "The form is `/eks-access who CLUSTER`.",
-            field="cluster",
-        )
+        why = "The cluster is missing; `/eks-access clusters` lists them."
+        raise incomplete("who", "cluster", why, FORMS["who"])
     nothing_more(f"who {cluster}", words[1:])
     return Who(cluster)
 

@@ -10,7 +10,7 @@ from bot.core.durations import parse_duration
 from bot.core.errors import InvalidInput
 from bot.core.ids import parse_id
 from bot.core.names import nearest, quoted
-from bot.slack.options import DASHES, nothing_more, unquoted, unwrapped
+from bot.slack.options import DASHES, incomplete, nothing_more, unquoted, unwrapped
 
 FORMS = {
     "status": "status ID",
@@ -81,17 +81,13 @@ Reader = Callable[[Sequence[str]], IdCommand]
 
 def _extend(words: Sequence[str]) -> IdCommand:
     request_id, rest = _id("extend", words)
+    form = f"extend {request_id} 1h"
     if not rest:
-        raise InvalidInput(
-            "missing_duration",
-            f"I read `extend {request_id}`. How much longer is missing. "
-            f"The form is `/eks-access extend {request_id} 1h`.",
-            field="duration",
-        )
+        raise incomplete(f"extend {request_id}", "duration", "How much longer is missing.", form)
     try:
         more = parse_duration(unquoted(rest[0]).lower())
     except InvalidInput as error:
-        example = f"For example: `/eks-access extend {request_id} 1h`."
+        example = f"For example: `/eks-access {form}`."
         raise InvalidInput(error.code, f"{error.sentence} {example}", field="duration") from None
     return Extend(request_id, more, unwrapped(" ".join(rest[1:])))
 
@@ -100,12 +96,8 @@ def _deny(words: Sequence[str]) -> IdCommand:
     request_id, rest = _id("deny", words)
     reason = unwrapped(" ".join(rest))
     if not reason:
-        raise InvalidInput(
-            "missing_reason",
-            f"I read `deny {request_id}`. The reason is missing; the requester is told why. "
-            f"The form is `/eks-access deny {request_id} REASON`.",
-            field="reason",
-        )
+        why = "The reason is missing; the requester is told why."
+        raise incomplete(f"deny {request_id}", "reason", why, f"deny {request_id} REASON")
     return Deny(request_id, reason)
 
 
@@ -118,23 +110,15 @@ def _review(words: Sequence[str]) -> IdCommand:
     request_id, rest = _id("review", words)
     verdict = unquoted(rest[0]).rstrip(",:;.").lower() if rest else ""
     findings = unwrapped(" ".join(rest[1:]))
-    form = f"`/eks-access review {request_id} justified|unjustified FINDINGS`"
+    form = f"review {request_id} justified|unjustified FINDINGS"
     if verdict not in _VERDICTS:
         near = "unjustified" if verdict == "not" else nearest(verdict, _VERDICTS)
         read = f"{quoted(rest[0])} is neither `justified` nor `unjustified`. " if rest else ""
         guess = f"Did you mean `{near}`? " if near else ""
-        raise InvalidInput(
-            "missing_verdict",
-            f"I read `review {request_id}`. {read}{guess}The form is {form}.",
-            field="justified",
-        )
+        raise incomplete(f"review {request_id}", "verdict", f"{read}{guess}".strip(), form)
     if not findings:
-        raise InvalidInput(
-            "missing_findings",
-            f"I read `review {request_id} {verdict}`. What was done is missing; it is what an "
-            f"auditor reads. The form is {form}.",
-            field="findings",
-        )
+        why = "What was done is missing; it is what an auditor reads."
+        raise incomplete(f"review {request_id} {verdict}", "findings", why, form)
     return ReviewBreakGlass(request_id, _VERDICTS[verdict], findings)
 
 
@@ -150,11 +134,8 @@ def _with_id(name: str, command: Callable[[str], IdCommand]) -> Reader:
 def _id(name: str, words: Sequence[str]) -> tuple[str, Sequence[str]]:
     """The request id that `words` begin with, also in two halves, and the words after it."""
     if not words:
-        raise InvalidInput(
-            "missing_id",
-            f"I read `{name}`. The request id is missing; `/eks-access mine` lists yours. "
-            f"The form is `/eks-access {FORMS[name]}`.",
-        )
+        why = "The request id is missing; `/eks-access mine` lists yours."
+        raise incomplete(name, "id", why, FORMS[name])
     halves = [DASHES.sub("-", unquoted(word)) for word in words[:2]]
     if [len(half) for half in halves] == [3, 3]:
         try:

@@ -192,3 +192,13 @@ def nothing_more(understood: str, rest: Sequence[str]) -> None:
             f"I read {quoted(understood, 120)}, and do not know what to do with "
             f"{quoted(' '.join(rest))}. The form is {quoted(f'/eks-access {understood}', 140)}.",
         )
+
+
+def incomplete(understood: str, what: str, why: str, form: str) -> InvalidInput:
+    """The error where `what` was not given: what was understood, why it is needed, the form."""
+    lacks = f"{why} " if why else ""
+    return InvalidInput(
+        f"missing_{what}",
+        f"I read `{understood}`. {lacks}The form is `/eks-access {form}`.",
+        field=what,
+    )
