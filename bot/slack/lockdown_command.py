@@ -1,4 +1,4 @@
-"""`/eks-access lockdown [on [--revoke] REASON | off]`, read into a value."""
+"""`/eks-access lockdown [status | on [--revoke] REASON | off]`, read into a value."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from bot.core.errors import InvalidInput
 from bot.core.names import quoted
 from bot.slack.options import DASHES, unquoted, unwrapped
 
-FORM = "lockdown [on [--revoke] REASON | off]"
+FORM = "lockdown [status | on [--revoke] REASON | off]"
 
 
 class Turn(StrEnum):
-    """What is to be done. STATE only asks."""
+    """What is to be done. STATUS only asks."""
 
-    STATE = "state"
+    STATUS = "status"
     ON = "on"
     OFF = "off"
 
@@ -33,16 +33,16 @@ class Lockdown:
 def read_lockdown(words: Sequence[str]) -> Lockdown:
     """The command. Raises InvalidInput with the form that was meant."""
     if not words:
-        return Lockdown(Turn.STATE)
+        return Lockdown(Turn.STATUS)
     turn, rest = unquoted(words[0]).lower(), list(words[1:])
-    if turn == Turn.OFF and not rest:
-        return Lockdown(Turn.OFF)
+    if turn in {Turn.STATUS, Turn.OFF} and not rest:
+        return Lockdown(Turn(turn))
     if turn != Turn.ON:
         typed = quoted(" ".join(["lockdown", *words]), 120)
         raise InvalidInput(
             "bad_lockdown",
             f"I do not know what {typed} means. The form is "
-            f"`/eks-access {FORM}`; alone it says whether lockdown is on.",
+            f"`/eks-access {FORM}`; alone, or with `status`, it says whether lockdown is on.",
         )
     revoking = bool(rest) and DASHES.sub("", unquoted(rest[0])).lower() == "revoke"
     reason = unwrapped(" ".join(rest[1:] if revoking else rest))

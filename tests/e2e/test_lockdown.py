@@ -46,8 +46,10 @@ def test_a_security_owner_stops_everything_and_lets_it_go_on(stage: Stage) -> No
     wait_told(stage, ben, "Nothing new is granted until it is over", PAYMENTS)
     ana.command("/eks-access request modern-access-lab view --namespace default Looking")
     wait_told(stage, ana, "Nothing new is granted until it is over")
-    ana.command("/eks-access lockdown")
-    wait_told(stage, ana, "Stolen laptop, INC-77")
+    ana.command("/eks-access lockdown status")
+    told = words(wait_told(stage, ana, "Lockdown is on: nothing new is granted"))
+    assert "by <@U04DAN>" in told
+    assert "Stolen laptop, INC-77" in told
     ana.command("/eks-access")
     stage.slack.wait(lambda: ana.modal is not None and "Lockdown" in str(ana.modal.source))
     assert production_entry(stage) is None
@@ -56,6 +58,8 @@ def test_a_security_owner_stops_everything_and_lets_it_go_on(stage: Stage) -> No
     wait_told(stage, dan, "Lockdown is over", SECURITY)
     ben.click(card, "approve")
     wait_card_says(stage, card, "active until")
+    ana.command("/eks-access lockdown status")
+    wait_told(stage, ana, "Lockdown is not on: access is granted as the policy says.")
 
 
 def test_status_of_what_a_lockdown_took_away_says_who_and_why(stage: Stage) -> None:

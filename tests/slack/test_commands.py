@@ -81,7 +81,8 @@ def refused(text: str) -> InvalidInput:
         ("deny 7k3 qmx “View is enough”", Deny("7K3-QMX", "View is enough")),
         ("cancel 7K3-QMX", Cancel("7K3-QMX")),
         ("clusters", Clusters()),
-        ("lockdown", Lockdown(Turn.STATE)),
+        ("lockdown", Lockdown(Turn.STATUS)),
+        ("lockdown Status", Lockdown(Turn.STATUS)),
         ("lockdown off", Lockdown(Turn.OFF)),
         ("lockdown on Stolen laptop", Lockdown(Turn.ON, "Stolen laptop")),
         ('lockdown on --revoke "Stolen laptop"', Lockdown(Turn.ON, "Stolen laptop", True)),
@@ -429,6 +430,7 @@ def test_a_bad_id_is_refused() -> None:
         ("lockdown on --revoke", "missing_reason"),
         ("lockdown of", "bad_lockdown"),
         ("lockdown off now", "bad_lockdown"),
+        ("lockdown status now", "bad_lockdown"),
         ("lockdwon on", "unknown_command"),
     ],
 )
