@@ -45,7 +45,6 @@ def extend(
     if grant is None:
         raise Conflict("not_active", f"Request {grant_id} gave no access that could be extended.")
     lifecycle.ensure_extensible(grant, by, facts.now)
-    began = grant.began_at or grant.confirmed_at or grant.created_at
     request = AccessRequest(
         id=requests.new_id(tx, facts.now),
         requester=by,
@@ -64,7 +63,7 @@ def extend(
         created_at=facts.now,
         lapses_at=grant.ends_at,
         extends=grant_id,
-        already=grant.ends_at - began,
+        already=grant.lasts,
     )
     return _decide(tx, facts, request)
 

@@ -455,6 +455,11 @@ class Grant:
     def gives_access(self) -> bool:
         return self.state in GIVES_ACCESS
 
+    @property
+    def lasts(self) -> timedelta:
+        """How long the access lasts, what it was before an extension included."""
+        return self.ends_at - (self.began_at or self.confirmed_at or self.created_at)
+
 
 @dataclass(frozen=True, slots=True)
 class AuditEvent:

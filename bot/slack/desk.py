@@ -122,8 +122,7 @@ class Desk:
         ensure_extensible(grant, user_id, self._sources.clock())
         policy = self._sources.policy().policy
         limits = [rule.max_duration for rule in policy.rules if rule.name in request.rules]
-        began = grant.began_at or grant.confirmed_at or grant.created_at
-        left = min(limits, default=timedelta()) - (grant.ends_at - began)
+        left = min(limits, default=timedelta()) - grant.lasts
         if left < _SHORTEST_EXTENSION:
             raise Refused(
                 "at_the_maximum",
