@@ -22,8 +22,6 @@ DEFAULT_SCOPES = (
     "users:read",
     "users:read.email",
     "usergroups:read",
-    "files:write",
-    "im:write",
     "channels:read",
     "groups:read",
 )

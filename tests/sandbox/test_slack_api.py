@@ -118,6 +118,7 @@ def test_message_times_rise_even_when_the_clock_stands(api):
 
 
 def test_a_user_id_as_channel_opens_the_direct_messages(ws, api):
+    ws.app.scopes += ("im:write",)
     posted = api.chat_postMessage(channel="U01ALICE", text="granted")
     assert posted["channel"].startswith("D")
     assert [message.text for message in ws.human("U01ALICE").dm] == ["granted"]
@@ -145,6 +146,7 @@ def test_posting_where_the_bot_may_not_is_refused_for_its_own_reason(ws, api):
 
 
 def test_a_deactivated_person_gets_no_direct_message(ws, api):
+    ws.app.scopes += ("im:write",)
     dm = api.conversations_open(users="U01ALICE")["channel"]["id"]
     ws.deactivate("U01ALICE")
     assert error_of(api.conversations_open, users="U01ALICE") == "user_disabled"
@@ -373,6 +375,7 @@ def test_channels_list_what_the_bot_can_see(ws, api):
 
 
 def test_a_file_is_uploaded_in_three_steps(ws, api):
+    ws.app.scopes += ("files:write",)
     api.files_upload_v2(
         channel="C01PAY", filename="audit.csv", content="a,b\n1,2\n", initial_comment="Audit"
     )
@@ -382,7 +385,8 @@ def test_a_file_is_uploaded_in_three_steps(ws, api):
     assert ws.files.uploads[message.files[0]["id"]].content == b"a,b\n1,2\n"
 
 
-def test_a_file_that_was_never_sent_cannot_be_completed(api):
+def test_a_file_that_was_never_sent_cannot_be_completed(ws, api):
+    ws.app.scopes += ("files:write",)
     announced = api.files_getUploadURLExternal(filename="a.csv", length=3)
     complete = api.files_completeUploadExternal
     assert error_of(complete, files=[{"id": announced["file_id"]}]) == "file_not_found"
