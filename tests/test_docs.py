@@ -394,11 +394,13 @@ def test_every_relative_link_leads_somewhere(document):
         assert not anchor or anchor in anchors_of(file.read_text(encoding="utf-8")), target
 
 
-def test_every_module_that_the_architecture_names_is_there():
+def test_the_architecture_names_every_module_of_the_root_and_the_core_and_no_other():
     text = read("docs/architecture.md")
     house = text.split("```\nbot/\n")[1].split("```")[0]
     for name in re.findall(r"\b[a-z_]+\.py\b|^  [a-z]+/", house, re.MULTILINE):
         assert (ROOT / "bot" / name.strip()).exists(), name
+    drawn = set(re.findall(r"\b([a-z_]+)\.py\b", house))
+    assert {path.stem for path in ROOT.glob("bot/*.py")} - {"__init__"} == drawn
     for cell in re.findall(r"^\| (`core/.*?) \|", text, re.MULTILINE):
         for name in re.findall(r"`(?:core/)?(\w+)`", cell):
             assert (ROOT / "bot" / "core" / f"{name}.py").is_file(), name
