@@ -38,7 +38,7 @@ from bot.core.policy import Level, Policy, Rule
 from bot.core.policy_approval import Approval, Automatic
 from bot.core.principals import mapped_with
 from bot.core.rule_choice import Usage, duration_under, first_rule, passed_over_words
-from bot.core.tickets import named_in
+from bot.core.tickets import looks, named_in
 
 NOTHING_USED: Usage = MappingProxyType({})
 
@@ -330,7 +330,7 @@ def _ticket_problems(ask: Ask, rules: tuple[Rule, ...]) -> Iterable[Reason]:
             continue
         so = f"{quoted(ticket)} is no ticket for" if ticket else "There is no ticket, required by"
         named = named_in(ask.reason, (rule.ticket_pattern,))
-        remedy = f"with one that matches {quoted(rule.ticket_pattern.pattern, 80)}"
+        remedy = f"with one; it has to {looks(rule.ticket_pattern, quoted)}"
         if len(named) == 1:
             remedy = f"with {quoted(named[0])}, which your reason names"
         yield Reason(

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import lru_cache
 from typing import Self
 
 MOST_LETTERS = 64
 _JIRA_KEY = re.compile(r"[A-Z][A-Z0-9_]+-[0-9]+")
 _PAGERDUTY_INCIDENT = re.compile(r"[A-Z0-9]+")
+_STARTS_WITH = re.compile(r"\^?\(?(?:\?:)?([A-Za-z0-9#_-]+)")
+"""The letters that a form begins with, or the first of several that it may begin with."""
+
 _AROUND_A_WORD = ".,;:!?()[]{}<>\"'`*"
 
 
@@ -77,3 +81,26 @@ def named_in(reason: str, forms: Iterable[re.Pattern[str]]) -> tuple[str, ...]:
         for word in words
         if 0 < len(word) <= MOST_LETTERS and any(form.fullmatch(word) for form in patterns)
     )
+
+
+@lru_cache(maxsize=1000)
+def example_of(form: re.Pattern[str]) -> str | None:
+    """A ticket of this form, which tells people more than the pattern; None where none was found.
+
+    It is tried and not worked out, so it is always of the form.
+    """
+    start = _STARTS_WITH.match(form.pattern)
+    beginnings = dict.fromkeys(("", *(filter(None, start.groups()) if start else ())))
+    for beginning in beginnings:
+        for between in ("PAY-", "", "-"):
+            for digits in ("1423", *("1423570689"[:length] for length in range(1, 11))):
+                tried = f"{beginning}{between}{digits}"
+                if form.fullmatch(tried):
+                    return tried
+    return None
+
+
+def looks(form: re.Pattern[str], quote: Callable[[str, int], str]) -> str:
+    """What a ticket of the form has to do: `look like PAY-1423`, or else match the pattern."""
+    example = example_of(form)
+    return f"look like {quote(example, 80)}" if example else f"match {quote(form.pattern, 80)}"

@@ -23,7 +23,7 @@ from bot.core.offers import clusters_under, requester_groups, rules_open_to
 from bot.core.people import Membership
 from bot.core.policy import Policy
 from bot.core.rule_choice import Usage
-from bot.core.tickets import named_in
+from bot.core.tickets import looks, named_in
 from bot.policy_file import LoadedPolicy
 from bot.slack.blocks import Block, View
 from bot.slack.fields import cluster_options
@@ -235,15 +235,17 @@ def _at_field(policy: Policy, ask: Ask, reason: Reason) -> str:
             f"{format_duration(rule.max_duration)}."
         )
     if reason.code in {"ticket_missing", "bad_ticket"} and rule is not None:
-        form = plain(rule.ticket or "", 80)  # Slack shows what stands at a field as it is
-        named = named_in(ask.reason, filter(None, (rule.ticket_pattern,)))
+        forms = tuple(filter(None, (rule.ticket_pattern,)))
+        named = named_in(ask.reason, forms)
+        # Slack shows what stands at a field as it is.
+        wanted = "".join(f" It has to {looks(form, plain)}." for form in forms)
         if reason.code == "ticket_missing" and named:
             several = listed((plain(one, 80) for one in named), "and", 3)
             return f"The reason names {several}. Enter the one that this is for."
         if reason.code == "ticket_missing":
-            return f"Rule {rule.name} needs a ticket that matches {form}, here or in the reason."
+            return f"Rule {rule.name} needs a ticket, here or in the reason.{wanted}"
         ticket = plain(ask.ticket or "", 80)
-        return f"{ticket} does not match {form}, as rule {rule.name} wants."
+        return f"{ticket} is no ticket for rule {rule.name}.{wanted}"
     if reason.code == "reason_missing":
         return "Say why you need it. The people who decide read it."
     return reason.sentence

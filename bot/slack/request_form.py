@@ -16,6 +16,7 @@ from bot.core.model import Requirement
 from bot.core.policy import Rule
 from bot.core.policy_approval import Approval, Automatic
 from bot.core.rule_choice import Spent
+from bot.core.tickets import looks
 from bot.slack import blocks, inputs, phrases
 from bot.slack.blocks import OPTIONS, Block, View
 from bot.slack.fields import cluster_field, level_field
@@ -233,7 +234,8 @@ def _reason(choices: Choices) -> Block:
 def _ticket(choices: Choices) -> Block:
     element = inputs.text("ticket", choices.entered.ticket or "", MOST_TICKET_LETTERS)
     needing = [rule for rule in choices.rules if rule.ticket is not None]
-    forms = listed([plain(rule.ticket or "", 80) for rule in needing], 3)
+    forms = dict.fromkeys(filter(None, (rule.ticket_pattern for rule in needing)))
+    wanted = listed([looks(form, plain) for form in forms], 3)
     who = listed([plain(rule.name, 60) for rule in needing], 3)
-    needed = f"Needed by {who}, here or in the reason. It has to match {forms}."
+    needed = f"Needed by {who}, here or in the reason. It has to {wanted}."
     return inputs.field("ticket", "Ticket", element, hint=needed if needing else "", optional=True)

@@ -7,7 +7,8 @@ import re
 import pytest
 
 from bot.core.addresses import is_loopback, service_url
-from bot.core.tickets import is_jira_key, is_pagerduty_incident, named_in
+from bot.core.names import quoted
+from bot.core.tickets import example_of, is_jira_key, is_pagerduty_incident, looks, named_in
 
 
 @pytest.mark.parametrize("key", ["PAY-1", "PAY-1423", "A1-0", "A_B-9"])
@@ -98,3 +99,27 @@ def test_this_machine(host):
 @pytest.mark.parametrize("host", ["0.0.0.0", "10.0.0.1", "example.com", "localhost.", ""])  # noqa: S104 - a name
 def test_other_machines(host):
     assert not is_loopback(host)
+
+
+@pytest.mark.parametrize(
+    ("form", "example"),
+    [
+        ("^[A-Z]+-[0-9]+$", "PAY-1423"),
+        ("^PAY-[0-9]+$", "PAY-1423"),
+        ("^BILL-[0-9]+$", "BILL-1423"),
+        (r"(?:OPS|INC)-\d+", "OPS-1423"),
+        ("^CHG[0-9]{7}$", "CHG1423570"),
+        ("#[0-9]+", "#1423"),
+        ("[0-9]{6}", "142357"),
+    ],
+)
+def test_a_form_of_tickets_is_shown_by_an_example(form, example):
+    assert example_of(re.compile(form)) == example
+    assert re.fullmatch(form, example)
+    assert looks(re.compile(form), quoted) == f"look like `{example}`"
+
+
+def test_a_form_without_an_example_is_shown_as_it_is():
+    form = re.compile("[a-f]{8}/[xyz]")
+    assert example_of(form) is None
+    assert looks(form, quoted) == "match `[a-f]{8}/[xyz]`"
