@@ -121,12 +121,14 @@ class AccessReconciler:
 
     def _round(self, entry_id: int, still_held: StillHeld) -> None:
         entry = self._start(entry_id)
-        more = False
         try:
-            troubles, more = self._act(entry, still_held)
+            troubles = self._act(entry, still_held)
         except AwsProblem as error:
-            over = error.code == NO_ENTRIES and self._is_over_without(entry)
-            troubles = [] if over else [_Trouble(error)]
+            if error.code == NO_ENTRIES:
+                troubles = self._end_without(entry, error)
+            else:
+                troubles = [_Trouble(error)]
+                self._finish(entry, troubles)
         except (DomainError, ClaimLost):
             raise
         except Exception as error:  # a fault of ours must not end the tries to revoke
@@ -137,7 +139,8 @@ class AccessReconciler:
             )
             problem.__cause__ = error
             troubles = [_Trouble(problem)]
-        self._finish(entry_id, entry.generation, troubles, more=more)
+            self._finish(entry, troubles)
+        self._tell(entry, troubles)
 
     def _start(self, entry_id: int) -> Entry:
         """Let time pass for the entry's grants, then read the entry."""
@@ -157,24 +160,24 @@ class AccessReconciler:
                     store_grant(tx, grant, *by_bot, now)
             return entries.get(tx, entry_id, now)
 
-    def _act(self, entry: Entry, still_held: StillHeld) -> tuple[list[_Trouble], bool]:
-        """Do what is to be done. Returns what could not be, and whether there is more to do.
+    def _act(self, entry: Entry, still_held: StillHeld) -> list[_Trouble]:
+        """Do what is to be done, and store what came of it. Returns what could not be done.
 
         Raises AwsProblem where EKS is mute.
         """
         client = self._clients.for_cluster(entry.cluster)
         observed = access_entries.observe(client, entry.cluster, entry.principal_arn)
         differs = self._drift.look(entry, observed)
-        live, plan = self._plan(entry, observed)
+        live, plan = self._read_plan(entry, observed)
         if plan.blocked:
             self._fail_blocked(entry, live, plan)
-            live, plan = self._plan(entry, observed)
+            live, plan = self._read_plan(entry, observed)
         if plan.reset_record or plan.forget:
             with self._database.transaction() as tx:
                 _void(tx, entry, plan)
         troubles: list[_Trouble] = []
         actions = plan.actions
-        if not self._backed(entry, observed, live):
+        if not self._is_backed(entry, observed, live):
             actions = plan.removals  # these never wait for it
             troubles += self._backstop_trouble(entry)
         for action in actions:
@@ -188,20 +191,50 @@ class AccessReconciler:
                     break
         if actions:
             observed = access_entries.observe(client, entry.cluster, entry.principal_arn)
-        more = self._settle(entry, observed)
+        self._conclude(entry, observed, troubles, differs=differs)
+        return troubles
+
+    def _conclude(
+        self,
+        entry: Entry,
+        observed: planner.ObservedEntry | None,
+        troubles: list[_Trouble],
+        *,
+        differs: bool,
+    ) -> None:
+        """Store what EKS shows after the actions, and when to look again.
+
+        In one transaction, if nothing has to come between: SQLite has one writer at a time, and of
+        a thousand ends in the same second each waits for it.
+        """
+        now = self._clock()
+        if observed is not None:
+            _, plan = self._read_plan(entry, observed)
+            if not plan.reset_record:
+                with self._database.transaction() as tx:
+                    entries.read_back(tx, entries.get(tx, entry.id, now), observed)
+        with self._database.transaction() as tx:
+            plan = _settle(tx, entry, observed, now)
+            if not differs:
+                _rest(tx, entry, troubles, now, more=bool(plan.actions))
+            _backstop_shown(tx, entry, observed, now)
         if differs:
             self._drift.look(entry, observed)
-        return troubles, more
+            self._finish(entry, troubles, more=bool(plan.actions))
 
-    def _is_over_without(self, entry: Entry) -> bool:
+    def _end_without(self, entry: Entry, problem: AwsProblem) -> list[_Trouble]:
         """End what is to be removed from a cluster that has no access entries.
 
-        Returns whether nothing else is live there. No cluster goes back to that mode, so one that
-        is in it holds nothing of the bot's: that was read, as surely as that an entry is gone.
+        No trouble is left if nothing else is live there. No cluster goes back to that mode, so one
+        that is in it holds nothing of the bot's: that was read, as surely as that an entry is gone.
         """
-        self._settle(entry, None)
-        with self._database.reading() as tx:
-            return not grants.live_of_entry(tx, entry.id)
+        now = self._clock()
+        with self._database.transaction() as tx:
+            _settle(tx, entry, None, now)
+            troubles = [_Trouble(problem)] if grants.live_of_entry(tx, entry.id) else []
+            _rest(tx, entry, troubles, now)
+            _backstop_shown(tx, entry, None, now)
+        return troubles
 
     def _apply(
         self, client: EKSClient, entry: Entry, action: planner.Action, grant_id: str
@@ -231,42 +264,19 @@ class AccessReconciler:
                 with self._database.transaction() as tx:
                     entries.sent(tx, entry.id, action, self._clock())
 
-    def _plan(
+    def _read_plan(
         self, entry: Entry, observed: planner.ObservedEntry | None
     ) -> tuple[tuple[Grant, ...], Plan]:
-        now = self._clock()
         with self._database.reading() as tx:
-            live = tuple(
-                grant
-                for grant in grants.live_of_entry(tx, entry.id)
-                if grant.gives_access and lifecycle.overdue(grant, now) is None
-            )
-            record = entries.get(tx, entry.id, now).record
-        desired = planner.union(grant.access for grant in live)
-        return live, planner.plan(
-            desired,
-            observed,
-            record,
-            deployment=entry.deployment,
-            standing=entry.cluster.standing,
-        )
+            return _plan(tx, entry, observed, self._clock())
 
-    def _backed(
+    def _is_backed(
         self, entry: Entry, observed: planner.ObservedEntry | None, live: Sequence[Grant]
     ) -> bool:
-        """Whether a schedule ends what these grants give if the bot does not.
-
-        Where others have put something on the entry there is none, see bot.core.backstop.
-        """
         if entry.cluster.backstop is None:
             return True
         with self._database.reading() as tx:
-            kept = backstops.find(tx, entry.id)
-            record = entries.get(tx, entry.id, self._clock()).record
-        if not backstop.alone(observed, record, entry.deployment):
-            return True
-        known = kept.known if kept is not None else None
-        return all(backstop.covers(known, grant, entry.cluster) for grant in live)
+            return _backed(tx, entry, observed, live, self._clock())
 
     def _backstop_trouble(self, entry: Entry) -> list[_Trouble]:
         """Why there is no backstop, where that is known; otherwise it is on its way."""
@@ -307,74 +317,14 @@ class AccessReconciler:
                 case planner.DeleteEntry():
                     entries.intend_deletion(tx, entry.id)
 
-    def _settle(self, entry: Entry, observed: planner.ObservedEntry | None) -> bool:
-        """Draw the conclusions from what EKS shows after the actions.
-
-        Returns whether there is more to do, such as to make anew what was just deleted.
-        """
+    def _finish(self, entry: Entry, troubles: list[_Trouble], *, more: bool = False) -> None:
         now = self._clock()
-        live, plan = self._plan(entry, observed)
-        if observed is not None and not plan.reset_record:
-            with self._database.transaction() as tx:
-                entries.read_back(tx, entries.get(tx, entry.id, now), observed)
-            live, plan = self._plan(entry, observed)
-        desired = {grant.id for grant in live}
-        unbacked = {grant.id for grant in live if not self._backed(entry, observed, [grant])}
         with self._database.transaction() as tx:
-            if not live or observed is not None:
-                _void(tx, entry, plan)
-            for grant in grants.live_of_entry(tx, entry.id):
-                if grant.id in unbacked:
-                    continue
-                if grant.state is GrantState.PROVISIONING and grant in live:
-                    given = planner.satisfied(grant.access, observed)
-                    if given and not plan.changes(grant.access) and not plan.blocks(grant.access):
-                        store_grant(tx, grant, *lifecycle.confirm(grant, now), now)
-                        _supersede(tx, grant, now)
-                # One revoked since it was planned for is still there: the next round takes it away.
-                elif (
-                    grant.state is GrantState.REVOKING
-                    and grant.id not in desired
-                    and not plan.removals
-                    and not plan.unsettled
-                ):
-                    if grant.end_reason is not EndReason.FAILED:
-                        grant = replace(grant, problem=None)  # noqa: PLW2901 - it is overcome
-                    store_grant(tx, grant, *lifecycle.end(grant, now), now)
-            record = entries.get(tx, entry.id, now).record
-            alone = backstop.alone(observed, record, entry.deployment)
-            backstops.seen(tx, entry.id, alone=alone, shown=observed is not None)
-        return bool(plan.actions)
+            _rest(tx, entry, troubles, now, more=more)
 
-    def _finish(
-        self, entry_id: int, generation: int, troubles: list[_Trouble], *, more: bool
-    ) -> None:
-        """Say when to look again; fail what AWS refuses for good; tell people of trouble."""
-        now = self._clock()
-        looked = all(one.action is not None for one in troubles)
-        with self._database.transaction() as tx:
-            live = tuple(
-                _troubled(tx, grant, troubles, now) for grant in grants.live_of_entry(tx, entry_id)
-            )
-            entry = replace(entries.get(tx, entry_id, now), generation=generation)
-            unsettled = more or any(
-                grant.state in (GrantState.PROVISIONING, GrantState.REVOKING) for grant in live
-            )
-            attempts = entry.attempts + 1 if unsettled or troubles else 0
-            times = [due for grant in live if (due := lifecycle.due_at(grant)) is not None]
-            if unsettled or troubles:
-                times.append(now + pause(attempts))
-            entries.rest(
-                tx,
-                entry,
-                min(times, default=None),
-                attempts=attempts,
-                problem=troubles[0].problem.sentence if troubles else None,
-                looked_at=now if looked else None,
-            )
-            backstops.wake(tx, entry_id, now)
-        if looked:
-            self._drift.saw(entry_id)
+    def _tell(self, entry: Entry, troubles: list[_Trouble]) -> None:
+        if _looked(troubles):
+            self._drift.saw(entry.id)
         for trouble in troubles:
             log.warning(
                 "AWS problem",
@@ -384,8 +334,127 @@ class AccessReconciler:
                 cluster=entry.cluster.name,
                 account=entry.cluster.account,
                 principal=entry.principal_arn,
-                attempts=attempts,
+                attempts=entry.attempts + 1,
             )
+
+
+def _plan(
+    tx: Connection, entry: Entry, observed: planner.ObservedEntry | None, now: datetime
+) -> tuple[tuple[Grant, ...], Plan]:
+    """What to do at the entry, and the grants that are to give access there."""
+    live = tuple(
+        grant
+        for grant in grants.live_of_entry(tx, entry.id)
+        if grant.gives_access and lifecycle.overdue(grant, now) is None
+    )
+    desired = planner.union(grant.access for grant in live)
+    return live, planner.plan(
+        desired,
+        observed,
+        entries.get(tx, entry.id, now).record,
+        deployment=entry.deployment,
+        standing=entry.cluster.standing,
+    )
+
+
+def _backed(
+    tx: Connection,
+    entry: Entry,
+    observed: planner.ObservedEntry | None,
+    live: Sequence[Grant],
+    now: datetime,
+) -> bool:
+    """Whether a schedule ends what these grants give if the bot does not.
+
+    Where others have put something on the entry there is none, see bot.core.backstop.
+    """
+    if entry.cluster.backstop is None:
+        return True
+    kept = backstops.find(tx, entry.id)
+    record = entries.get(tx, entry.id, now).record
+    if not backstop.alone(observed, record, entry.deployment):
+        return True
+    known = kept.known if kept is not None else None
+    return all(backstop.covers(known, grant, entry.cluster) for grant in live)
+
+
+def _settle(
+    tx: Connection, entry: Entry, observed: planner.ObservedEntry | None, now: datetime
+) -> Plan:
+    """Draw the conclusions from what EKS shows after the actions.
+
+    Returns what there is still to do, such as to make anew what was just deleted.
+    """
+    live, plan = _plan(tx, entry, observed, now)
+    desired = {grant.id for grant in live}
+    unbacked = {grant.id for grant in live if not _backed(tx, entry, observed, [grant], now)}
+    # The grants before the entry, as the use cases have it: their requests' rows are locked first.
+    for grant in grants.live_of_entry(tx, entry.id):
+        if grant.id in unbacked:
+            continue
+        if grant.state is GrantState.PROVISIONING and grant in live:
+            given = planner.satisfied(grant.access, observed)
+            if given and not plan.changes(grant.access) and not plan.blocks(grant.access):
+                store_grant(tx, grant, *lifecycle.confirm(grant, now), now)
+                _supersede(tx, grant, now)
+        # One revoked since it was planned for is still there: the next round takes it away.
+        elif (
+            grant.state is GrantState.REVOKING
+            and grant.id not in desired
+            and not plan.removals
+            and not plan.unsettled
+        ):
+            if grant.end_reason is not EndReason.FAILED:
+                grant = replace(grant, problem=None)  # noqa: PLW2901 - it is overcome
+            store_grant(tx, grant, *lifecycle.end(grant, now), now)
+    if not live or observed is not None:
+        _void(tx, entry, plan)
+    return plan
+
+
+def _rest(
+    tx: Connection,
+    entry: Entry,
+    troubles: Sequence[_Trouble],
+    now: datetime,
+    *,
+    more: bool = False,
+) -> None:
+    """Say when to look again, and fail what AWS refuses for good."""
+    live = tuple(
+        _troubled(tx, grant, troubles, now) for grant in grants.live_of_entry(tx, entry.id)
+    )
+    unsettled = more or any(
+        grant.state in (GrantState.PROVISIONING, GrantState.REVOKING) for grant in live
+    )
+    attempts = entries.attempts(tx, entry.id) + 1 if unsettled or troubles else 0
+    times = [due for grant in live if (due := lifecycle.due_at(grant)) is not None]
+    if unsettled or troubles:
+        times.append(now + pause(attempts))
+    entries.rest(
+        tx,
+        entry,
+        min(times, default=None),
+        attempts=attempts,
+        problem=troubles[0].problem.sentence if troubles else None,
+        looked_at=now if _looked(troubles) else None,
+    )
+    backstops.wake(tx, entry.id, now)
+
+
+def _looked(troubles: Sequence[_Trouble]) -> bool:
+    """Whether EKS could be looked at."""
+    return all(one.action is not None for one in troubles)
+
+
+def _backstop_shown(
+    tx: Connection, entry: Entry, observed: planner.ObservedEntry | None, now: datetime
+) -> None:
+    """Store for the backstop, where the entry has one, what EKS shows."""
+    if backstops.find(tx, entry.id) is not None:
+        record = entries.get(tx, entry.id, now).record
+        alone = backstop.alone(observed, record, entry.deployment)
+        backstops.seen(tx, entry.id, alone=alone, shown=observed is not None)
 
 
 def _void(tx: Connection, entry: Entry, plan: Plan) -> None:

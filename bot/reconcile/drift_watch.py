@@ -10,7 +10,7 @@ by anybody's wish: it is made anew, unless nothing is to be granted.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
 
 import structlog
@@ -57,8 +57,6 @@ class DriftWatch:
             live = grants.live_of_entry(tx, entry.id)
             record = entries.get(tx, entry.id, now).record
             before = drift_store.open_at(tx, entry.id)
-            kept = backstops.find(tx, entry.id)
-            stopped = lockdowns.current(tx) is not None
         found = drift.compare(
             live,
             observed,
@@ -68,10 +66,11 @@ class DriftWatch:
         )
         if found is None:
             return bool(before)
-        struck = kept is not None and kept.may_strike(now) and not stopped
-        by_backstop = struck and all(one.kind is Kind.GONE for one in found)
-        seen = self._was_seen(entry, now)
-        repair = seen and bool(found) and (by_backstop or self._repair())
+        repair = (
+            bool(found)
+            and self._was_seen(entry, now)
+            and (self._taken_by_backstop(entry, found, now) or self._repair())
+        )
         lost = drift.lost(found, repair=repair)
         if not lost and set(found) == set(before):
             return bool(found)
@@ -97,6 +96,14 @@ class DriftWatch:
                 grants=list(one.grants),
             )
         return True
+
+    def _taken_by_backstop(self, entry: Entry, found: Sequence[Finding], now: datetime) -> bool:
+        if any(one.kind is not Kind.GONE for one in found):
+            return False
+        with self._database.reading() as tx:
+            kept = backstops.find(tx, entry.id)
+            stopped = lockdowns.current(tx) is not None
+        return kept is not None and kept.may_strike(now) and not stopped
 
     def _was_seen(self, entry: Entry, now: datetime) -> bool:
         """Whether the entry was seen since this bot was started, by it or by another replica.

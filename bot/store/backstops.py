@@ -11,12 +11,32 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, insert, select, update
+from sqlalchemy import Connection, Integer, Row, bindparam, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from bot.core.backstop import Known, Schedule, may_have_fired, strikes_until
 from bot.store.due import LONGEST_PAUSE
 from bot.store.tables import backstops, entries
+
+# Built once: to build a statement takes longer than to carry it out, and these are the most used.
+_ONE = (
+    select(backstops, entries.c.cluster, entries.c.principal_arn)
+    .join_from(backstops, entries)
+    .where(backstops.c.entry_id == bindparam("entry"))
+)
+_CHANGE = update(backstops).where(backstops.c.entry_id == bindparam("entry"))
+_LOOK = _CHANGE.values(due_at=bindparam("now"), generation=backstops.c.generation + 1)
+_WAKE = _LOOK.where(backstops.c.attempts == 0)
+_WANT = _LOOK.values(attempts=0, problem=None, hopeless=False)
+_DUE = (
+    select(backstops.c.entry_id)
+    .where(
+        (backstops.c.due_at <= bindparam("now"))
+        | ((backstops.c.attempts > 0) & (backstops.c.due_at > bindparam("put_off")))
+    )
+    .order_by(backstops.c.due_at)
+    .limit(bindparam("most", type_=Integer))
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,23 +71,19 @@ def want(tx: Connection, entry_id: int, now: datetime, *, new: bool) -> None:
 
     Where the entry has none so far, it gets a row if `new`.
     """
-    wanted = _due(now) | {"attempts": 0, "problem": None, "hopeless": False}
-    if _change(tx, entry_id, wanted) or not new:
+    wanted = {"entry": entry_id, "now": now}
+    if tx.execute(_WANT, wanted).rowcount > 0 or not new:
         return
     try:
         with tx.begin_nested():
             tx.execute(insert(backstops).values(entry_id=entry_id, due_at=now))
     except IntegrityError:
-        _change(tx, entry_id, wanted)  # another grant of the same entry was faster
+        tx.execute(_WANT, wanted)  # another grant of the same entry was faster
 
 
 def wake(tx: Connection, entry_id: int, now: datetime) -> None:
     """Ask that the backstop be looked at now, unless it is being tried again anyway."""
-    tx.execute(
-        update(backstops)
-        .where(backstops.c.entry_id == entry_id, backstops.c.attempts == 0)
-        .values(_due(now))
-    )
+    tx.execute(_WAKE, {"entry": entry_id, "now": now})
 
 
 def due(tx: Connection, now: datetime, limit: int) -> list[int]:
@@ -75,14 +91,13 @@ def due(tx: Connection, now: datetime, limit: int) -> list[int]:
 
     Also those that were put off while the clock was ahead.
     """
-    put_off = (backstops.c.attempts > 0) & (backstops.c.due_at > now + LONGEST_PAUSE)
-    query = select(backstops.c.entry_id).where((backstops.c.due_at <= now) | put_off)
-    return list(tx.scalars(query.order_by(backstops.c.due_at).limit(limit)))
+    values = {"now": now, "put_off": now + LONGEST_PAUSE, "most": limit}
+    return list(tx.scalars(_DUE, values))
 
 
 def find(tx: Connection, entry_id: int) -> Kept | None:
     """What is known of an entry's backstop; None where it never had one."""
-    row = tx.execute(_select().where(backstops.c.entry_id == entry_id)).one_or_none()
+    row = tx.execute(_ONE, {"entry": entry_id}).one_or_none()
     return _kept(row) if row is not None else None
 
 
@@ -167,19 +182,8 @@ def _columns(schedule: Schedule) -> dict[str, Any]:
     }
 
 
-def _change(tx: Connection, entry_id: int, values: Mapping[str, Any]) -> bool:
-    changed = update(backstops).where(backstops.c.entry_id == entry_id).values(values)
-    return tx.execute(changed).rowcount > 0
-
-
-def _due(now: datetime) -> dict[str, Any]:
-    return {"due_at": now, "generation": backstops.c.generation + 1}
-
-
-def _select() -> Any:
-    return select(backstops, entries.c.cluster, entries.c.principal_arn).join_from(
-        backstops, entries
-    )
+def _change(tx: Connection, entry_id: int, values: Mapping[str, Any]) -> None:
+    tx.execute(_CHANGE, {**values, "entry": entry_id})
 
 
 def _kept(row: Row[Any]) -> Kept:

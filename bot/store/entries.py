@@ -46,8 +46,11 @@ _cluster = TypeAdapter(Cluster)
 
 # Built once: to build a statement takes longer than to carry it out, and these are the most used.
 _ONE = select(entries).where(entries.c.id == bindparam("entry"))
+_ATTEMPTS = select(entries.c.attempts).where(entries.c.id == bindparam("entry"))
 _PLACED = select(associations).where(associations.c.entry_id == bindparam("entry"))
 _CHANGE = update(entries).where(entries.c.id == bindparam("entry"))
+_REST = _CHANGE.where(entries.c.generation == bindparam("known"))
+_FORGET = delete(associations).where(associations.c.entry_id == bindparam("entry"))
 _TO_DO = (entries.c.attempts > 0) | entries.c.id.in_(
     select(grants.c.entry_id).where(
         grants.c.state.in_([GrantState.PROVISIONING.value, GrantState.REVOKING.value])
@@ -253,6 +256,11 @@ def placed_on(tx: Connection, cluster: Cluster, now: datetime) -> list[Entry]:
     return [get(tx, entry_id, now) for entry_id in tx.scalars(query)]
 
 
+def attempts(tx: Connection, entry_id: int) -> int:
+    """How often in a row the entry could not be made what it should be."""
+    return int(tx.scalars(_ATTEMPTS, {"entry": entry_id}).one())
+
+
 def rest(
     tx: Connection,
     entry: Entry,
@@ -266,18 +274,14 @@ def rest(
 
     `looked_at` is when EKS was seen there; None where it could not be.
     """
-    tx.execute(
-        update(entries)
-        .where(entries.c.id == entry.id, entries.c.generation == entry.generation)
-        .values(due_at=due_at)
-    )
+    tx.execute(_REST, {"entry": entry.id, "known": entry.generation, "due_at": due_at})
     seen = {} if looked_at is None else {"looked_at": looked_at}
     _change(tx, entry.id, attempts=attempts, problem=problem, **seen)
 
 
 def reset(tx: Connection, entry_id: int) -> None:
     """Forget everything that was put there: it is gone."""
-    tx.execute(delete(associations).where(associations.c.entry_id == entry_id))
+    tx.execute(_FORGET, {"entry": entry_id})
     _change(
         tx,
         entry_id,

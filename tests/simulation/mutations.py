@@ -30,7 +30,7 @@ BUGS: tuple[Mutation, ...] = (
     _bug(
         "call it ended with what is to be removed still shown",
         ACCESS,
-        "                    and not plan.removals\n                    and not plan.unsettled\n",
+        "            and not plan.removals\n            and not plan.unsettled\n",
         "",
     ),
     _bug(
@@ -118,8 +118,8 @@ BUGS: tuple[Mutation, ...] = (
     _bug(
         "give a removal up after some tries",
         ACCESS,
-        "            if unsettled or troubles:\n                times.append(",
-        "            if (unsettled or troubles) and attempts < 2:\n                times.append(",
+        "    if unsettled or troubles:\n        times.append(",
+        "    if (unsettled or troubles) and attempts < 2:\n        times.append(",
     ),
     _bug(
         "forget what the clock did",
