@@ -329,7 +329,7 @@ class Bot:
             work(entry_id)
             self._backstop_loop.wake()
             self._message_loop.wake()
-            self._audit_loop.wake()
+            # Not the audit loop: its own ticks are soon enough, and seal many events at once.
 
         return reconcile
 

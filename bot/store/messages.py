@@ -5,12 +5,29 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import Connection, Integer, bindparam, delete, insert, select, update
+from sqlalchemy import (
+    Connection,
+    Integer,
+    bindparam,
+    delete,
+    exists,
+    insert,
+    not_,
+    select,
+    update,
+)
 
-from bot.store.tables import messages, requests
+from bot.core.model import GrantState
+from bot.store.tables import entries, grants, messages, requests
 
 _LONGEST_WAIT = timedelta(minutes=10)
 """More than Slack asks anybody to wait; what is put off for longer was so by a wrong clock."""
+
+RUSH = 20
+"""As many removals that wait at once, each for its first try, are a rush."""
+
+REMOVALS_FIRST = timedelta(seconds=30)
+"""How long at most the messages about a removal wait in a rush, from when it began."""
 
 # Built once: to build a statement takes longer than to carry it out, and these are the most used.
 _DUE = (
@@ -21,6 +38,23 @@ _DUE = (
     )
     .order_by(requests.c.messages_due_at, requests.c.id)
     .limit(bindparam("most", type_=Integer))
+)
+_REVOKED_LATELY = exists().where(
+    grants.c.id == requests.c.id,
+    grants.c.revoking_since > bindparam("lately"),
+    grants.c.revoking_since <= bindparam("now"),
+)
+_DUE_IN_A_RUSH = _DUE.where(not_(_REVOKED_LATELY))
+_RUSH = (
+    select(entries.c.id)
+    .join(grants, grants.c.entry_id == entries.c.id)
+    .where(
+        entries.c.due_at <= bindparam("now"),
+        entries.c.attempts == 0,
+        (grants.c.state == GrantState.REVOKING.value)
+        | ((grants.c.state == GrantState.ACTIVE.value) & (grants.c.ends_at <= bindparam("now"))),
+    )
+    .limit(RUSH)
 )
 _BACKLOG = select(requests.c.version, requests.c.messages_attempts).where(
     requests.c.id == bindparam("request")
@@ -70,10 +104,13 @@ class Backlog:
 def due(tx: Connection, now: datetime, limit: int) -> list[str]:
     """Ids of requests whose messages are to be looked at, the longest due first.
 
-    Also those whose next try was put off while the clock was ahead.
+    Also those whose next try was put off while the clock was ahead. In a rush of removals, those of
+    access whose removal has begun lately are left out: to remove more of it comes first.
     """
     values = {"now": now, "put_off": now + _LONGEST_WAIT, "most": limit}
-    return list(tx.scalars(_DUE, values))
+    if len(tx.scalars(_RUSH, {"now": now}).all()) < RUSH:
+        return list(tx.scalars(_DUE, values))
+    return list(tx.scalars(_DUE_IN_A_RUSH, values | {"lately": now - REMOVALS_FIRST}))
 
 
 def backlog(tx: Connection, request_id: str) -> Backlog:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import datetime
 
 import pytest
+from sqlalchemy import Connection, update
 from sqlalchemy.exc import IntegrityError
-from store_examples import BEN, HOUR, MINUTE, NOW, SECOND, request
+from store_examples import BEN, HOUR, MINUTE, NOW, ROLE, SECOND, add_grant, request
 
-from bot.store import messages, requests
+from bot.core.model import GrantState
+from bot.store import grants, messages, requests, tables
 from bot.store.database import Database
 from bot.store.messages import Backlog, Posted
 
@@ -111,3 +114,35 @@ def test_one_kind_of_message_goes_to_several_places(database: Database) -> None:
 def test_a_message_belongs_to_a_request(database: Database) -> None:
     with pytest.raises(IntegrityError), database.transaction() as tx:
         messages.put(tx, "7K3-QMX", CARD)
+
+
+def test_in_a_rush_of_removals_their_messages_wait_and_no_others(database: Database) -> None:
+    rush = [f"01A-{number:03}" for number in range(messages.RUSH + 1)]
+    with database.transaction() as tx:
+        for number, grant_id in enumerate(rush):
+            principal = f"{ROLE}-{number}"
+            past = {"created_at": NOW - HOUR, "ends_at": NOW - MINUTE}
+            add_grant(tx, id=grant_id, principal_arn=principal, **past)
+            revoked = NOW if grant_id == rush[0] else None
+            state = GrantState.REVOKING if revoked else GrantState.ACTIVE
+            changed = update(tables.grants).where(tables.grants.c.id == grant_id)
+            tx.execute(changed.values(state=state.value, revoking_since=revoked))
+        requests.add(tx, request(id="01A-999"))
+
+        def waiting(now: datetime) -> set[str]:
+            return {rush[0], "01A-999"} - {*messages.due(tx, now, 100)}
+
+        assert waiting(NOW) == {rush[0]}
+        assert waiting(NOW + messages.REMOVALS_FIRST - SECOND) == {rush[0]}
+        assert waiting(NOW + messages.REMOVALS_FIRST) == set(), "they do not wait for ever"
+        assert waiting(NOW - SECOND) == set(), "nor for a clock that was ahead"
+
+        _try_again(tx, rush[1])
+        assert waiting(NOW) == {rush[0]}
+        _try_again(tx, rush[2])
+        assert waiting(NOW) == set(), "what AWS refuses is no rush"
+
+
+def _try_again(tx: Connection, grant_id: str) -> None:
+    changed = update(tables.entries).where(tables.entries.c.id == grants.entry_of(tx, grant_id))
+    tx.execute(changed.values(attempts=1))
