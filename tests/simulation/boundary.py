@@ -54,9 +54,9 @@ class Boundary:
         self._committed = False
         self._thread = threading.get_ident()
 
-    def arm_crash(self, after: int) -> None:
-        """Die at the point that comes after so many others."""
-        self._armed.append(_Armed("crash", after, self._die, frozenset()))
+    def arm_crash(self, after: int, where: frozenset[str] = frozenset()) -> None:
+        """Die at the point of `where` (empty: any) that comes after so many others."""
+        self._armed.append(_Armed("crash", after, self._die, where))
 
     def arm_crash_after_commit(self, after: int) -> None:
         """Die just after a commit: before the point that follows it."""

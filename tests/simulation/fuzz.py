@@ -40,6 +40,7 @@ _A_ROUND = 150
 _KINDS = ("command", "click", "submission", "suggestion", "event", "body")
 _WEIGHTS = (45, 17, 18, 5, 8, 7)
 _SETTING = {
+    "backstop": False,
     "standing": {LAB: "refuse", PROD: "augment"},
     "repair": True,
     "shared": [],

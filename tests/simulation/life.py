@@ -12,11 +12,12 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from bot.core.errors import StoreUnavailable
 from bot.sandbox.eks_faults import Fault as EksFault
+from bot.sandbox.scheduler import Stored
 from bot.sandbox.slack_faults import Fault as SlackFault
 from bot.store import entries
 from bot.store.database import Database
@@ -112,6 +113,9 @@ class Life:
         stage.aws.told = self.oracle.told
         stage.aws.pass_time = lambda seconds: self.clock.move(timedelta(seconds=seconds))
         stage.listen(self._carried_out)
+        self._strikes: list[tuple[datetime, Stored]] = []
+        if self.setting["backstop"]:
+            self.clock.passed = self._fire_schedules
         self.write_policy("good")
         self.process = self._new_process()
         self.watch_policy()
@@ -197,6 +201,19 @@ class Life:
         except Violation as found:
             # Raised here it would look to the bot like a failed call.
             self._found = self._found or found
+
+    def _fire_schedules(self) -> None:
+        """EventBridge Scheduler carries out what is due, as late as the setting says."""
+        scheduler, now = self.eks.scheduler, self.clock()
+        for due in [one for one in scheduler.schedules() if one.at <= now]:
+            scheduler.take(due.name)
+            self._strikes.append((due.at + timedelta(seconds=self.setting["strikes_after"]), due))
+        for strike in [one for one in self._strikes if one[0] <= now]:
+            self._strikes.remove(strike)
+            try:
+                self.oracle.struck(scheduler.strike(strike[1]), strike[1].at)
+            except Violation as found:
+                self._found = self._found or found
 
     # Loops and time
 
@@ -301,7 +318,7 @@ class Life:
         if not self._unrest():
             return None
         now = self.clock()
-        times = [*snapshot.inbox_due, *snapshot.entries_due]
+        times = [*snapshot.inbox_due, *snapshot.entries_due, *snapshot.backstops_due]
         times += [one.due_at for one in snapshot.requests.values() if one.due_at is not None]
         return min((time for time in times), default=now)
 
@@ -328,6 +345,8 @@ class Life:
                 found.append(f"{one.id} lapses")
         if any(time <= now for time in snapshot.entries_due):
             found.append("an entry is due")
+        if any(time <= now for time in snapshot.backstops_due):
+            found.append("a backstop is due")
         return found
 
     # Naming things

@@ -14,10 +14,11 @@ from typing import Any
 
 from bot.sandbox.eks import EksStandIn, Entry
 from bot.sandbox.eks_faults import Call
+from bot.sandbox.scheduler import Fired
 from bot.sandbox.slack_admin import ManagedWorkspace
 from tests.simulation import approvals
-from tests.simulation.scene import ACCOUNT, DEPLOYMENT, REGION, Json, level_gives, role
-from tests.simulation.shadow import BOT, OTHERS, TAG, Key, Shadow, Violation, covers, union
+from tests.simulation.scene import ACCOUNT, BACKSTOP_AFTER, REGION, Json, level_gives, role
+from tests.simulation.shadow import BOT, OTHERS, Key, Shadow, Violation, covers, union
 from tests.simulation.store_reading import GrantRow, RequestRow, Snapshot, StoreReader
 from tests.simulation.transports import Exchange
 
@@ -78,7 +79,7 @@ class Oracle:
         self._eks = eks
         self._slack = slack
         self._clock = clock
-        self.now = Snapshot({}, {}, (), {}, (), (), {})
+        self.now = Snapshot({}, {}, (), {}, (), (), (), {})
         self._seen: dict[Key, Seen] = {}
         self._longest: dict[str, timedelta] = {}
         self.shadow = Shadow(self._entry, self._reader.read_grants, clock, setting["standing"])
@@ -101,10 +102,24 @@ class Oracle:
 
     def carried_out(self, call: Call) -> None:
         """EKS carried out a call of the bot's, whatever the bot came to know of it."""
+        if call.user_agent == "AmazonEventBridgeScheduler":
+            return  # judged by `struck`
         if call.operation in WRITES and call.status == 200 and call.cluster and call.principal:
             key = (call.cluster, call.principal)
             before = self._before.get(key)
             self.shadow.bot_wrote(call.operation, call.params, before, late=self._late)
+
+    def struck(self, fired: Fired, at: datetime) -> None:
+        """EventBridge Scheduler carried out a schedule that was due `at`. Raises Violation."""
+        self.transitions[f"schedule fired: {fired.outcome}"] += 1
+        if fired.outcome == "deleted":
+            self.shadow.struck((fired.cluster, fired.principal_arn), at)
+
+    def gone_for_good(self) -> None:
+        """Everything that was given is over, and the bot was not there (invariant 2)."""
+        for key, book in self.shadow.books.items():
+            if self.shadow.alone(key) and not book.tampered:
+                raise Violation(2, f"the bot is gone, and its entry at {key} stays")
 
     def told(self, exchange: Exchange) -> None:
         """The bot saw an answer of EKS, or none."""
@@ -385,6 +400,7 @@ class Oracle:
         keys |= {(one.cluster, one.principal) for one in self.now.grants.values()}
         for key in sorted(keys):
             self._verify_union(key)
+            self._verify_schedule(key)
 
     def _verify_union(self, key: Key) -> None:
         live = [
@@ -400,9 +416,7 @@ class Oracle:
             return
         if book is None:
             raise Violation(3, f"nobody made the entry at {key}")
-        others = OTHERS in {*book.policies.values(), *book.groups.values()}
-        ours = book.made_by == BOT and entry.tags.get(TAG) == DEPLOYMENT and not others
-        if ours and not live:
+        if self.shadow.alone(key) and not live:
             raise Violation(2, f"the entry at {key} is left over: {entry}")
         for association in entry.associations:
             policy = association.policy
@@ -422,5 +436,27 @@ class Oracle:
         if not groups <= set(entry.kubernetes_groups) <= groups | theirs:
             raise Violation(4, f"at {key} the groups are {entry.kubernetes_groups}, not {groups}")
 
+    def _verify_schedule(self, key: Key) -> None:
+        """One schedule ends what is the bot's alone, soon after its end; else there is none."""
+        found = [
+            one.at
+            for one in self._eks.scheduler.schedules()
+            if (one.hit["ClusterName"], one.hit["PrincipalArn"]) == key
+        ]
+        ends = [
+            one.ends_at
+            for one in self.now.grants.values()
+            if one.state == "ACTIVE" and (one.cluster, one.principal) == key
+        ]
+        if not ends or not self.setting["backstop"] or not self.shadow.alone(key):
+            if found:
+                raise Violation(2, f"the schedule at {key} is left over: {found}")
+        elif len(found) != 1 or not _soon_after(max(ends), found[0]):
+            raise Violation(2, f"access at {key} ends {max(ends)}, its schedules fire {found}")
+
     def _entry(self, cluster: str, principal: str) -> Entry | None:
         return self._eks.entry(cluster, principal, REGION, ACCOUNT)
+
+
+def _soon_after(end: datetime, fires: datetime) -> bool:
+    return end + BACKSTOP_AFTER <= fires <= end + BACKSTOP_AFTER + timedelta(seconds=1)

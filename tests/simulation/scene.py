@@ -8,10 +8,12 @@ from __future__ import annotations
 import copy
 import json
 from collections.abc import Mapping
+from datetime import timedelta
 from typing import Any
 
 from bot.sandbox.eks import EksStandIn
 from bot.sandbox.slack_admin import ManagedWorkspace
+from bot.sandbox.stage import set_up_backstop
 
 Json = dict[str, Any]
 
@@ -60,6 +62,8 @@ VARIANTS = (
 """What the policy file may come to say. The broken ones must never come into force."""
 
 SHARED_ROLE = "arn:aws:iam::{account}:role/eks-jit/shared"
+BACKSTOP_AFTER = timedelta(minutes=5)
+"""How long after its last end a schedule deletes an entry, in lives that have a backstop."""
 
 
 def role(user: str, setting: Json) -> str:
@@ -84,7 +88,13 @@ def approval(kind: str) -> Any:
 def document(setting: Json) -> Json:
     """The policy file of a setting, as it is at first."""
     kinds = setting["approvals"]
+    backstop = {
+        "role": "arn:aws:iam::{account}:role/eks-access-backstop",
+        "group": "eks-access",
+        "after": f"{BACKSTOP_AFTER // timedelta(minutes=1)}m",
+    }
     return {
+        **({"backstop": backstop} if setting["backstop"] else {}),
         "deployment": DEPLOYMENT,
         "audit_channel": AUDIT,
         "security_channel": AUDIT,
@@ -214,6 +224,7 @@ def furnish_eks(eks: EksStandIn) -> None:
     eks.reset()
     for name in CLUSTERS:
         eks.create_cluster(name, REGION, ACCOUNT)
+    set_up_backstop(eks, ACCOUNT, REGION, deployment=DEPLOYMENT)
 
 
 def level_gives(levels: Mapping[str, Json], level: str) -> tuple[str | None, frozenset[str]]:

@@ -143,6 +143,31 @@ class Shadow:
         else:
             self._associated(key, book, params["policyArn"].rpartition("/")[2], before, after)
 
+    def struck(self, key: Key, at: datetime) -> None:
+        """A schedule of the bot's, due `at`, deleted the entry. Raises Violation.
+
+        One that AWS carries out late may hit what was given after its time; the bot mends that.
+        """
+        book = self.books.get(key)
+        if book is None or book.made_by in {OTHERS, "nobody"}:
+            raise Violation(3, f"a schedule deleted the entry at {key}, which others made")
+        if OTHERS in {*book.policies.values(), *book.groups.values()} and not book.tampered:
+            raise Violation(3, f"a schedule deleted {key} with what others put on it")
+        for grant in self._of(key):
+            known = grant.confirmed_at is not None and grant.confirmed_at < at
+            if known and grant.state == "ACTIVE" and grant.gives(self._clock()):
+                raise Violation(4, f"a schedule took from {key} what the active {grant.id} gives")
+        self.touched.add(key)
+        self.books[key] = Book("nobody", tampered=True)
+
+    def alone(self, key: Key) -> bool:
+        """Whether there is an entry of the bot's with nothing of others on it."""
+        entry, book = self._entry(*key), self.books.get(key)
+        if entry is None or book is None:
+            return False
+        others = OTHERS in {*book.policies.values(), *book.groups.values()}
+        return book.made_by == BOT and entry.tags.get(TAG) == DEPLOYMENT and not others
+
     def verify_others(self, key: Key) -> None:
         """What others put there is bit for bit what it was. Raises Violation."""
         book = self.books[key]

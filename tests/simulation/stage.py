@@ -45,16 +45,18 @@ _METHODS = slack_chat.METHODS | slack_directory.METHODS | slack_views.METHODS
 
 
 class Clock:
-    """The time, which only the simulation moves."""
+    """The time, which only the simulation moves. `passed` is told when it did."""
 
     def __init__(self) -> None:
         self.time = START
+        self.passed: Callable[[], None] = lambda: None
 
     def __call__(self) -> datetime:
         return self.time
 
     def move(self, by: timedelta) -> None:
         self.time += by
+        self.passed()
 
 
 class Postgresql(Protocol):
@@ -145,7 +147,7 @@ class Stage:
             yield self._database, f"sqlite:///{self._sqlite}"
 
     def reset(self) -> None:
-        self.clock.time = START
+        self.clock.time, self.clock.passed = START, lambda: None
         self.errors.clear()
         self.boundary.revive()
         self.boundary.disarm()

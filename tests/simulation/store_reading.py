@@ -68,6 +68,7 @@ class Snapshot:
     audit: tuple[tuple[int, str, str, str | None], ...]
     inbox: dict[int, tuple[str, str]]
     entries_due: tuple[datetime, ...]
+    backstops_due: tuple[datetime, ...]
     inbox_due: tuple[datetime, ...]
     reviewed: dict[str, str]
 
@@ -134,6 +135,7 @@ class StoreReader:
             self._audited = audit[-1][0]
         waiting = self.rows("SELECT id, state, due_at, actor FROM inbox WHERE state <> 'DONE'")
         entries = self.rows("SELECT due_at FROM entries WHERE due_at IS NOT NULL")
+        backstops = self.rows("SELECT due_at FROM backstops WHERE due_at IS NOT NULL")
         reviews = self.rows(
             "SELECT request_id, reviewer FROM post_reviews WHERE reviewed_at IS NOT NULL"
         )
@@ -143,6 +145,7 @@ class StoreReader:
             audit=audit,
             inbox={row[0]: (row[1], row[3]) for row in waiting},
             entries_due=tuple(self._must(row[0]) for row in entries),
+            backstops_due=tuple(self._must(row[0]) for row in backstops),
             inbox_due=tuple(self._must(row[2]) for row in waiting if row[2] is not None),
             reviewed={row[0]: row[1] for row in reviews},
         )

@@ -66,6 +66,7 @@ FAULTS = {
     *(f"met: meanwhile: {what}" for what in ("operator revokes", "tick", "time", "type")),
     "became: break-glass reviewed",
     "became: grant revoked in Slack",
+    "became: schedule fired: deleted",
     "met: lockdown off",
     "met: lockdown on",
     "met: restart after a crash",

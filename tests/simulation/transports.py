@@ -28,13 +28,21 @@ from bot.sandbox.eks import EksStandIn
 from tests.simulation.boundary import Boundary
 
 AWS_BEFORE, AWS_AFTER = "aws asked", "aws answered"
-_READS = frozenset({"DescribeAccessEntry", "ListAssociatedAccessPolicies", "ListAccessEntries"})
+_READS = frozenset(
+    {
+        "DescribeAccessEntry",
+        "ListAssociatedAccessPolicies",
+        "ListAccessEntries",
+        "GetSchedule",
+        "ListSchedules",
+    }
+)
 SLACK_BEFORE, SLACK_AFTER = "slack asked", "slack answered"
 
 
 @dataclass(frozen=True)
 class Exchange:
-    """One call of the bot to EKS and what it saw. `answer` None: it saw no answer."""
+    """One call of the bot to AWS and what it saw. `answer` None: it saw no answer."""
 
     operation: str
     params: Mapping[str, Any]
@@ -44,7 +52,7 @@ class Exchange:
 
 @dataclass(frozen=True)
 class UnderWay:
-    """A write that the bot gave up waiting for, and that has not reached EKS yet."""
+    """A write that the bot gave up waiting for, and that has not reached AWS yet."""
 
     operation: str
     params: Mapping[str, Any]
@@ -66,11 +74,11 @@ class _Socket:
 
 
 class AwsTransport:
-    """Takes over what the bot's EKS clients send.
+    """Takes over what the bot's clients of EKS and of EventBridge Scheduler send.
 
     `late` is how many of the next writes to keep: the bot sees a timeout, and `arrive` lets them
-    reach EKS. `slow` passes the seconds to `pass_time` while the next call is under way. `asking`
-    is told before a call reaches EKS, `told` what the bot saw of it.
+    reach AWS. `slow` passes the seconds to `pass_time` while the next call is under way. `asking`
+    is told before a call reaches AWS, `told` what the bot saw of it.
     """
 
     def __init__(self, eks: EksStandIn, boundary: Boundary) -> None:
@@ -84,16 +92,19 @@ class AwsTransport:
         self.told: Callable[[Exchange], None] = lambda _: None
 
     def take_over(self, clients: EksClients, cluster: Cluster) -> None:
-        """Answer what the client of this cluster sends; without botocore's own repetitions.
+        """Answer what the clients of this cluster send; without botocore's own repetitions.
 
         So each failure reaches the loop. That the clients do repeat calls is a test of its own.
         """
-        client = clients.for_cluster(cluster)
-        events = client.meta.events
-        events.unregister("needs-retry.eks", unique_id="retry-config-eks")
-        events.register_first("before-send.eks", self._send)
-        events.register("before-parameter-build.eks", self._note)
         self._params: Mapping[str, Any] = {}
+        for service, client in (
+            ("eks", clients.for_cluster(cluster)),
+            ("scheduler", clients.scheduler_for(cluster)),
+        ):
+            events = client.meta.events
+            events.unregister(f"needs-retry.{service}", unique_id=f"retry-config-{service}")
+            events.register_first(f"before-send.{service}", self._send)
+            events.register(f"before-parameter-build.{service}", self._note)
 
     def reset(self) -> None:
         """Forget what a life left behind."""
@@ -104,20 +115,16 @@ class AwsTransport:
         self.pass_time = lambda _: None
 
     def arrive(self) -> None:
-        """Let the writes that are under way reach EKS."""
+        """Let the writes that are under way reach AWS."""
         arrived, self.under_way = self.under_way, []
         self._deliver(arrived)
 
     def _arrive_at(self, params: Mapping[str, Any]) -> None:
-        """Let what is under way at an entry arrive before a later write to it.
+        """Let what is under way at an entry or schedule arrive before a later write to it.
 
         The bot relies on that order; where EKS should break it, the scan for drift puts it right.
         """
-        sent = [
-            one
-            for one in self.under_way
-            if all(one.params[name] == params[name] for name in ("clusterName", "principalArn"))
-        ]
+        sent = [one for one in self.under_way if _place(one.params) == _place(params)]
         self.under_way = [one for one in self.under_way if one not in sent]
         self._deliver(sent)
 
@@ -167,6 +174,12 @@ class AwsTransport:
         chunks = self._eks.application(environ, lambda *what: started.extend(what))
         answer = b"".join(chunks)
         return int(started[0].split()[0]), dict(started[1]), answer
+
+
+def _place(params: Mapping[str, Any]) -> tuple[Any, ...]:
+    """The entry or the schedule that a write changes."""
+    names = ("clusterName", "principalArn", "GroupName", "Name")
+    return tuple(params.get(name) for name in names)
 
 
 def _environ(request: Any) -> tuple[dict[str, Any], bytes]:

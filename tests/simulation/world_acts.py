@@ -7,7 +7,7 @@ from typing import Any
 
 from bot.sandbox.eks import Entry
 from tests.simulation.life import Life, act
-from tests.simulation.scene import ACCOUNT, DEPLOYMENT, REGION, role
+from tests.simulation.scene import ACCOUNT, BACKSTOP_AFTER, DEPLOYMENT, REGION, role
 from tests.simulation.shadow import TAG, Key
 from tests.simulation.transports import AWS_AFTER, AWS_BEFORE
 
@@ -29,6 +29,22 @@ def calm(life: Life) -> None:
 @act("restart")
 def restart(life: Life) -> None:
     """The process ends in good order, and another one starts."""
+    life.rebirth()
+
+
+@act("gone for good")
+def gone_for_good(life: Life) -> None:
+    """The process dies, and none comes until all access is over, which its schedules have ended."""
+    life.end_faults()
+    life.settle_eks()
+    over = [
+        max(one.ends_at, one.provision_by + one.duration)
+        for one in life.reader.read_grants()
+        if one.state != "ENDED"
+    ]
+    late = timedelta(minutes=2, seconds=life.setting["strikes_after"])
+    life.move(max([*over, life.clock()]) + BACKSTOP_AFTER + late - life.clock())
+    life.oracle.gone_for_good()
     life.rebirth()
 
 
@@ -196,6 +212,12 @@ def crash(life: Life, after: int, committed: bool) -> None:
         life.boundary.arm_crash_after_commit(after)
     else:
         life.boundary.arm_crash(after)
+
+
+@act("crash at")
+def crash_at(life: Life, point: str, after: int) -> None:
+    """The process will die at a call to AWS or Slack, before it takes effect or after."""
+    life.boundary.arm_crash(after, frozenset({point}))
 
 
 @act("outage")

@@ -35,6 +35,7 @@ from tests.simulation.scene import (
     VARIANTS,
     Json,
 )
+from tests.simulation.transports import AWS_AFTER, AWS_BEFORE, SLACK_AFTER, SLACK_BEFORE
 
 Steps = list[list[Any]]
 
@@ -50,9 +51,22 @@ Draw = Callable[[_Draw], Steps]
 POSTGRESQL_EVERY = 25
 """Every so manieth seed is a life on PostgreSQL."""
 
+RESTARTED_AT = 11
+"""Of as many seeds, the one with this remainder has a restart in good order in its middle."""
+
 AFTERWARDS_EVERY = 5
 """Every so manieth seed has revocations, reviews, lockdowns and owners who come and go besides."""
 
+CALLING_AT = 4
+"""Of five seeds, the one with this remainder has a bot that dies as it calls AWS or Slack."""
+
+_CALLS = (AWS_BEFORE, AWS_AFTER, SLACK_BEFORE, SLACK_AFTER)
+
+BACKSTOP_AT = 5
+"""Of ten seeds, the one with this last digit has a backstop. Clocks are right in these lives:
+EventBridge Scheduler goes by its own."""
+
+_SCHEDULE_CALLS = ("GetSchedule", "CreateSchedule", "UpdateSchedule", "DeleteSchedule")
 _READS = ("DescribeAccessEntry", "ListAssociatedAccessPolicies")
 _WRITES = (
     "CreateAccessEntry",
@@ -79,12 +93,37 @@ def write(seed: int) -> Story:
         steps += kind(draw)
         if draw.random() < 0.3:
             steps += _tick(draw)
+    if setting["backstop"]:
+        steps = _with_backstop(draw, seed, steps)
+    elif seed % POSTGRESQL_EVERY == RESTARTED_AT:
+        steps.insert(len(steps) // 2, ["restart"])
+    elif seed % 5 == CALLING_AT:
+        for _ in range(2):
+            dies = ["crash at", draw.choice(_CALLS), draw.randrange(8)]
+            steps.insert(draw.randrange(len(steps)), dies)
     return Story(seed, setting, steps)
+
+
+def _with_backstop(draw: _Draw, seed: int, steps: Steps) -> Steps:
+    """The story where EventBridge Scheduler has a part, and may fail; some end without a bot."""
+    told: Steps = []
+    for step in steps:
+        if step[0] == "jump":
+            continue
+        if step[0] == "tick" and "access" in step[1]:
+            step = ["tick", [*step[1], "backstops", "access", "backstops"]]  # noqa: PLW2901
+        if draw.random() < 0.15:
+            kinds = ("throttled", "server error", "connection cut", "answer lost", "denied")
+            told.append(["aws", draw.choice(kinds), draw.choice(_SCHEDULE_CALLS), 1])
+        told.append(step)
+    return [*told, ["gone for good"]] if seed // 10 % 3 == 0 else told
 
 
 def _setting(draw: _Draw, seed: int) -> Json:
     kinds = ("automatic", "one", "two", "platform")
     return {
+        "backstop": seed % 10 == BACKSTOP_AT,
+        "strikes_after": (0, 40, 0, 1500)[seed // 10 % 4],
         "database": "postgresql" if seed % POSTGRESQL_EVERY == 0 else "sqlite",
         "standing": {name: draw.choice(("refuse", "augment")) for name in CLUSTERS},
         "repair": draw.choice((True, False)),
