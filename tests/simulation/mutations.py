@@ -11,6 +11,7 @@ from tests.simulation.threat_mutations import THREATS
 
 ACCESS, PLANNER = "bot/reconcile/access.py", "bot/core/planner.py"
 LIFECYCLE, REVIEW = "bot/core/lifecycle.py", "bot/core/review.py"
+BACKSTOP = "bot/core/backstop.py"
 
 
 def _bug(
@@ -233,6 +234,28 @@ BUGS: tuple[Mutation, ...] = (
         "    if not belongs(clicker.id, owners, membership):",
         "    if not clicker.id:",
         first=103,
+    ),
+    # The backstop
+    _bug(
+        "give before the schedule is read back",
+        BACKSTOP,
+        "    if known is None or not known.confirmed:\n        return False",
+        "    if known is None:\n        return False",
+        "tests/reconcile/test_backstop.py",
+    ),
+    _bug(
+        "schedule the first end of several",
+        BACKSTOP,
+        "    at = max(fires_at(grant",
+        "    at = min(fires_at(grant",
+        first=215,
+    ),
+    _bug(
+        "keep the schedule of an entry that others put something on",
+        BACKSTOP,
+        "    if terms is None or alone is False:",
+        "    if terms is None:",
+        first=215,
     ),
     # The store
     _bug(
