@@ -46,7 +46,8 @@ def diff_json(changes: Sequence[Change]) -> dict[str, Any]:
 
 def _lines(change: Change) -> list[str]:
     mark = "+" if change.is_gain else "-"
-    what = listed(change.gained or change.lost, "and")
+    lost = f"no longer {listed(change.lost, 'and')}"
+    what = listed(change.gained, "and") if change.is_gain else lost
     where = " ".join(
         filter(
             None,
@@ -62,7 +63,7 @@ def _lines(change: Change) -> list[str]:
     first = f"{mark} {change.who}: {what}" + (f" · {where}" if where else "")
     lines = [first, f"    {change.before or 'nothing'} → {change.after or 'nothing'}"]
     if change.gained and change.lost:
-        lines.append(f"    and loses {listed(change.lost, 'and')}")
+        lines.append(f"    and {lost}")
     return lines
 
 

@@ -86,7 +86,7 @@ def break_glass_gains(old: BreakGlass, new: BreakGlass, known: Membership) -> li
     if new.max_duration > old.max_duration:
         gains.append(_longer(old.max_duration, new.max_duration))
     if new.max_live > old.max_live:
-        gains.append(f"{new.max_live} at once instead of {old.max_live}")
+        gains.append(f"{new.max_live} at once in place of {old.max_live}")
     if new.review.within > old.review.within:
         gains.append(f"reviewed within {format_duration(new.review.within)} only")
     mine = _part(old.review.owners.owners, 1, old.review.escalate, known)
@@ -118,7 +118,8 @@ def _approval_gains(old: Approval, new: Approval, known: Membership) -> Iterator
     before, after = _parts(old, known), _parts(new, known)
     needed, wanted = (sum(part.required for part in parts) for parts in (before, after))
     if wanted < needed:
-        yield f"with {wanted} approvals in place of {needed}"
+        approvals = "1 approval" if wanted == 1 else f"{wanted} approvals"
+        yield f"with {approvals} in place of {needed}"
     elif not _each_met(before, after):
         yield "with the approval of others"
     if _more_deputies(old.delegation, new.delegation, known):

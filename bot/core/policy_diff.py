@@ -20,37 +20,15 @@ from bot.core.namespace_classes import kinds_of
 from bot.core.people import Membership
 from bot.core.policy import Level, Policy, Rule
 from bot.core.policy_approval import Approval, Automatic
-from bot.core.policy_compare import expanded, level_gains, rule_gains
+from bot.core.policy_compare import expanded, rule_gains
 from bot.core.policy_diff_break_glass import break_glass_changes
+from bot.core.policy_diff_kinds import Kind, Told, compared, kinds_to_try
 from bot.core.policy_diff_people import changes_of_people
-from bot.core.policy_diff_words import NEW, Change, merged
+from bot.core.policy_diff_words import Change, merged
 from bot.core.window_states import states_of
 from bot.core.windows import Window
 
 _WHOLE = "the whole cluster"
-
-
-@dataclass(frozen=True, slots=True)
-class Kind:
-    """People who are all treated alike: a named user or anybody, in these groups."""
-
-    user: str | None
-    groups: frozenset[str]
-
-    def admitted(self, owners: Owners | None) -> bool:
-        if owners is None:
-            return True
-        return self.user in owners.users or not self.groups.isdisjoint(owners.groups)
-
-    def within(self, other: Kind) -> bool:
-        """Whether whoever is of the other kind is of this one too."""
-        return self.user in (None, other.user) and self.groups <= other.groups
-
-    def __str__(self) -> str:
-        groups = listed(sorted(self.groups), "and")
-        if self.user is None:
-            return groups or "anybody"
-        return f"{self.user} in {groups}" if groups else self.user
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +93,7 @@ def _on_clusters(diff: _Diff, clusters: Covering[Rule]) -> Iterator[Change]:
             # The same rules meet on many clusters and in many namespaces.
             key = (name, *map(id, mine), None, *map(id, theirs))
             if key not in diff.done:
-                diff.done[key] = list(_changes(diff, mine, theirs, old_level, new_level))
+                diff.done[key] = list(_changes(diff, mine, theirs, (old_level, new_level)))
             for change in diff.done[key]:
                 where = _called(place, mine, theirs)
                 yield replace(change, clusters=clusters.clusters, level=name, namespaces=where)
@@ -159,44 +137,46 @@ def _changes(
     diff: _Diff,
     old: Sequence[Rule],
     new: Sequence[Rule],
-    old_level: Level | None,
-    new_level: Level | None,
+    levels: tuple[Level | None, Level | None],
 ) -> Iterator[Change]:
     """The changes at one place by kind of people, without those that a wider kind has too."""
+
+    def more(this: Rule, that: Rule) -> list[str]:
+        return rule_gains(this, that, diff.known)
+
     states = diff.states_of(rule.when for rule in (*old, *new) if rule.when is not None)
-    told: list[tuple[Kind, Change]] = []
-    for kind in _kinds(diff, old, new):
-        mine = [rule for rule in old if kind.admitted(diff.requesters(rule))]
-        theirs = [rule for rule in new if kind.admitted(diff.requesters(rule))]
-        for state in states:
-            for before in _ways(mine, state):
-                for after in _ways(theirs, state):
-                    if not _together(before, after):
-                        continue
-                    change = _compared(diff, before, after, old_level, new_level)
-                    if change is None or any(
-                        wider.within(kind) and replace(known, who="", when="") == change
-                        for wider, known in told
-                    ):
-                        continue
-                    when = _moment(states, state, before, after)
-                    told.append((kind, replace(change, who=str(kind), when=when)))
-    yield from (change for _, change in told)
-
-
-def _kinds(diff: _Diff, old: Sequence[Rule], new: Sequence[Rule]) -> Iterator[Kind]:
-    """The kinds of people to try, the widest first."""
+    told = Told[str]()
     mine = [people for rule in old if (people := diff.requesters(rule)) is not None]
     theirs = [people for rule in new if (people := diff.requesters(rule)) is not None]
-    groups_old = sorted(frozenset().union(*(people.groups for people in mine)))
-    groups_new = sorted(frozenset().union(*(people.groups for people in theirs)))
-    users = sorted(frozenset().union(*(people.users for people in (*mine, *theirs))))
-    groups = {frozenset({one}) for one in (*groups_old, *groups_new)}
-    groups |= {frozenset({one, other}) for one in groups_old for other in groups_new}
-    ordered = [frozenset[str](), *sorted(groups, key=lambda some: (len(some), sorted(some)))]
-    for user in (None, *users):
-        for some in ordered:
-            yield Kind(user, some)
+    users = frozenset[str]().union(*(people.users for people in (*mine, *theirs)))
+    groups_old = frozenset[str]().union(*(people.groups for people in mine))
+    groups_new = frozenset[str]().union(*(people.groups for people in theirs))
+    for kind in kinds_to_try(users, groups_old, groups_new):
+        admitted_old = [rule for rule in old if _admits(kind, diff.requesters(rule))]
+        admitted_new = [rule for rule in new if _admits(kind, diff.requesters(rule))]
+        for state in states:
+            for before in _ways(admitted_old, state):
+                for after in _ways(admitted_new, state):
+                    change = None
+                    if _together(before, after):
+                        change = compared(before.rule, after.rule, levels, more, _said)
+                    if change is not None:
+                        when = _moment(states, state, before, after)
+                        told.add(kind, change, who=_named(kind), when=when)
+    yield from told
+
+
+def _admits(kind: Kind[str], owners: Owners | None) -> bool:
+    if owners is None:
+        return True
+    return kind.user in owners.users or not kind.facts.isdisjoint(owners.groups)
+
+
+def _named(kind: Kind[str]) -> str:
+    groups = listed(sorted(kind.facts), "and")
+    if kind.user is None:
+        return groups or "anybody"
+    return f"{kind.user} in {groups}" if groups else kind.user
 
 
 def _ways(rules: Sequence[Rule], open_now: frozenset[Window]) -> Iterator[_Way]:
@@ -236,30 +216,6 @@ def _used_up_sooner(this: Rule, that: Rule) -> bool:
         theirs.time_per_day is None or mine.time_per_day < theirs.time_per_day
     )
     return fewer or shorter
-
-
-def _compared(
-    diff: _Diff, before: _Way, after: _Way, old_level: Level | None, new_level: Level | None
-) -> Change | None:
-    gained = _gains(before.rule, after.rule, old_level, new_level, diff.known)
-    lost = _gains(after.rule, before.rule, new_level, old_level, diff.known)
-    if not gained and not lost:
-        return None
-    return Change(gained, lost, "", (), "", (), _said(before.rule), _said(after.rule))
-
-
-def _gains(
-    old: Rule | None,
-    new: Rule | None,
-    old_level: Level | None,
-    new_level: Level | None,
-    known: Membership,
-) -> tuple[str, ...]:
-    if new is None or new_level is None:
-        return ()
-    if old is None or old_level is None:
-        return (NEW,)
-    return (*level_gains(old_level, new_level), *rule_gains(old, new, known))
 
 
 def _said(rule: Rule | None) -> str:

@@ -12,8 +12,9 @@ from bot.core.names import listed
 from bot.core.oncall import Schedules
 from bot.core.people import Membership
 from bot.core.policy import BreakGlass, Level, Policy
-from bot.core.policy_compare import break_glass_gains, expanded, level_gains
-from bot.core.policy_diff_words import NEW, Change
+from bot.core.policy_compare import break_glass_gains, expanded
+from bot.core.policy_diff_kinds import Kind, Told, compared, kinds_to_try
+from bot.core.policy_diff_words import Change
 
 _MOST_SILENT = 4
 
@@ -34,19 +35,6 @@ class _Token:
         return f"on call at {service} {listed(ids, 'and')} {by}"
 
 
-@dataclass(frozen=True, slots=True)
-class _Kind:
-    user: str | None
-    facts: frozenset[_Token]
-
-    def within(self, other: _Kind) -> bool:
-        return self.user in (None, other.user) and self.facts <= other.facts
-
-    def __str__(self) -> str:
-        facts = listed(sorted(map(str, self.facts)), "and")
-        return ", ".join(filter(None, [self.user, facts])) or "anybody"
-
-
 def break_glass_changes(old: Policy, new: Policy, known: Membership) -> Iterator[Change]:
     """The changes of who may break glass, on what, for how long and with whose review."""
     for clusters in break_glass_by_class(old, new):
@@ -59,7 +47,7 @@ def break_glass_changes(old: Policy, new: Policy, known: Membership) -> Iterator
                 continue
             mine = [_Entry(one, frozenset(domains[0]), known) for one in before]
             theirs = [_Entry(one, frozenset(domains[1]), known) for one in after]
-            for change in _changes(mine, theirs, old_level, new_level, known):
+            for change in _changes(mine, theirs, (old_level, new_level), known):
                 yield replace(change, clusters=clusters.clusters, level=name)
 
 
@@ -89,7 +77,7 @@ class _Entry:
         self.fallback_users = owners.users if owners is not None else frozenset[str]()
         self.fallback_groups = _in_groups(owners.groups) if owners is not None else frozenset()
 
-    def admits(self, kind: _Kind, silent: frozenset[Schedules]) -> bool:
+    def admits(self, kind: Kind[_Token], silent: frozenset[Schedules]) -> bool:
         if kind.user in self.users or not self.groups.isdisjoint(kind.facts):
             return True
         for key, (mapped, by_email) in self.services.items():
@@ -124,46 +112,31 @@ def _in_groups(groups: frozenset[str]) -> frozenset[_Token]:
 def _changes(
     old: Sequence[_Entry],
     new: Sequence[_Entry],
-    old_level: Level | None,
-    new_level: Level | None,
+    levels: tuple[Level | None, Level | None],
     known: Membership,
 ) -> Iterator[Change]:
-    told: list[tuple[_Kind, Change]] = []
-    for kind in _kinds(old, new):
+    def more(this: BreakGlass, that: BreakGlass) -> list[str]:
+        return break_glass_gains(this, that, known)
+
+    told = Told[_Token]()
+    users = frozenset[str]().union(*(one.named for one in (*old, *new)))
+    facts_old = frozenset[_Token]().union(*(one.facts for one in old))
+    facts_new = frozenset[_Token]().union(*(one.facts for one in new))
+    for kind in kinds_to_try(users, facts_old, facts_new):
         for silent in _silences(old, new):
             before = next((one.entry for one in old if one.admits(kind, silent)), None)
             after = next((one.entry for one in new if one.admits(kind, silent)), None)
-            gained = _gains(before, after, old_level, new_level, known)
-            lost = _gains(after, before, new_level, old_level, known)
-            if not gained and not lost:
-                continue
-            change = Change(
-                gained, lost, "", (), "", (), _said(before), _said(after), break_glass=True
-            )
-            if not any(
-                wider.within(kind) and replace(other, who="", when="") == change
-                for wider, other in told
-            ):
+            change = compared(before, after, levels, more, _said)
+            if change is not None:
                 names = listed(sorted(name for name, _ in silent), "and")
                 when = f"while {names} does not answer" if silent else ""
-                told.append((kind, replace(change, who=str(kind), when=when)))
-    yield from (change for _, change in told)
+                told.add(kind, replace(change, break_glass=True), who=_named(kind), when=when)
+    yield from told
 
 
-def _kinds(old: Sequence[_Entry], new: Sequence[_Entry]) -> Iterator[_Kind]:
-    """The kinds of people to try: one fact for the old entry, one for the new, as for rules."""
-    every = (*old, *new)
-    before = frozenset[_Token]().union(*(one.facts for one in old))
-    after = frozenset[_Token]().union(*(one.facts for one in new))
-    sets = {frozenset({one}) for one in before | after}
-    sets |= {frozenset({one, other}) for one in before for other in after}
-    ordered = [
-        frozenset[_Token](),
-        *sorted(sets, key=lambda some: (len(some), sorted(map(str, some)))),
-    ]
-    for user in (None, *sorted(frozenset().union(*(one.named for one in every)))):
-        for facts in ordered:
-            yield _Kind(user, facts)
+def _named(kind: Kind[_Token]) -> str:
+    facts = listed(sorted(map(str, kind.facts)), "and")
+    return ", ".join(filter(None, [kind.user, facts])) or "anybody"
 
 
 def _silences(old: Sequence[_Entry], new: Sequence[_Entry]) -> Iterator[frozenset[Schedules]]:
@@ -174,20 +147,6 @@ def _silences(old: Sequence[_Entry], new: Sequence[_Entry]) -> Iterator[frozense
         yield from map(frozenset, combinations(services, number))
     if most < len(services):
         yield frozenset(services)
-
-
-def _gains(
-    old: BreakGlass | None,
-    new: BreakGlass | None,
-    old_level: Level | None,
-    new_level: Level | None,
-    known: Membership,
-) -> tuple[str, ...]:
-    if new is None or new_level is None:
-        return ()
-    if old is None or old_level is None:
-        return (NEW,)
-    return (*level_gains(old_level, new_level), *break_glass_gains(old, new, known))
 
 
 def _said(entry: BreakGlass | None) -> str:

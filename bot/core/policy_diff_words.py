@@ -12,7 +12,8 @@ NEW = "new access"
 class Change:
     """What somebody gains and loses at some places: `before` and `after` say how one has it.
 
-    `gained` and `lost` list in words what is more after and what was more before; both may be.
+    `gained` and `lost` list in words what is more after and what was more before, to be read after
+    "no longer"; both may be.
     `when` says in which circumstances, where it is not always so. No `level`: all of them.
     """
 
@@ -30,6 +31,12 @@ class Change:
     @property
     def is_gain(self) -> bool:
         return bool(self.gained)
+
+
+def lost(gains: Iterable[str]) -> tuple[str, ...]:
+    """What a change takes, in words: `gains` are those of the change turned round."""
+    shorter = (one.partition(" in place of ")[0] for one in gains)
+    return tuple("any access" if one == NEW else one for one in shorter)
 
 
 def merged(changes: Iterable[Change]) -> tuple[Change, ...]:

@@ -50,7 +50,7 @@ def test_a_gain_exits_1_and_says_who_where_and_what(diff):
 def test_a_loss_alone_exits_0(diff):
     result = diff(change=LONGER, turned=True)
     assert result.exit_code == 0
-    assert "- anybody: up to 6 h in place of 4 h" in result.stdout
+    assert "- anybody: no longer up to 6 h · edit on prod-eu" in result.stdout
 
 
 def test_json_tells_gains_and_losses(diff):
@@ -67,7 +67,7 @@ def test_json_tells_gains_and_losses(diff):
     )
     assert gain["clusters"] == ["modern-access-lab"]
     assert gain["namespaces"] == ["default", "dev-*"]
-    assert gain["gained"] == ["new access"]
+    assert (gain["gained"], loss["lost"]) == (["new access"], ["any access"])
     assert (gain["before"], loss["after"]) == ("nothing", "nothing")
 
 
@@ -75,7 +75,7 @@ def test_with_a_file_of_groups_people_are_named(diff, tmp_path):
     (tmp_path / "groups.yaml").write_text("S01ENG: [U01ALICE, U02BOB]\nS02OPS: [U02BOB]\n")
     result = diff("--groups", "groups.yaml", change=OTHERS)
     assert result.exit_code == 0
-    assert "- U01ALICE: new access" in result.stdout
+    assert "- U01ALICE: no longer any access" in result.stdout
     assert "U02BOB:" not in result.stdout
 
 
