@@ -26,7 +26,7 @@ from bot.core.model import AccessRequest, Decision
 from bot.core.principals import principal_for
 from bot.core.review import asked_again, moved
 from bot.core.rule_choice import reasons_passed_over
-from bot.store import audit, grants, locks, requests
+from bot.store import audit, given, grants, locks, requests
 
 
 def extend(
@@ -87,7 +87,7 @@ def _decide(tx: Connection, facts: Facts, request: AccessRequest) -> AccessReque
         facts.membership,
         facts.now,
         team_id=facts.team_id,
-        usage=requests.given_automatically(tx, request.requester, request.cluster.name, facts.now),
+        usage=given.automatically(tx, request.requester, request.cluster.name, facts.now),
     )
     if not decision.allowed:
         raise _refusal(facts, request, decision)

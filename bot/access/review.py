@@ -30,7 +30,7 @@ from bot.core.review import (
     reviewer_seats,
 )
 from bot.core.rule_choice import Usage
-from bot.store import audit, locks, requests
+from bot.store import audit, given, locks, requests
 
 
 def approve(tx: Connection, facts: Facts, request_id: str, reviewer_id: str) -> AccessRequest:
@@ -269,7 +269,7 @@ def _review(
 def _usage(tx: Connection, facts: Facts, request: AccessRequest) -> Usage:
     moment = begins_at(request.ask, facts.now)
     name = request.cluster.name
-    return requests.given_automatically(tx, request.requester, name, moment, but=request.id)
+    return given.automatically(tx, request.requester, name, moment, but=request.id)
 
 
 def _still_allowed(tx: Connection, facts: Facts, request: AccessRequest) -> Decision:

@@ -17,7 +17,7 @@ from bot.core.errors import Conflict, NotFound, Refused
 from bot.core.model import AccessRequest, Ask, Decision, Principal
 from bot.core.principals import principal_for
 from bot.core.rule_choice import reasons_passed_over
-from bot.store import audit, grants, locks, requests
+from bot.store import audit, given, grants, locks, requests
 
 
 def submit(tx: Connection, facts: Facts, requester_id: str, ask: Ask) -> AccessRequest:
@@ -36,9 +36,7 @@ def submit(tx: Connection, facts: Facts, requester_id: str, ask: Ask) -> AccessR
         facts.membership,
         facts.now,
         team_id=facts.team_id,
-        usage=requests.given_automatically(
-            tx, requester_id, ask.cluster, begins_at(ask, facts.now)
-        ),
+        usage=given.automatically(tx, requester_id, ask.cluster, begins_at(ask, facts.now)),
     )
     if not decision.allowed:
         raise refusal(decision)

@@ -33,7 +33,7 @@ from bot.slack.request_form import request_modal
 from bot.slack.sources import Sources
 from bot.slack.submissions import read_submission
 from bot.slack.text import plain
-from bot.store import lockdowns, requests
+from bot.store import given, lockdowns, requests
 
 _NO_CHOICE = Ask("", "")
 _LOOKED_BACK = 10
@@ -136,7 +136,7 @@ class FormDesk:
     def _used(self, user_id: str, ask: Ask, now: datetime) -> Usage:
         """What automatic rules give the person around the moment at which access would begin."""
         with self._sources.database.reading() as tx:
-            return requests.given_automatically(tx, user_id, ask.cluster, begins_at(ask, now))
+            return given.automatically(tx, user_id, ask.cluster, begins_at(ask, now))
 
     def suggested(self, user_id: str, query: str) -> list[Block]:
         """The clusters to suggest for what was typed. Asks nobody."""

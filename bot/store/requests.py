@@ -13,17 +13,14 @@ from sqlalchemy import (
     Row,
     and_,
     bindparam,
-    exists,
     func,
     insert,
-    not_,
     or_,
     select,
     update,
 )
 from sqlalchemy.exc import IntegrityError
 
-from bot.core.ask_checks import START_WITHIN
 from bot.core.errors import Conflict, NotFound
 from bot.core.ids import next_id
 from bot.core.model import (
@@ -40,10 +37,9 @@ from bot.core.model import (
     Verdict,
 )
 from bot.core.names import principal_key
-from bot.core.rule_choice import ANY_RULE, CAPS_WITHIN, REVOKED_WITHIN, Spent
 from bot.core.steps import next_step_at
 from bot.store.due import AT_ONCE
-from bot.store.tables import grants, lockdowns, requests, reviews
+from bot.store.tables import grants, requests, reviews
 
 _cluster = TypeAdapter(Cluster)
 _access = TypeAdapter(Access)
@@ -298,59 +294,17 @@ def hanging_on_tickets(tx: Connection) -> list[str]:
     return [one.id for one in map(_request, tx.execute(query)) if one.ends_with_ticket]
 
 
-def given_automatically(
-    tx: Connection, requester: str, cluster: str, begins: datetime, *, but: str | None = None
-) -> dict[str, Spent]:
-    """What each rule gives the person without a review around the moment `begins`.
-
-    Under ANY_RULE stands whether access of theirs on `cluster` was revoked shortly before.
-
-    That is when the access in question begins: what was booked ahead counts where it begins, and
-    not when it was asked for. So does what a rule gave beside another that had owners. The request
-    `but` is left out.
-    """
+def approved_of(
+    tx: Connection, requester: str, since: datetime, *, but: str | None = None
+) -> list[AccessRequest]:
+    """A person's requests that were approved after `since`, without the request `but`."""
     query = select(requests).where(
         requests.c.requester == requester,
         requests.c.state == RequestState.APPROVED.value,
-        requests.c.decided_at > begins - CAPS_WITHIN - START_WITHIN,
+        requests.c.decided_at > since,
         requests.c.id != (but or ""),
     )
-    used: dict[str, Spent] = {}
-    for request in map(_request, tx.execute(query)):
-        moment = max(filter(None, (request.decided_at, request.start_at)), default=begins)
-        if abs(moment - begins) >= CAPS_WITHIN:
-            continue
-        reviewed = {one.rule for one in request.requirements}
-        for rule in set(request.rules) - reviewed:
-            before = used.get(rule, Spent())
-            used[rule] = Spent(before.times + 1, before.length + request.duration)
-    revoked = _revoked_lately(tx, requester, cluster, begins - REVOKED_WITHIN)
-    return used | ({ANY_RULE: Spent(revoked=revoked)} if revoked is not None else {})
-
-
-def _revoked_lately(tx: Connection, requester: str, cluster: str, since: datetime) -> str | None:
-    """The id of the person's access on the cluster that others revoked last, after `since`.
-
-    What a lockdown revoked was not revoked because of the person: it does not count.
-    """
-    by_lockdown = exists().where(
-        lockdowns.c.revoking,
-        lockdowns.c.began_at <= grants.c.revoking_since,
-        or_(lockdowns.c.ended_at.is_(None), lockdowns.c.ended_at >= grants.c.revoking_since),
-    )
-    query = (
-        select(grants.c.id)
-        .where(
-            grants.c.requester == requester,
-            grants.c.cluster == cluster,
-            grants.c.end_reason == EndReason.REVOKED.value,
-            grants.c.revoking_since > since,
-            not_(by_lockdown),
-        )
-        .order_by(grants.c.revoking_since.desc())
-        .limit(1)
-    )
-    return tx.scalar(query)
+    return [_request(row) for row in tx.execute(query)]
 
 
 def others_on_principal(tx: Connection, principal_arn: str, requester: str) -> frozenset[str]:
