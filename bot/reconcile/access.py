@@ -101,9 +101,18 @@ class AccessReconciler:
         self._claims = claims
         self._clock = clock
         self._drift = DriftWatch(database, repair, clock=clock)
+        self._begun = False
 
     def due(self) -> list[int]:
-        """Ids of the access entries to reconcile now."""
+        """Ids of the access entries to reconcile now.
+
+        At first those too that were put off until the next try: whoever starts the bot anew has
+        often just mended why it failed, and what the last one waited for may be there by now.
+        """
+        if not self._begun:
+            with self._database.transaction() as tx:
+                entries.try_now(tx, self._clock())
+            self._begun = True
         with self._database.reading() as tx:
             return entries.due(tx, self._clock(), _BATCH)
 

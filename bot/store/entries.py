@@ -153,6 +153,13 @@ def due(tx: Connection, now: datetime, limit: int) -> list[int]:
     return list(tx.scalars(_DUE, values))
 
 
+def try_now(tx: Connection, now: datetime) -> None:
+    """Have what is put off until the next try tried now. The pause after that is no shorter."""
+    tx.execute(
+        update(entries).where(entries.c.attempts > 0, entries.c.due_at > now).values(due_at=now)
+    )
+
+
 def get(tx: Connection, entry_id: int, now: datetime) -> Entry:
     """The entry with the record of what the bot put there, as of `now`."""
     row = tx.execute(_ONE, {"entry": entry_id}).one()

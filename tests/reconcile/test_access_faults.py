@@ -193,6 +193,29 @@ def test_a_new_wish_does_not_wait_for_the_pause(world: World) -> None:
     assert world.bot.due() != []
 
 
+def test_a_bot_that_starts_does_not_wait_for_the_pause_of_the_last_one(world: World) -> None:
+    world.give_back(world.active("view", "a"))
+    world.eks.faults.deny("DeleteAccessEntry", times=9)
+    for _ in range(8):
+        world.round()
+        world.clock.advance(world.next_due() - world.clock())
+    world.round()
+    assert world.bot.due() == []
+    started = world.fresh_bot()
+    world.round(started)
+    assert world.entry() is None
+
+
+def test_a_bot_that_starts_shortens_no_pause_that_comes_after(world: World) -> None:
+    world.give_back(world.active("view", "a"))
+    world.eks.faults.deny("DeleteAccessEntry", times=2)
+    world.round()
+    started = world.fresh_bot()
+    world.round(started)
+    assert world.next_due() - world.clock() == pause(2)
+    assert started.due() == []
+
+
 # Access denied
 
 
