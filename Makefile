@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 # Half of the time a test waits for a server, so two workers a core keep the cores busy.
 PYTEST_WORKERS ?= $(shell expr 2 \* $$(nproc))
 
-.PHONY: sandbox test lint bench bench-audit bench-ends bench-explain simulate mutants fuzz kill browser screenshots constraints clean
+.PHONY: sandbox test lint bench bench-audit bench-ends bench-explain bench-restart simulate mutants fuzz kill browser screenshots constraints clean
 
 sandbox: $(VENV)/sandbox.ok
 	$(BIN)/eks-access sandbox
@@ -33,6 +33,10 @@ bench-ends: $(VENV)/dev.ok
 bench-explain: $(VENV)/dev.ok
 	$(BIN)/python -m bench.explain
 
+# A real bot killed at every point that has a name, on both databases: ten minutes and more.
+bench-restart: $(VENV)/dev.ok
+	$(BIN)/python -m bench.restart
+
 # Nightly: 20,000 lives, judged after each step. SEED=n or STORY=file carries one out again.
 simulate: $(VENV)/dev.ok
 	$(BIN)/python -m tests.simulation $(if $(SEED),--seed $(SEED)) $(if $(STORY),--story $(STORY)) \
@@ -48,7 +52,7 @@ mutants: $(VENV)/dev.ok
 
 # Every point at which a bot may be killed, on both databases, and replicas that die: some minutes.
 kill: $(VENV)/dev.ok
-	$(BIN)/python -m pytest tests/kill -n $$(nproc)
+	$(BIN)/python -m pytest tests/kill -n $$(nproc) --dist worksteal
 
 # The two below need Debian's package `chromium`.
 browser: $(VENV)/dev.ok

@@ -1,15 +1,21 @@
-"""How soon a real bot that was killed has taken away what ended while it was down."""
+"""How soon a real bot that was killed is there again, and has made everything right.
+
+`make bench` measures one kind of kill, in the middle of a removal. `make bench-restart` goes
+through every point that `make kill` has a name for, on both databases, with the command itself, one
+after the other: some ten minutes. It is measured, never asserted.
+"""
 
 from __future__ import annotations
 
 import json
 import os
+import statistics
 import subprocess
 import sys
 import threading
 import time
-from collections import deque
-from collections.abc import Callable, Iterator
+from collections import defaultdict, deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 
@@ -22,6 +28,50 @@ _COMMAND = Path(sys.executable).with_name("eks-access")
 _ANA = f"arn:aws:iam::{LAB_ACCOUNT}:role/eks-jit/ana"
 _ASK = "/eks-access request modern-access-lab view --namespace default --for 1s Measuring"
 _PATIENCE_SECONDS = 60
+
+_WITHIN_SECONDS = 5
+_KILLING = Path(__file__).parents[1] / "tests" / "kill"
+
+
+def main() -> None:
+    """Go through every point once in each life and on each database, and print a table."""
+    sys.path[:0] = [str(_KILLING), str(_KILLING.parents[1])]
+    from kill_world import World  # noqa: PLC0415 - the same
+    from killing import Restart, kill_at  # noqa: PLC0415 - from where the tests are
+    from lives import cases  # noqa: PLC0415 - the same
+
+    from tests.postgresql_server import running_postgresql  # noqa: PLC0415 - the same
+
+    seen: dict[str, dict[str, list[Restart]]] = {}
+    with running_postgresql() as server:
+        for kind in ("sqlite", "postgresql"):
+            points = seen[kind] = defaultdict(list)
+            url = server.url_of(server.create_migrated()) if kind == "postgresql" else None
+            with World(url) as world:
+                world.start()
+                for name, life, point, hold in cases(kind):
+                    sys.stderr.write(f"{kind}: {name}, {point}\n")
+                    points[point].append(kill_at(world, life, hold))
+    for kind, points in seen.items():
+        _print(kind, points)
+
+
+def _print(kind: str, points: Mapping[str, Sequence[tuple[float, float]]]) -> None:
+    every = [one for restarts in points.values() for one in restarts]
+    width = max(map(len, points))
+    head = f"{'':{width}}  {'times':>5} {'median':>7} {'max':>7}"
+    sys.stdout.write(f"\n{kind}, seconds from the start of the loops until all is right\n{head}\n")
+    for point, restarts in (*points.items(), ("all", every)):
+        seconds = [right for _, right in restarts]
+        figures = f"{statistics.median(seconds):7.2f} {max(seconds):7.2f}"
+        sys.stdout.write(f"{point:{width}}  {len(seconds):5} {figures}\n")
+    launching = [start for start, _ in every]
+    late = sum(right > _WITHIN_SECONDS for _, right in every)
+    sys.stdout.write(
+        f"Launch to loops running: median {statistics.median(launching):.2f}, "
+        f"max {max(launching):.2f}. "
+        f"All right more than {_WITHIN_SECONDS} s after that: {late} of {len(every)}.\n"
+    )
 
 
 def restarts() -> tuple[list[float], list[float]]:
@@ -95,3 +145,7 @@ def _wait(true: Callable[[], bool]) -> None:
         if time.perf_counter() > deadline:
             raise RuntimeError(f"it did not come to be within {_PATIENCE_SECONDS} s")
         time.sleep(0.002)
+
+
+if __name__ == "__main__":
+    main()

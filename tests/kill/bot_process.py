@@ -1,8 +1,13 @@
-"""`eks-access run` as a process of its own, which can be killed as the kernel kills."""
+"""`eks-access run` as a process of its own, which can be killed as the kernel kills.
+
+It is launched as the command, or forked from a process that has the command's modules already: to
+read those is most of what a start costs, and no point at which a bot is killed lies in it.
+"""
 
 from __future__ import annotations
 
 import json
+import multiprocessing
 import os
 import signal
 import subprocess
@@ -10,7 +15,11 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
+from typing import Protocol, TextIO
+
+from forked_bot import run_bot
 
 from bot.sandbox.stage import LAB_ACCOUNT, Stage
 
@@ -19,24 +28,63 @@ PATIENCE_SECONDS = 120
 """How long to wait for what comes by itself: far longer than it takes, for a busy machine."""
 
 
+_BETWEEN_LOOKS_SECONDS = 0.05
+
+_forking = multiprocessing.get_context("forkserver")
+_forking.set_forkserver_preload(["bot.cli"])
+
+
+class _Process(Protocol):
+    """A process, as multiprocessing has it."""
+
+    @property
+    def pid(self) -> int | None: ...
+    @property
+    def exitcode(self) -> int | None: ...
+    def join(self, timeout: float | None = None) -> None: ...
+
+
+class _Command:
+    """The command as a process."""
+
+    def __init__(self, environment: Mapping[str, str], log: int) -> None:
+        self._process = subprocess.Popen(  # noqa: S603 - our own command
+            [COMMAND, "run"], env=dict(environment), stdout=subprocess.DEVNULL, stderr=log
+        )
+        self.pid = self._process.pid
+
+    @property
+    def exitcode(self) -> int | None:
+        return self._process.poll()
+
+    def join(self, timeout: float | None = None) -> None:
+        with suppress(subprocess.TimeoutExpired):
+            self._process.wait(timeout)
+
+
+def _started(environment: Mapping[str, str], *, forked: bool) -> tuple[_Process, TextIO]:
+    """A bot, and its log."""
+    reader, writer = _forking.Pipe(duplex=False)
+    with reader, writer:
+        if forked:
+            process = _forking.Process(target=run_bot, args=(dict(environment), writer))
+            process.start()
+            return process, os.fdopen(os.dup(reader.fileno()))
+        return _Command(environment, writer.fileno()), os.fdopen(os.dup(reader.fileno()))
+
+
 class BotProcess:
     """A running bot. Its log is read along.
 
     `launched` and `started` are when it was launched and when its loops ran, by `time.monotonic`.
     """
 
-    def __init__(self, environment: Mapping[str, str]) -> None:
+    def __init__(self, environment: Mapping[str, str], *, forked: bool = False) -> None:
         self.launched = time.monotonic()
         self.started: float | None = None
         self.lines: list[str] = []
         self._read = threading.Condition()
-        self._process = subprocess.Popen(  # noqa: S603 - our own command
-            [COMMAND, "run"],
-            env=dict(environment),
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
+        self._process, self._log = _started(environment, forked=forked)
         self._reader = threading.Thread(target=self._follow, daemon=True)
         self._reader.start()
 
@@ -64,36 +112,40 @@ class BotProcess:
 
     def kill(self) -> None:
         """End it at once; it learns nothing of it."""
-        self._process.send_signal(signal.SIGKILL)
-        assert self._process.wait() == -signal.SIGKILL
+        self._signal(signal.SIGKILL)
+        self._process.join()
+        assert self._process.exitcode == -signal.SIGKILL
         self._close()
 
     def stop(self) -> int:
         """End it in good order. Returns its exit code."""
-        self._process.send_signal(signal.SIGTERM)
-        try:
-            return self._process.wait(PATIENCE_SECONDS)
-        finally:
-            self.discard()
+        self._signal(signal.SIGTERM)
+        self._process.join(PATIENCE_SECONDS)
+        code = self._process.exitcode
+        self.discard()
+        assert code is not None, self.log
+        return code
 
     def discard(self) -> None:
         """End it if it still runs."""
-        if self._process.poll() is None:
-            self._process.kill()
-            self._process.wait()
+        if self._process.exitcode is None:
+            self._signal(signal.SIGKILL)
+            self._process.join()
         self._close()
+
+    def _signal(self, number: signal.Signals) -> None:
+        assert self._process.pid is not None
+        os.kill(self._process.pid, number)
 
     def _gone(self) -> bool:
         return not self._reader.is_alive()
 
     def _close(self) -> None:
         self._reader.join()
-        assert self._process.stderr is not None
-        self._process.stderr.close()
+        self._log.close()
 
     def _follow(self) -> None:
-        assert self._process.stderr is not None
-        for line in self._process.stderr:
+        for line in self._log:
             with self._read:
                 self.lines.append(line)
                 if self.started is None and '"started"' in line:
@@ -127,4 +179,4 @@ def until(
     deadline = time.monotonic() + seconds
     while not true():
         assert time.monotonic() < deadline, said()
-        time.sleep(0.02)
+        time.sleep(_BETWEEN_LOOKS_SECONDS)

@@ -73,7 +73,7 @@ class _HeldAtEks:
         self._hold = hold
         self._case = case
         self._eks = case.world.stage.eks
-        self._before = len(self._eks.calls)
+        self._before: int | None = None  # how many calls there were before it was laid
         self._end: Callable[[], None] = lambda: None
         if hold.after is None:
             self._lay()
@@ -83,10 +83,10 @@ class _HeldAtEks:
     def _follow(self, call: Call) -> None:
         if call.operation == self._hold.after and call.principal == self._case.principal:
             self._end()
-            self._before = len(self._eks.calls)
             self._lay()
 
     def _lay(self) -> None:
+        self._before = len(self._eks.calls)
         where = {"cluster": CLUSTER, "principal": self._case.principal}
         operation, faults = self._hold.operation, self._eks.faults
         if self._hold.fate is Fate.DONE:
@@ -97,6 +97,8 @@ class _HeldAtEks:
             faults.drop(operation, **where)
 
     def reached(self) -> bool:
+        if self._before is None:
+            return False
         done = self._hold.fate is Fate.DONE
         held = [
             call

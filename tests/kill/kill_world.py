@@ -13,6 +13,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from http import HTTPStatus
 from typing import Any, NamedTuple, Self
 
 from bot_process import PATIENCE_SECONDS, BotProcess, environment_of, until
@@ -85,14 +86,18 @@ class Expected:
 
 
 class World:
-    """Slack, EKS and a store, with one bot or several: `processes`, oldest first."""
+    """Slack, EKS and a store, with one bot or several: `processes`, oldest first.
+
+    `forked`: they are forked, and not launched as the command, see `bot_process`.
+    """
 
     migrate = True
 
-    def __init__(self, database_url: str | None = None) -> None:
+    def __init__(self, database_url: str | None = None, *, forked: bool = False) -> None:
+        self._forked = forked
         self.stage = Stage(policy=POLICY, database_url=database_url)
         self._numbers = itertools.count(1)
-        self._launched_at: Any = None
+        self._lists_before = 0
         self.processes: list[BotProcess] = []
 
     def __enter__(self) -> Self:
@@ -124,15 +129,17 @@ class World:
         return process
 
     def start(self, processes: int = 1) -> None:
-        """Start so many bots more, and wait until they are ready."""
+        """Start so many bots more, and wait until they are ready and the cluster was read whole."""
+        launched_at = self.now()
         self.launch(processes)
         self.wait_ready()
+        self._wait_scanned(launched_at)
 
     def launch(self, processes: int = 1) -> None:
         """Start so many bots more."""
-        self._launched_at = self.now()
+        self._lists_before = self._lists()
         environment = environment_of(self.stage)
-        self.processes += [BotProcess(environment) for _ in range(processes)]
+        self.processes += [BotProcess(environment, forked=self._forked) for _ in range(processes)]
 
     def scan(self) -> None:
         """Have the cluster read whole once more, as when its time has come."""
@@ -146,11 +153,21 @@ class World:
         until(lambda: self.scalar(scanned, since=since), self.all_logs)
 
     def wait_ready(self) -> None:
-        """Wait until Slack reaches all bots, and the cluster was read since the last launch."""
+        """Wait until Slack reaches all bots, and one has begun to read the cluster whole.
+
+        It has listed the entries by then, so that none of a case that begins now is among those
+        that it goes through, a few in a second.
+        """
         for process in self.processes:
             process.wait_logged("started")
         self.stage.slack.wait_connected(len(self.processes), timeout=PATIENCE_SECONDS)
-        self._wait_scanned(self._launched_at)
+        assert self.stage.eks.wait_for(
+            lambda: self._lists() > self._lists_before, PATIENCE_SECONDS
+        ), self.all_logs()
+
+    def _lists(self) -> int:
+        calls = self.stage.eks.calls_of("ListAccessEntries")
+        return sum(call.status == HTTPStatus.OK for call in calls)
 
     def kill(self, *processes: BotProcess) -> None:
         """Kill these, or the one there is."""

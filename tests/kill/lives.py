@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 from kill_points import (
@@ -125,3 +125,11 @@ EVERY_TIME = {
     ),
 }
 """Those that every run of the tests goes through; `make kill` goes through all."""
+
+
+def cases(kind: str) -> Iterator[tuple[str, Life, str, Hold]]:
+    """Every life with each of its points, by name, as far as this database has them."""
+    for name, life in LIVES.items():
+        for point, hold in life.points.items():
+            if kind == "postgresql" or not getattr(hold, "at_commit", False):
+                yield name, life, point, hold  # on SQLite a commit is one write
