@@ -12,7 +12,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -127,10 +127,16 @@ class Panel:
 
     def _read_entries(self) -> dict[str, Any]:
         live = self._read_grants()
+        fires = {
+            (one.account, one.hit["ClusterName"], one.hit["PrincipalArn"]): one.at
+            for one in self._eks.scheduler.schedules()
+        }
         clusters = []
         for cluster in self._clusters():
             held = self._eks.entries(cluster["name"], cluster["region"], cluster["account"])
-            entries = [_entry(entry, live.get(_key(entry), [])) for entry in held]
+            entries = [
+                _entry(entry, live.get(_key(entry), []), fires.get(_key(entry))) for entry in held
+            ]
             clusters.append({**cluster, "entries": entries})
         return {"now": self._clock().isoformat(), "clusters": clusters}
 
@@ -199,7 +205,7 @@ def _key(entry: Entry) -> tuple[str, str, str]:
     return entry.account, entry.cluster, entry.principal_arn
 
 
-def _entry(entry: Entry, live: list[dict[str, Any]]) -> dict[str, Any]:
+def _entry(entry: Entry, live: list[dict[str, Any]], fires: datetime | None) -> dict[str, Any]:
     return {
         "principal_arn": entry.principal_arn,
         "type": entry.type,
@@ -211,6 +217,7 @@ def _entry(entry: Entry, live: list[dict[str, Any]]) -> dict[str, Any]:
             for one in entry.associations
         ],
         "grants": live,
+        "backstop_at": fires.isoformat() if fires is not None else None,
     }
 
 

@@ -116,6 +116,7 @@ def test_access_is_approved_with_two_clicks_extended_and_returned_at_home(
     decide(window, "Approve")
     entry = window.entry("prod-eu", "role/eks-jit/ana")
     expect(entry).to_contain_text(re.compile(r"1 h 59 min|2 h 00 min"))
+    expect(entry).to_contain_text(re.compile(r"Backstop: deleted at \d\d:\d\d"))
     keep(window, "11-extended")
 
     as_(window, ANA)

@@ -132,6 +132,13 @@ export function eks(app) {
             entry.type === "STANDARD" ? "No policy, no group." : `Type ${entry.type}`,
           ),
       entry.grants.map((grant) => grantNode(grant)),
+      entry.backstop_at
+        ? h(
+            "p",
+            { class: "quiet backstop" },
+            `Backstop: deleted at ${until(new Date(entry.backstop_at), app.viewer.tz)} even without the bot.`,
+          )
+        : null,
       h(
         "details",
         { "data-details": "arn" },
