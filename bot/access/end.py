@@ -23,7 +23,7 @@ def cancel(tx: Connection, request_id: str, by: str, now: datetime) -> AccessReq
         revoke(tx, request_id, EndReason.RETURNED, by, now)  # approved, but not begun
         return request
     cancelled, events = lifecycle.cancel(request, now, by=by)
-    requests.decide(tx, cancelled, now)
+    requests.decide(tx, cancelled)
     audit.record(tx, events)
     return cancelled
 
@@ -32,7 +32,7 @@ def lapse(tx: Connection, request_id: str, now: datetime) -> AccessRequest:
     """Nobody decided in time."""
     request = requests.get_locked(tx, request_id)
     lapsed, events = lifecycle.lapse(request, now)
-    requests.decide(tx, lapsed, now)
+    requests.decide(tx, lapsed)
     audit.record(tx, events)
     return lapsed
 

@@ -30,7 +30,7 @@ def give(
         revokers=revokers(facts.policy, request, None, facts.now),
     )
     grant = replace(grant, cluster=with_backstop(facts, grant.cluster))
-    requests.decide(tx, approved, facts.now)
+    requests.decide(tx, approved)
     entry_id = entries.wish(
         tx,
         grant.cluster,

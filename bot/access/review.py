@@ -120,7 +120,7 @@ def deny(
     review = _review(facts, request, reviewer_id, Verdict.DENY, allowed, reason=reason.strip())
     requests.add_review(tx, review)
     denied, events = lifecycle.deny(request, review)
-    requests.decide(tx, denied, facts.now)
+    requests.decide(tx, denied)
     audit.record(tx, [lifecycle.reviewed(request, review), *events])
     return denied
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import json
 import secrets
-import threading
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -67,7 +66,6 @@ class SocketMode:
         self._waiting: dict[str, _Waiting] = {}
         self._turn = 0
         self._numbers = 0
-        self._guard = threading.Lock()
         self.loop: asyncio.AbstractEventLoop | None = None
         self.connections: list[Connection] = []
         self.unknown_acks: list[str] = []

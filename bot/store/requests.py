@@ -174,9 +174,8 @@ def get_locked(tx: Connection, request_id: str) -> AccessRequest:
     return _required(tx.execute(query), request_id)
 
 
-def decide(tx: Connection, request: AccessRequest, now: datetime) -> None:
+def decide(tx: Connection, request: AccessRequest) -> None:
     """Store a decision on a request that is still PENDING. Raises Conflict where it is not."""
-    del now  # its messages are due at once, whatever the clock says
     changed = tx.execute(
         update(requests)
         .where(requests.c.id == request.id, requests.c.state == RequestState.PENDING.value)

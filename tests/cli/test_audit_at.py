@@ -31,7 +31,7 @@ def live(database: Database, **changes):
     with database.transaction() as tx:
         requests.add(tx, asked)
         audit.record(tx, lifecycle.submitted(asked))
-        requests.decide(tx, approved, at)
+        requests.decide(tx, approved)
         entry = entries.wish(tx, given.cluster, given.principal_arn, deployment="d", now=at)
         grants.add(tx, given, entry)
         audit.record(tx, decided)

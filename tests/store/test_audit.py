@@ -57,7 +57,7 @@ def test_what_was_not_done_is_not_on_record(database: Database) -> None:
     def lapse_too_late() -> None:
         with database.transaction() as tx:
             audit.record(tx, events)
-            requests.decide(tx, lapsed, NOW + 60 * MINUTE)
+            requests.decide(tx, lapsed)
 
     with pytest.raises(Conflict):
         lapse_too_late()

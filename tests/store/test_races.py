@@ -86,7 +86,7 @@ def test_of_two_decisions_at_once_exactly_one_counts(database: Database, names: 
     rivals = RIVALS[names]
     results = race(
         database,
-        *(lambda tx, one=one: requests.decide(tx, one, NOW + HOUR) for one in rivals),
+        *(lambda tx, one=one: requests.decide(tx, one) for one in rivals),
     )
     (loser,) = [result for result in results if result is not None]
     assert isinstance(loser, Conflict)
@@ -101,7 +101,7 @@ def review_and_approve(tx: Connection, one: Review) -> None:
     lifecycle.ensure_open(current, one.at)
     requests.add_review(tx, one)
     decided = lifecycle.approve(current, one.at, by=one.reviewer, approvers=(), digest="")[0]
-    requests.decide(tx, decided, one.at)
+    requests.decide(tx, decided)
 
 
 @pytest.mark.usefixtures("asked")

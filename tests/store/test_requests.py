@@ -157,7 +157,7 @@ def test_a_decision_is_stored_with_who_when_and_why(
     database: Database, asked: AccessRequest
 ) -> None:
     with database.transaction() as tx:
-        requests.decide(tx, denial(), NOW + MINUTE)
+        requests.decide(tx, denial())
     assert stored(database) == replace(
         asked,
         state=RequestState.DENIED,
@@ -174,14 +174,14 @@ def test_what_is_no_longer_pending_cannot_be_decided(
     with database.transaction() as tx:
         requests.add(tx, request(state=state))
     with pytest.raises(Conflict) as refused, database.transaction() as tx:
-        requests.decide(tx, approval(), NOW + MINUTE)
+        requests.decide(tx, approval())
     assert refused.value.code == "already_decided"
     assert stored(database).state is state
 
 
 def test_nothing_is_decided_of_a_request_that_is_not_there(database: Database) -> None:
     with pytest.raises(Conflict), database.transaction() as tx:
-        requests.decide(tx, approval(), NOW)
+        requests.decide(tx, approval())
 
 
 # Reviews
@@ -292,7 +292,7 @@ def test_a_touched_request_owes_its_messages_again(database: Database) -> None:
 def test_a_decision_makes_the_messages_due(database: Database) -> None:
     with database.transaction() as tx:
         messages.rest(tx, messages.backlog(tx, ID), None, attempts=3)
-        requests.decide(tx, approval(), NOW + MINUTE)
+        requests.decide(tx, approval())
         assert messages.due(tx, NOW + MINUTE, 10) == [ID]
         assert messages.backlog(tx, ID).attempts == 0
 
