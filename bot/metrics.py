@@ -14,7 +14,7 @@ from bot.core.drift import Kind
 from bot.core.errors import StoreUnavailable
 from bot.core.lifecycle import late
 from bot.jobs import Loop
-from bot.store import audit_seals, drift, grants
+from bot.store import audit_seals, backstops, drift, grants
 from bot.store.database import Database
 
 
@@ -58,6 +58,7 @@ class _BotCollector(Collector):
                 differing = drift.open_by_kind(tx)
                 scans = drift.scans(tx)
                 unsealed = audit_seals.waiting(tx)
+                unbacked = backstops.in_trouble(tx)
         except StoreUnavailable:
             up.add_metric([], 0)
             yield up
@@ -79,6 +80,12 @@ class _BotCollector(Collector):
         )
         waiting.add_metric([], unsealed)
         yield waiting
+        backstop = GaugeMetricFamily(
+            "eks_access_backstop_problems",
+            "Entries whose backstop cannot be made, moved or removed.",
+        )
+        backstop.add_metric([], unbacked)
+        yield backstop
         findings = GaugeMetricFamily(
             "eks_access_drift_findings",
             "Access entries that others changed and that still differ, by kind.",

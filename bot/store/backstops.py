@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Integer, Row, bindparam, insert, select, update
+from sqlalchemy import Connection, Integer, Row, bindparam, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from bot.core.backstop import Known, Schedule, may_have_fired, strikes_until
@@ -99,6 +99,12 @@ def find(tx: Connection, entry_id: int) -> Kept | None:
     """What is known of an entry's backstop; None where it never had one."""
     row = tx.execute(_ONE, {"entry": entry_id}).one_or_none()
     return _kept(row) if row is not None else None
+
+
+def in_trouble(tx: Connection) -> int:
+    """How many entries have a backstop that is not as it should be, for a reason that is known."""
+    query = select(func.count()).where(backstops.c.problem.is_not(None))
+    return int(tx.scalar(query) or 0)
 
 
 def names_at(tx: Connection, account: str, region: str, cluster: str) -> frozenset[str]:

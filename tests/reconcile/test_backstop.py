@@ -23,6 +23,7 @@ from entry_world import (
 from bot.core.lifecycle import LATE_AFTER
 from bot.core.model import EndReason, GrantState
 from bot.core.planner import DEPLOYMENT_TAG, GRANT_TAG
+from bot.metrics import build_registry
 
 SECOND = timedelta(seconds=1)
 
@@ -78,10 +79,18 @@ def test_no_access_is_given_while_its_schedule_cannot_be_made(backed: BackstopWo
     grant = backed.grant(grant_id)
     assert grant.state is GrantState.PROVISIONING
     assert "the backstop is not set" in (grant.problem or "")
+    assert in_trouble(backed) == 1
     backed.eks.faults.clear()
     backed.quiet()
     assert backed.state(grant_id) is GrantState.ACTIVE
     assert backed.grant(grant_id).problem is None
+    assert in_trouble(backed) == 0
+
+
+def in_trouble(world: BackstopWorld) -> float | None:
+    """What Prometheus reads."""
+    registry = build_registry(world.database, [], world.clock)
+    return registry.get_sample_value("eks_access_backstop_problems")
 
 
 @pytest.mark.parametrize("operation", ["GetSchedule", "CreateSchedule"])
