@@ -11,9 +11,14 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from bot.store.database import Database
 from tests.postgresql_server import PostgresqlServer, migrate_to_newest, running_postgresql
+
+# How long an example takes says how busy the machine is, and not whether the code is right.
+settings.register_profile("untimed", deadline=None)
+settings.load_profile("untimed")
 
 
 @pytest.fixture(scope="session")
