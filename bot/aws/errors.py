@@ -17,6 +17,9 @@ from bot.core.model import Cluster
 NO_ENTRIES = "config_map_mode"
 """The code of the problem that a cluster has no access entries at all."""
 
+NO_CLUSTER = "no_cluster"
+"""The code of the problem that AWS knows no such cluster in that account and region."""
+
 _DENIED = frozenset({"AccessDenied", "AccessDeniedException", "UnauthorizedOperation"})
 _INVALID_PRINCIPAL = "invalid principal"
 _MODE = "authentication mode must be"
@@ -71,7 +74,7 @@ def _problem(  # noqa: C901, PLR0911 - a table of answers, one a line, reads bes
         )
     if _NO_CLUSTER in message:
         return PermanentAwsProblem(
-            "no_cluster",
+            NO_CLUSTER,
             f"AWS knows no cluster {name} in {cluster.region} of account {cluster.account}. "
             "It may have been deleted, or the policy file names another region or account.",
         )

@@ -18,7 +18,7 @@ from sqlalchemy import Connection
 
 from bot.aws import access_entries
 from bot.aws.clients import EksClients
-from bot.aws.errors import NO_ENTRIES
+from bot.aws.errors import NO_CLUSTER, NO_ENTRIES
 from bot.core import backstop, lifecycle, planner
 from bot.core.durations import format_duration
 from bot.core.errors import (
@@ -133,7 +133,7 @@ class AccessReconciler:
         try:
             troubles = self._act(entry, still_held)
         except AwsProblem as error:
-            if error.code == NO_ENTRIES:
+            if error.code == NO_ENTRIES or (error.code == NO_CLUSTER and self._is_unwritten(entry)):
                 troubles = self._end_without(entry, error)
             else:
                 troubles = [_Trouble(error)]
@@ -231,11 +231,18 @@ class AccessReconciler:
             self._drift.look(entry, observed)
             self._finish(entry, troubles, more=bool(plan.actions))
 
-    def _end_without(self, entry: Entry, problem: AwsProblem) -> list[_Trouble]:
-        """End what is to be removed from a cluster that has no access entries.
+    def _is_unwritten(self, entry: Entry) -> bool:
+        """Whether the bot has put nothing at the entry, and was never about to."""
+        with self._database.reading() as tx:
+            return entries.get(tx, entry.id, self._clock()).record == planner.EntryRecord()
 
-        No trouble is left if nothing else is live there. No cluster goes back to that mode, so one
-        that is in it holds nothing of the bot's: that was read, as surely as that an entry is gone.
+    def _end_without(self, entry: Entry, problem: AwsProblem) -> list[_Trouble]:
+        """End what is to be removed from a cluster that holds nothing of the bot's.
+
+        No trouble is left if nothing else is live there. One that has no access entries never had:
+        no cluster goes back to that mode. That was read, as surely as that an entry is gone. One
+        that AWS does not know holds nothing where the bot never was about to write. Where it was,
+        the role may reach another account by now, and the removal is not given up.
         """
         now = self._clock()
         with self._database.transaction() as tx:

@@ -391,9 +391,12 @@ def test_a_cluster_that_takes_no_entries_fails_the_grant_and_says_what_to_do(
     assert world.writes() == []
 
 
-def test_nothing_is_left_to_remove_on_a_cluster_that_has_no_access_entries(world: World) -> None:
+@pytest.mark.parametrize("cluster", [OLD, GHOST])
+def test_nothing_is_left_to_remove_on_a_cluster_that_takes_no_entries(
+    world: World, cluster: str
+) -> None:
     """So nobody is told for ever that a removal is late which has nothing to remove."""
-    grant_id = world.ask("view", "a", cluster=OLD)
+    grant_id = world.ask("view", "a", cluster=cluster)
     world.settle()
     grant = world.grant(grant_id)
     assert (grant.state, grant.end_reason) == (GrantState.ENDED, EndReason.FAILED)
