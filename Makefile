@@ -13,6 +13,7 @@ sandbox: $(VENV)/sandbox.ok
 test: $(VENV)/dev.ok
 	$(BIN)/python -m pytest tests/core --confcutdir=tests/core
 	$(BIN)/python -m pytest tests --ignore=tests/core --ignore=tests/kill -m "not browser" -n $(PYTEST_WORKERS) --dist worksteal
+	$(BIN)/python -m pytest tests/kill/test_kill.py -m "not kill"
 
 lint: $(VENV)/dev.ok
 	$(BIN)/ruff format --check .
@@ -33,9 +34,10 @@ bench-ends: $(VENV)/dev.ok
 bench-explain: $(VENV)/dev.ok
 	$(BIN)/python -m bench.explain
 
-# A real bot killed at every point that has a name, on both databases: ten minutes and more.
+# A real bot killed at every point that has a name, on both databases: some ten minutes. Not with -m,
+# because each forked bot would then read the whole of that module for itself.
 bench-restart: $(VENV)/dev.ok
-	$(BIN)/python -m bench.restart
+	$(BIN)/python -c "from bench.restart import main; main()"
 
 # Nightly: 20,000 lives, judged after each step. SEED=n or STORY=file carries one out again.
 simulate: $(VENV)/dev.ok
