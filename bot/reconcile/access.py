@@ -443,9 +443,10 @@ def _rest(
     unsettled = more or any(
         grant.state in (GrantState.PROVISIONING, GrantState.REVOKING) for grant in live
     )
-    attempts = entries.attempts(tx, entry.id) + 1 if unsettled or troubles else 0
+    attempts = 0
     times = [due for grant in live if (due := lifecycle.due_at(grant)) is not None]
     if unsettled or troubles:
+        attempts = entries.attempts(tx, entry.id) + 1
         times.append(now + pause(attempts))
     entries.rest(
         tx,

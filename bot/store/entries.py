@@ -13,6 +13,7 @@ from sqlalchemy import (
     Connection,
     Integer,
     bindparam,
+    case,
     delete,
     func,
     insert,
@@ -49,7 +50,15 @@ _ONE = select(entries).where(entries.c.id == bindparam("entry"))
 _ATTEMPTS = select(entries.c.attempts).where(entries.c.id == bindparam("entry"))
 _PLACED = select(associations).where(associations.c.entry_id == bindparam("entry"))
 _CHANGE = update(entries).where(entries.c.id == bindparam("entry"))
-_REST = _CHANGE.where(entries.c.generation == bindparam("known"))
+_REST = _CHANGE.values(
+    due_at=case(
+        (
+            entries.c.generation == bindparam("known"),
+            bindparam("next", type_=entries.c.due_at.type),
+        ),
+        else_=entries.c.due_at,
+    )
+)
 _FORGET = delete(associations).where(associations.c.entry_id == bindparam("entry"))
 _TO_DO = (entries.c.attempts > 0) | entries.c.id.in_(
     select(grants.c.entry_id).where(
@@ -281,9 +290,9 @@ def rest(
 
     `looked_at` is when EKS was seen there; None where it could not be.
     """
-    tx.execute(_REST, {"entry": entry.id, "known": entry.generation, "due_at": due_at})
+    which = {"entry": entry.id, "known": entry.generation, "next": due_at}
     seen = {} if looked_at is None else {"looked_at": looked_at}
-    _change(tx, entry.id, attempts=attempts, problem=problem, **seen)
+    tx.execute(_REST, which | {"attempts": attempts, "problem": problem} | seen)
 
 
 def reset(tx: Connection, entry_id: int) -> None:

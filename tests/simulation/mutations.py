@@ -119,8 +119,8 @@ BUGS: tuple[Mutation, ...] = (
     _bug(
         "give a removal up after some tries",
         ACCESS,
-        "    if unsettled or troubles:\n        times.append(",
-        "    if (unsettled or troubles) and attempts < 2:\n        times.append(",
+        "        times.append(now + pause(attempts))\n",
+        "        if attempts < 2:\n            times.append(now + pause(attempts))\n",
     ),
     _bug(
         "forget what the clock did",
