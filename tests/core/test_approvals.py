@@ -172,7 +172,7 @@ PEOPLE = st.sampled_from([f"U{number}" for number in range(6)])
     st.lists(PEOPLE, unique=True),
     st.lists(st.tuples(PEOPLE, PEOPLE), max_size=4),
 )
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_whatever_is_met_has_the_required_distinct_people_and_seats(parts, approvers, pairs):
     requirements = [
         Requirement(
@@ -248,7 +248,7 @@ def test_whoever_counts_moves_on_when_somebody_comes_who_can_be_only_there():
     st.lists(PEOPLE, unique=True, max_size=4),
     st.lists(st.tuples(PEOPLE, PEOPLE), max_size=5),
 )
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_as_many_count_as_could_by_any_way_to_seat_them(parts, approvers, pairs):
     requirements = [
         Requirement(

@@ -107,14 +107,14 @@ def test_a_length_is_shown_to_people_and_for_pasting(seconds, people, paste):
 
 
 @given(SECONDS)
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 def test_what_is_shown_for_pasting_reads_back_as_the_same_length(seconds):
     length = timedelta(seconds=seconds)
     assert parse_duration(compact_duration(length)) == length
 
 
 @given(st.text(max_size=30))
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 def test_any_text_gives_a_length_in_bounds_or_a_sentence(text):
     try:
         length = parse_duration(text)

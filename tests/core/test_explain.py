@@ -171,7 +171,7 @@ def decided(function, *arguments, **options):
 
 
 @given(raw_policies(), circumstances())
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_the_explanation_never_disagrees_with_the_decision(raw, given_):
     policy, ask, person = built(raw), given_.ask, given_.person
     arguments = (policy, ask, person, given_.membership, given_.now)
@@ -187,7 +187,7 @@ def test_the_explanation_never_disagrees_with_the_decision(raw, given_):
 
 
 @given(raw_policies(), circumstances(), st.sampled_from([(), ("7K3-QMX",)]))
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_the_explanation_of_a_break_glass_never_disagrees_with_its_decision(raw, given_, overdue):
     policy, ask, person = built(raw), given_.ask, given_.person
     arguments = (policy, ask, person, given_.membership, given_.on_call)

@@ -208,7 +208,7 @@ def test_lists_are_written_as_people_write_them():
 
 
 @given(st.text(max_size=80))
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 def test_what_was_typed_is_repeated_on_one_short_line_without_backticks(text):
     shown = names.quoted(text)
     assert shown.startswith("`")
@@ -219,7 +219,7 @@ def test_what_was_typed_is_repeated_on_one_short_line_without_backticks(text):
 
 
 @given(st.text(max_size=70))
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 def test_only_ascii_labels_pass_for_namespaces(text):
     try:
         names.check_namespace(text)

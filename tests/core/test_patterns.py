@@ -48,13 +48,13 @@ def test_a_system_namespace_is_covered_by_its_own_name(namespace):
 
 
 @given(GLOBS, NAMES)
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 def test_globs_match_as_the_shell_matches_them(glob, name):
     assert Patterns([glob]).cover(name) is fnmatchcase(name, glob)
 
 
 @given(GLOBS, GLOBS, NAMES)
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 def test_a_glob_said_to_cover_another_covers_each_of_its_names(wide, narrow, name):
     if Patterns([wide]).cover_namespaces_of(narrow) and Patterns([narrow]).cover_namespace(name):
         assert Patterns([wide]).cover_namespace(name)

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from bot.core.model import Standing
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(standing=st.sampled_from(Standing), lag=lags, story=stories)
 def test_eks_comes_to_hold_exactly_the_union_of_live_grants_beside_what_is_foreign(
     standing: Standing, lag: timedelta, story: list[Step]

@@ -328,7 +328,7 @@ RULES = st.lists(
 
 
 @given(RULES)
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 def test_no_request_reaches_a_rule_said_to_be_never_reached(rules):
     made = policy(
         *rules,

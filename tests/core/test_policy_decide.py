@@ -487,7 +487,7 @@ def first_rules(rules, asked, user):
 
 
 @given(RULES, ASKS, st.sampled_from(USERS))
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 def test_a_request_gets_what_the_first_matching_rules_give_together(rules, asked, user):
     decision = decide(asked, Person(user, TEAM, user), in_policy=built(rules))
     found = list(first_rules(rules, asked, user))
@@ -510,7 +510,7 @@ def test_a_request_gets_what_the_first_matching_rules_give_together(rules, asked
 
 
 @given(RULES, ASKS, st.sampled_from(USERS), st.sampled_from(USERS))
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 def test_adding_an_owner_never_takes_a_right_away(rules, asked, user, added):
     more = [
         rule
@@ -545,7 +545,7 @@ ANYTHING = st.text(max_size=20)
         ANYTHING,
     )
 )
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 def test_no_input_makes_a_decision_fail_and_every_refusal_says_why(asked):
     decision = decide(asked)
     assert decision.reasons

@@ -119,7 +119,7 @@ def told(changes, one, *, break_glass):
 
 
 @given(edited(), st.lists(ASKED, min_size=8, max_size=8), st.sets(st.sampled_from(USERS)))
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 def test_whatever_a_change_lets_somebody_have_is_told_as_a_gain(pair, asked, approvers):
     old, new = map(built, pair)
     changes = policy_diff(old, new)
@@ -211,14 +211,14 @@ def narrowed(draw):
 
 
 @given(narrowed())
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 def test_narrowing_a_policy_gains_nobody_anything(pair):
     old, new = map(built, pair)
     assert [change for change in policy_diff(old, new) if change.is_gain] == []
 
 
 @given(edited())
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 def test_what_is_gained_one_way_is_lost_the_other_way(pair):
     old, new = map(built, pair)
     there, back = policy_diff(old, new), policy_diff(new, old)

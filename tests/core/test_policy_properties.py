@@ -37,7 +37,7 @@ def decision(policy, one):
 
 
 @given(raw_policies(), circumstances(ALL_MEMBERS))
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 def test_what_no_rule_lets_somebody_ask_for_is_refused(raw, one):
     """As the file reads, rule by rule, without any of the code that decides."""
     policy = built(raw)
@@ -77,7 +77,7 @@ def test_what_no_rule_lets_somebody_ask_for_is_refused(raw, one):
 
 
 @given(raw_policies(), st.data(), ASKED, st.sets(st.sampled_from(USERS), max_size=3))
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 def test_adding_an_owner_takes_no_right_away(raw, data, one, approvers):
     more = copy.deepcopy(raw)
     asked = [rule["approval"] for rule in more["rules"] if "owners" in rule["approval"]]
@@ -229,7 +229,7 @@ def really_enough(clicked, request, parts, **facts):
 
 
 @given(ASKED_OF_OWNERS, ALL_MEMBERS, DELEGATIONS, CLICKS, st.sampled_from(USERS))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_no_sequence_of_clicks_approves_without_the_people_required(
     rule, membership, delegations, clicks, requester
 ):

@@ -217,7 +217,7 @@ IDS = st.sampled_from(["U01ALICE", "U02BOB", "U04DAN", "U05FAY", "U09EVE"])
 
 
 @given(st.lists(IDS, min_size=1), st.sets(IDS), IDS, IDS)
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 def test_only_owners_review_and_adding_one_takes_no_right_away(users, members, clicker, added):
     groups = {"S02PAYLEADS": members}
     person = Person(clicker, TEAM, clicker)

@@ -93,7 +93,7 @@ def test_what_is_no_window_is_said(entry, words):
     st.times(),
     st.integers(1_577_836_800, 1_893_456_000),
 )
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_a_window_and_its_complement_are_never_open_at_once(days, begin, end, seconds):
     moment = datetime.fromtimestamp(seconds, UTC)
     first, last = f"{begin:%H:%M}", f"{end:%H:%M}"

@@ -455,7 +455,7 @@ def test_a_long_reason_does_not_push_the_ticket_out() -> None:
 
 
 @given(situations(), some_tickets)
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_slack_takes_every_card(situation: Situation, tickets: Tickets | None) -> None:
     asked, reviews, given_, names, now = situation
     check_message(request_card(asked, reviews, given_, names=names, now=now, tickets=tickets))

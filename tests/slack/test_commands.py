@@ -6,7 +6,7 @@ import re
 from datetime import timedelta
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 from view_examples import HOSTILE, namespace
 
@@ -455,7 +455,6 @@ _FRAGMENTS += ["--namespace", "a,", ",", "\u2014for=", "--ticket", "“", "”",
     st.text(max_size=200)
     | st.lists(st.sampled_from(_FRAGMENTS) | st.text(max_size=9), max_size=14).map(" ".join)
 )
-@settings(deadline=None)
 @example("request \ud800 \u0000")
 @example("request c l --for \u0661h why")
 @example("request c l --for " + "9" * 2000 + "h why")
@@ -487,7 +486,6 @@ _words = st.from_regex(r"[-\u2014]{0,2}[A-Za-z0-9.,:!*<>&@]{1,9}", fullmatch=Tru
         reason=st.lists(_words, min_size=1, max_size=8).map(" ".join),
     )
 )
-@settings(deadline=None)
 @example(Ask("c", "l", ("a",), reason=", b"))
 def test_what_the_bot_writes_it_reads_back(ask: Ask) -> None:
     assert asked(written(ask)) == ask

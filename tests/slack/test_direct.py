@@ -240,7 +240,7 @@ def test_commands_are_quoted_for_a_shell() -> None:
 
 
 @given(situations(), some_tickets)
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_slack_takes_every_direct_message(situation: Situation, tickets: Tickets | None) -> None:
     asked, reviews, given_, names, now = situation
     message = check_message(

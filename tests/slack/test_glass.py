@@ -414,7 +414,7 @@ def test_a_review_that_somebody_made_up_is_refused_at_its_field(
 
 
 @given(situations(), st.data())
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 def test_slack_takes_every_answer_and_form(situation: Situation, data: st.DataObject) -> None:
     asked, _, given_, names, _ = situation
     owed = data.draw(st.none() | post_reviews(asked))
@@ -431,7 +431,7 @@ def test_slack_takes_every_answer_and_form(situation: Situation, data: st.DataOb
     st.none() | st.timedeltas(-HOUR, 9 * HOUR),
     hostile,
 )
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=120)
 def test_slack_takes_every_form_whatever_was_entered(  # noqa: PLR0917 - drawn one by one
     of: Policy,
     cluster: str,

@@ -168,7 +168,7 @@ def test_a_full_home_has_at_most_a_hundred_blocks_and_counts_the_rest() -> None:
     st.timedeltas(timedelta(), 5 * HOUR),
     some_tickets,
 )
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_slack_takes_every_home(
     data: st.DataObject,
     number: int,

@@ -70,13 +70,12 @@ def test_a_denial_needs_a_reason() -> None:
 
 
 @given(requests(), hostile)
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 def test_slack_takes_every_deny_form(asked, name: str) -> None:
     check_view(deny_modal(asked, {ANA: name}))
 
 
 @given(hostile)
-@settings(deadline=None)
 def test_slack_takes_every_notice(sentence: str) -> None:
     check_view(notice_modal(sentence))
 
@@ -165,7 +164,6 @@ json_values = st.recursive(
 
 
 @given(json_values)
-@settings(deadline=None)
 def test_any_json_is_an_ask_or_a_sentence(state: object) -> None:
     outcome = ask_or_error(json.loads(json.dumps(state)))
     if isinstance(outcome, InvalidInput):
@@ -177,7 +175,6 @@ def test_any_json_is_an_ask_or_a_sentence(state: object) -> None:
 @given(
     st.sampled_from(["cluster", "level", "namespaces", "duration", "reason", "ticket"]), json_values
 )
-@settings(deadline=None)
 def test_any_json_in_one_field_is_an_ask_or_names_that_field(field: str, answer: object) -> None:
     outcome = ask_or_error(forged(field, answer))
     if isinstance(outcome, InvalidInput):
@@ -188,7 +185,6 @@ def test_any_json_in_one_field_is_an_ask_or_names_that_field(field: str, answer:
 
 
 @given(requests(), st.timedeltas(timedelta(seconds=1), timedelta(days=60)), hostile)
-@settings(deadline=None)
 def test_slack_takes_every_form_for_more_time(
     asked: AccessRequest, longest: timedelta, name: str
 ) -> None:
@@ -201,7 +197,6 @@ def test_slack_takes_every_form_for_more_time(
 
 
 @given(json_values)
-@settings(deadline=None)
 def test_any_json_is_more_time_or_a_sentence(view: object) -> None:
     with pytest.raises(InvalidInput):
         read_extension(view)
@@ -210,7 +205,6 @@ def test_any_json_is_more_time_or_a_sentence(view: object) -> None:
 
 
 @given(json_values)
-@settings(deadline=None)
 def test_any_json_is_a_denial_or_a_sentence(view: object) -> None:
     with pytest.raises(InvalidInput):
         read_denial(view)

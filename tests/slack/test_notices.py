@@ -121,7 +121,7 @@ def test_a_failure_and_a_revocation_are_news_and_an_ordinary_end_is_not() -> Non
 
 
 @given(situations())
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_slack_takes_every_notice(situation: Situation) -> None:
     asked, reviews, given_, names, now = situation
     message = decision_notice(asked, reviews, given_, names=names, now=now)

@@ -98,7 +98,7 @@ def _questions(asked: Sequence[str]) -> tuple[AuditEvent, ...]:
     st.lists(hostile, max_size=3),
     st.data(),
 )
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_slack_takes_all_messages_of_every_request(  # noqa: PLR0917 - drawn one by one
     situation: Situation,
     tickets: Tickets | None,

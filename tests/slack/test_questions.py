@@ -100,7 +100,7 @@ def test_a_question_about_nothing_is_refused(request_id: object) -> None:
 
 
 @given(situations(), hostile)
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_slack_takes_every_question(situation: Situation, text: str) -> None:
     asked, names = situation.request, situation.names
     check_message(question_notice(asked, question(text), names))
@@ -108,6 +108,6 @@ def test_slack_takes_every_question(situation: Situation, text: str) -> None:
 
 
 @given(requests(RequestState.PENDING), st.dictionaries(st.just(ANA), hostile))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_slack_takes_every_form_for_a_question(asked, names: dict[str, str]) -> None:
     check_view(question_modal(asked, names))

@@ -316,7 +316,6 @@ def test_clusters_are_listed_with_their_levels() -> None:
 
 
 @given(hostile)
-@settings(deadline=None)
 def test_slack_takes_every_sentence(sentence: str) -> None:
     check_message(note(sentence))
     check_message(error_reply(Refused("x", sentence)))
@@ -336,7 +335,7 @@ events = st.builds(
 
 
 @given(situations(), st.lists(events, max_size=40), some_tickets)
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 def test_slack_takes_every_status(
     situation: Situation, history: list[AuditEvent], tickets: Tickets | None
 ) -> None:
@@ -376,7 +375,7 @@ rosters = st.builds(
     st.integers(0, 80),
     rosters,
 )
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_slack_takes_every_list(situation: Situation, number: int, roster: Roster) -> None:
     asked, _, given_, names, _ = situation
     many = [replace(asked, id=f"7K3-{index:03}") for index in range(number)]

@@ -285,7 +285,7 @@ asks = st.builds(
 
 
 @given(policies, asks)
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_slack_takes_every_form_and_gives_back_what_it_shows(of: Policy, ask: Ask) -> None:
     choices = chosen(of, ask)
     if not choices.clusters:
@@ -303,7 +303,7 @@ def test_slack_takes_every_form_and_gives_back_what_it_shows(of: Policy, ask: As
 
 
 @given(policies, asks)
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 def test_drawing_the_form_again_changes_nothing(of: Policy, ask: Ask) -> None:
     first = chosen(of, ask)
     if not first.clusters:
@@ -419,14 +419,12 @@ json_values = st.recursive(
 
 
 @given(json_values)
-@settings(deadline=None)
 def test_any_json_can_be_drawn_again(state: object) -> None:
     entered = read_entered(json.loads(json.dumps(state)))
     check_view(request_modal(chosen(TWO, entered), ANA))
 
 
 @given(st.dictionaries(st.sampled_from(["blocks", "state"]), json_values))
-@settings(deadline=None)
 def test_an_error_always_has_a_block(shown: dict[str, Any]) -> None:
     assert isinstance(block_of("level", shown), str)
 

@@ -6,7 +6,7 @@ import unicodedata
 from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from view_examples import check_mrkdwn, hostile
 
@@ -61,7 +61,6 @@ def test_marks_do_not_pile_up() -> None:
 
 
 @given(texts, st.integers(2, 400))
-@settings(deadline=None)
 def test_safe_is_inert_within_its_limit_and_in_one_line(typed: str, limit: int) -> None:
     shown = safe(typed, limit)
     check_mrkdwn(shown)
@@ -71,7 +70,6 @@ def test_safe_is_inert_within_its_limit_and_in_one_line(typed: str, limit: int) 
 
 
 @given(texts, st.integers(60, 400))
-@settings(deadline=None)
 def test_nothing_invisible_is_left(typed: str, limit: int) -> None:
     for shown in (safe(typed, limit), plain(typed, limit), clean_lines(typed).replace("\n", "")):
         assert all(unicodedata.category(letter)[0] != "C" for letter in shown)
@@ -79,7 +77,6 @@ def test_nothing_invisible_is_left(typed: str, limit: int) -> None:
 
 
 @given(texts)
-@settings(deadline=None)
 def test_cleaning_twice_is_cleaning_once(typed: str) -> None:
     assert clean(clean(typed)) == clean(typed)
     assert clean_lines(clean_lines(typed)) == clean_lines(typed)
@@ -113,7 +110,6 @@ def test_letters_beyond_the_basic_plane_count_twice() -> None:
 
 
 @given(texts, st.integers(1, 300))
-@settings(deadline=None)
 def test_a_code_span_holds_no_backtick_and_no_markup(typed: str, limit: int) -> None:
     shown = code(typed, limit)
     check_mrkdwn(shown)

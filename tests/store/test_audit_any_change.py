@@ -92,9 +92,7 @@ def test_what_is_not_changed_is_good(sealed: tuple[Path, Anchor]) -> None:
     assert kinds_after(sealed) == set()
 
 
-examples = settings(
-    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+examples = settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 @examples

@@ -218,9 +218,7 @@ class BothKeepers:
 principals = map(f"{ROLE}-{{}}".format, count())
 
 
-@settings(
-    max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=10, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(standing=st.sampled_from(Standing), lag=lags, story=stories)
 def test_the_store_remembers_all_that_the_planner_needs(
     database: Database, standing: Standing, lag: timedelta, story: list[Step]

@@ -29,9 +29,7 @@ from bot.store.tables import grants as grants_table
 ID = grant().id
 
 
-@settings(
-    max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(whole=access_grants)
 def test_a_grant_reads_back_as_it_was_stored(database: Database, whole: Grant) -> None:
     with database.transaction() as tx:
@@ -44,9 +42,7 @@ def test_a_grant_reads_back_as_it_was_stored(database: Database, whole: Grant) -
         assert grants.entry_of(tx, whole.id) == entry_id
 
 
-@settings(
-    max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(changed=access_grants)
 def test_a_changed_grant_keeps_what_was_approved(database: Database, changed: Grant) -> None:
     with database.transaction() as tx:

@@ -53,9 +53,7 @@ def stored(database: Database, request_id: str = ID) -> AccessRequest:
         return requests.get(tx, request_id)
 
 
-@settings(
-    max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(whole=access_requests)
 def test_a_request_reads_back_as_it_was_stored(database: Database, whole: AccessRequest) -> None:
     with database.transaction() as tx:
