@@ -77,9 +77,11 @@ _DUE = (
         | (_TO_DO & (entries.c.due_at > bindparam("put_off")))
         | _AHEAD
     )
-    .order_by(entries.c.due_at)
+    # What failed before waits for what is new, which must not wait for an EKS that is away.
+    .order_by(entries.c.attempts > 0, entries.c.due_at)
     .limit(bindparam("most", type_=Integer))
 )
+_PUT_OFF = select(entries.c.id).where(entries.c.attempts > 0, entries.c.due_at > bindparam("now"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,10 +165,12 @@ def due(tx: Connection, now: datetime, limit: int) -> list[int]:
 
 
 def try_now(tx: Connection, now: datetime) -> None:
-    """Have what is put off until the next try tried now. The pause after that is no shorter."""
-    tx.execute(
-        update(entries).where(entries.c.attempts > 0, entries.c.due_at > now).values(due_at=now)
-    )
+    """Have what is put off until the next try tried now. The pause after that is no shorter.
+
+    What somebody else is changing right now is left as it is, and not waited for.
+    """
+    put_off = tx.scalars(_PUT_OFF.with_for_update(skip_locked=True), {"now": now}).all()
+    tx.execute(update(entries).where(entries.c.id.in_(put_off)).values(due_at=now))
 
 
 def get(tx: Connection, entry_id: int, now: datetime) -> Entry:
