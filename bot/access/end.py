@@ -96,6 +96,7 @@ def revoke_whole(
     Raises Conflict where none of them is live. Returns the last of them.
     """
     chosen = grants.live_of_line(tx, grant_id) or (grants.get(tx, grant_id),)
+    requests.lock(tx, (one.id for one in chosen))
     return [revoke(tx, one.id, reason, by, now, why=why) for one in chosen][-1]
 
 

@@ -14,7 +14,7 @@ from bot.core.errors import Conflict, InvalidInput, Refused
 from bot.core.lifecycle import OPERATOR
 from bot.core.lockdown import Lockdown
 from bot.core.model import EndReason, Grant, GrantState
-from bot.store import audit, grants, lockdowns, locks
+from bot.store import audit, grants, lockdowns, locks, requests
 
 
 def ensure_granting(tx: Connection) -> None:
@@ -72,7 +72,9 @@ def begin(
 
 
 def _revoke_everything(tx: Connection, by: str, now: datetime, why: str) -> Iterator[Grant]:
-    for grant in grants.live(tx):
+    live = grants.live(tx)
+    requests.lock(tx, (one.id for one in live))
+    for grant in live:
         if grant.state is GrantState.REVOKING:
             continue
         try:

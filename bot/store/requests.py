@@ -174,6 +174,16 @@ def get_locked(tx: Connection, request_id: str) -> AccessRequest:
     return _required(tx.execute(query), request_id)
 
 
+def lock(tx: Connection, request_ids: Iterable[str]) -> None:
+    """Lock the rows of several requests until the transaction ends, in the order of their ids.
+
+    Whoever changes several of them, or what hangs on them, does this first, so that no two wait for
+    each other.
+    """
+    query = select(requests.c.id).where(requests.c.id.in_(sorted(set(request_ids))))
+    tx.execute(query.order_by(requests.c.id).with_for_update())
+
+
 def decide(tx: Connection, request: AccessRequest) -> None:
     """Store a decision on a request that is still PENDING. Raises Conflict where it is not."""
     changed = tx.execute(

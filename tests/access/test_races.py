@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -11,12 +12,13 @@ from typing import Any
 
 import pytest
 from desk import ANA, BEN, CLEO, DAN, ENGINEERS, EVE, HOUR, Desk, person
-from sqlalchemy import Connection, event
+from sqlalchemy import Connection, event, text
 
-from bot.access import break_glass, end, post_review, review
+from bot.access import break_glass, end, lockdown, post_review, review
 from bot.access.submit import submit
 from bot.core.errors import Conflict, DomainError, Refused
 from bot.core.model import Ask, EndReason, GrantState, RequestState
+from bot.store import entries, grants, requests
 from bot.store.database import Database
 
 BOTH = pytest.mark.parametrize("database_kind", ["sqlite", "postgresql"])
@@ -373,3 +375,51 @@ def test_a_review_and_its_reminder_at_once_are_both_what_they_say(desk: Desk) ->
     assert owed is not None
     assert not owed.open
     assert desk.take_steps(request.id) == ()
+
+
+@POSTGRESQL
+@pytest.mark.parametrize("how", ["lockdown", "revoke"])
+def test_revoking_several_waits_for_a_row_before_it_holds_what_is_waited_for(
+    desk: Desk, replica: Database, how: str
+) -> None:
+    """The access loop stores the state of a grant, then when to look at its entry again."""
+    first = desk.ask()
+    desk.approve(first.id)
+    desk.confirm(first.id)
+    second = desk.extend(first.id) if how == "revoke" else desk.ask("vault")
+    desk.approve(second.id)
+    if how == "lockdown":
+        desk.approve(second.id, DAN)
+    now = desk.clock()
+
+    def revoke_both() -> None:
+        with replica.transaction() as tx:
+            if how == "lockdown":
+                lockdown.begin(tx, by="operator", reason="all stop", revoking=True, now=now)
+            else:
+                end.revoke_whole(tx, first.id, EndReason.REVOKED, "operator", now)
+
+    other = Thread(target=revoke_both)
+    with desk.database.transaction() as tx:
+        requests.get_locked(tx, second.id)
+        entry_id = grants.entry_of(tx, second.id)
+        assert entry_id is not None
+        other.start()
+        wait_until_one_waits(desk.database)
+        entries.wake(tx, entry_id, now)
+    other.join(10)
+    for one in (first, second):
+        grant = desk.grant(one.id)
+        assert grant is not None
+        assert grant.state is GrantState.REVOKING
+
+
+def wait_until_one_waits(database: Database) -> None:
+    """Wait until somebody waits for a row; PostgreSQL tells nobody of it."""
+    waiting = text("SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'")
+    end_of_patience = time.monotonic() + 10
+    while time.monotonic() < end_of_patience:
+        with database.reading() as tx:
+            if tx.scalar(waiting):
+                return
+    raise AssertionError("nobody waits")
