@@ -31,7 +31,7 @@ from bot.core.names import partition_of
 
 _DENIED = frozenset({"AccessDenied", "AccessDeniedException", "UnauthorizedOperation"})
 _GONE = "ResourceNotFoundException"
-_GROUP = "group"  # the same code for a schedule and for its group, told apart by the words
+_NO_GROUP = "Schedule group "  # the same code for a schedule and for its group: the words tell
 _AT = re.compile(r"at\((\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)\)")
 _NEVER = datetime.min.replace(tzinfo=UTC)
 
@@ -60,7 +60,16 @@ def apply(client: Any, cluster: Cluster, step: Step) -> None:
                 client.create_schedule(**_form(schedule, cluster))
         case Update():
             with _translated(cluster, schedule.group, "change its schedules"):
-                client.update_schedule(**_form(schedule, cluster))
+                try:
+                    client.update_schedule(**_form(schedule, cluster))
+                except ClientError as error:
+                    if not _is_gone(error):
+                        raise
+                    raise TemporaryAwsProblem(
+                        "schedule_gone",
+                        f"The backstop for {cluster.name} went while the bot was changing it. The "
+                        "bot makes it anew by itself.",
+                    ) from error
         case Remove():
             with _translated(cluster, schedule.group, "delete its schedules"):
                 try:
@@ -132,7 +141,7 @@ def _target(cluster: Cluster) -> str:
 def _is_gone(error: ClientError) -> bool:
     """Whether the schedule is not there (and not its group)."""
     details = error.response["Error"]
-    return details["Code"] == _GONE and _GROUP not in details.get("Message", "")
+    return details["Code"] == _GONE and not details.get("Message", "").startswith(_NO_GROUP)
 
 
 @contextmanager

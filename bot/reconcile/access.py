@@ -187,7 +187,9 @@ class AccessReconciler:
         troubles: list[_Trouble] = []
         actions = plan.actions
         if not self._is_backed(entry, observed, live):
-            actions = plan.removals  # these never wait for it
+            # Removals never wait for it. What makes room for something new as it narrows does.
+            live, plan = self._read_plan(entry, observed, backed_only=True)
+            actions = plan.removals
             troubles += self._backstop_trouble(entry)
         for action in actions:
             if not still_held():
@@ -281,10 +283,10 @@ class AccessReconciler:
                     entries.sent(tx, entry.id, action, self._clock())
 
     def _read_plan(
-        self, entry: Entry, observed: planner.ObservedEntry | None
+        self, entry: Entry, observed: planner.ObservedEntry | None, *, backed_only: bool = False
     ) -> tuple[tuple[Grant, ...], Plan]:
         with self._database.reading() as tx:
-            return _plan(tx, entry, observed, self._clock())
+            return _plan(tx, entry, observed, self._clock(), backed_only=backed_only)
 
     def _is_backed(
         self, entry: Entry, observed: planner.ObservedEntry | None, live: Sequence[Grant]
@@ -355,14 +357,28 @@ class AccessReconciler:
 
 
 def _plan(
-    tx: Connection, entry: Entry, observed: planner.ObservedEntry | None, now: datetime
+    tx: Connection,
+    entry: Entry,
+    observed: planner.ObservedEntry | None,
+    now: datetime,
+    *,
+    backed_only: bool = False,
 ) -> tuple[tuple[Grant, ...], Plan]:
-    """What to do at the entry, and the grants that are to give access there."""
+    """What to do at the entry, and the grants that are to give access there.
+
+    `backed_only` leaves out those whose access is new and would end with the bot alone.
+    """
     live = tuple(
         grant
         for grant in grants.live_of_entry(tx, entry.id)
         if grant.gives_access and lifecycle.overdue(grant, now) is None
     )
+    if backed_only:
+        live = tuple(
+            grant
+            for grant in live
+            if grant.state is GrantState.ACTIVE or _backed(tx, entry, observed, [grant], now)
+        )
     desired = planner.union(grant.access for grant in live)
     return live, planner.plan(
         desired,

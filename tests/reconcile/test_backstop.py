@@ -304,6 +304,50 @@ def test_a_schedule_goes_once_somebody_puts_something_of_theirs_on_the_entry(
     assert backed.state(grant_id) is GrantState.ACTIVE
 
 
+def test_what_ends_is_removed_without_making_room_for_what_has_no_schedule_yet(
+    backed: BackstopWorld,
+) -> None:
+    """The old access narrowed to the new would give the new, before anything ends it."""
+    old = backed.active("view", "a")
+    backed.quiet()
+    backed.eks.faults.server_error("UpdateSchedule", times=None)
+    new = backed.ask("view", "b", length=4 * HOUR)
+    backed.give_back(old)
+    for _ in range(6):
+        backed.round()
+        entry = backed.entry()
+        shown = [one.namespaces for one in entry.associations] if entry is not None else []
+        assert ("b",) not in shown
+        backed.clock.advance(SECOND)
+    assert backed.state(old) is GrantState.ENDED
+    assert backed.state(new) is GrantState.PROVISIONING
+    backed.eks.faults.clear()
+    backed.quiet()
+    assert backed.state(new) is GrantState.ACTIVE
+
+
+def test_a_name_with_group_in_it_is_no_schedule_group(backed: BackstopWorld) -> None:
+    grant_id = backed.ask("view", "a", who="group-lead")
+    backed.quiet()
+    assert backed.state(grant_id) is GrantState.ACTIVE
+    assert list(backed.schedules()) == ["group-lead"]
+
+
+def test_a_schedule_that_goes_while_it_is_being_moved_is_made_anew(backed: BackstopWorld) -> None:
+    backed.active("view", "a")
+    backed.quiet()
+    backed.eks.faults.answer(
+        404,
+        "ResourceNotFoundException",
+        "Schedule lab-of-somebody does not exist.",
+        operation="UpdateSchedule",
+        times=1,
+    )
+    later = backed.ask("view", "b", length=4 * HOUR)
+    backed.quiet()
+    assert backed.state(later) is GrantState.ACTIVE
+
+
 # What others do to schedules, and time
 
 
