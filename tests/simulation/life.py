@@ -320,6 +320,11 @@ class Life:
         now = self.clock()
         times = [*snapshot.inbox_due, *snapshot.entries_due, *snapshot.backstops_due]
         times += [one.due_at for one in snapshot.requests.values() if one.due_at is not None]
+        times += [
+            one.lapses_at
+            for one in snapshot.requests.values()
+            if one.state == "PENDING" and one.lapses_at is not None
+        ]
         return min((time for time in times), default=now)
 
     def _unrest(self) -> list[str]:

@@ -151,7 +151,8 @@ class Shadow:
         book = self.books.get(key)
         if book is None or book.made_by in {OTHERS, "nobody"}:
             raise Violation(3, f"a schedule deleted the entry at {key}, which others made")
-        if OTHERS in {*book.policies.values(), *book.groups.values()} and not book.tampered:
+        others = OTHERS in {*book.policies.values(), *book.groups.values()}
+        if book.made_by == BOT and others and not book.tampered:
             raise Violation(3, f"a schedule deleted {key} with what others put on it")
         for grant in self._of(key):
             known = grant.confirmed_at is not None and grant.confirmed_at < at

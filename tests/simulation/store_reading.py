@@ -84,7 +84,7 @@ class StoreReader:
         else:
             self._connection = psycopg.connect(url, autocommit=True)
         self._audited = 0
-        self._documents: dict[str, Any] = {}
+        self._documents: dict[str, tuple[Any, Any]] = {}
         self._version: Any = None
         self._last: Snapshot | None = None
         self._grants_now: list[GrantRow] = []
@@ -155,6 +155,10 @@ class StoreReader:
         query = "SELECT request_id, due_at FROM post_reviews WHERE requester = ? "
         rows = self.rows(query + "AND reviewed_at IS NULL", requester)
         return {row[0]: self._must(row[1]) for row in rows}
+
+    def knows_schedule(self, name: str) -> bool:
+        """Whether the store has such a schedule."""
+        return bool(self.rows("SELECT entry_id FROM backstops WHERE name = ?", name))
 
     def taken(self, trigger_id: str) -> bool:
         """Whether the command or click with this trigger is stored."""
@@ -227,7 +231,9 @@ class StoreReader:
         return time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)
 
     def _document(self, name: str, value: Any) -> Any:
-        """A document never changes once it is stored, so it is read once."""
-        if name not in self._documents:
-            self._documents[name] = json.loads(value) if isinstance(value, str) else value
-        return self._documents[name]
+        """What is stored as JSON; one that is as it was is not parsed again."""
+        known = self._documents.get(name)
+        if known is None or known[0] != value:
+            known = (value, json.loads(value) if isinstance(value, str) else value)
+            self._documents[name] = known
+        return known[1]
