@@ -108,6 +108,37 @@ def test_entries_are_due_in_the_order_of_their_times(database: Database) -> None
         assert entries.due(tx, NOW + 2 * MINUTE, 10) == [sooner]
 
 
+def test_what_failed_before_waits_for_what_is_new(database: Database) -> None:
+    with database.transaction() as tx:
+        failed, new = wish(tx, principal=f"{ROLE}-1"), wish(tx, principal=f"{ROLE}-2")
+        entry = entries.get(tx, failed, NOW)
+        entries.rest(tx, entry, NOW - HOUR, attempts=4, problem="away")
+        assert entries.due(tx, NOW, 10) == [new, failed]
+
+
+def test_at_a_start_what_is_put_off_is_due_and_what_rests_is_not(database: Database) -> None:
+    with database.transaction() as tx:
+        put_off, resting = wish(tx, principal=f"{ROLE}-1"), wish(tx, principal=f"{ROLE}-2")
+        for one, attempts in ((put_off, 4), (resting, 0)):
+            entry = entries.get(tx, one, NOW)
+            entries.rest(tx, entry, NOW + MINUTE, attempts=attempts, problem=None)
+        entries.try_now(tx, NOW)
+        assert entries.due(tx, NOW, 10) == [put_off]
+        assert entries.get(tx, put_off, NOW).attempts == 4
+
+
+@pytest.mark.parametrize("database_kind", ["postgresql"])
+def test_a_start_waits_for_no_entry_that_is_being_changed(database: Database) -> None:
+    with database.transaction() as tx:
+        entry_id = wish(tx)
+        entries.rest(tx, entries.get(tx, entry_id, NOW), NOW + MINUTE, attempts=4, problem="away")
+    with database.transaction() as changing:
+        entries.intend_deletion(changing, entry_id)
+        with database.transaction() as tx:
+            entries.try_now(tx, NOW)
+            assert entries.due(tx, NOW, 10) == []
+
+
 def test_a_round_says_when_to_look_again(database: Database) -> None:
     with database.transaction() as tx:
         entry_id = wish(tx)
