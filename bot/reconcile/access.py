@@ -167,7 +167,11 @@ class AccessReconciler:
                         problem = _never_shown(grant)
                     by_bot = lifecycle.revoke(grant, now, reason, by=lifecycle.BOT, problem=problem)
                     store_grant(tx, grant, *by_bot, now)
-            return entries.get(tx, entry_id, now)
+            entry = entries.get(tx, entry_id, now)
+            if entry.from_ahead:
+                entries.set_clock_right(tx, entry_id, now)
+                entry = entries.get(tx, entry_id, now)
+            return entry
 
     def _act(self, entry: Entry, still_held: StillHeld) -> list[_Trouble]:
         """Do what is to be done, and store what came of it. Returns what could not be done.

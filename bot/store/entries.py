@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -12,6 +12,7 @@ from sqlalchemy import (
     ColumnElement,
     Connection,
     Integer,
+    Row,
     bindparam,
     case,
     delete,
@@ -86,7 +87,10 @@ _PUT_OFF = select(entries.c.id).where(entries.c.attempts > 0, entries.c.due_at >
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One (cluster, principal) that the bot gives or gave access to."""
+    """One (cluster, principal) that the bot gives or gave access to.
+
+    `from_ahead`: the time of a write is stored that only a clock that was ahead can have told.
+    """
 
     id: int
     cluster: Cluster
@@ -97,6 +101,7 @@ class Entry:
     attempts: int
     problem: str | None
     looked_at: datetime | None = None
+    from_ahead: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,7 +181,8 @@ def try_now(tx: Connection, now: datetime) -> None:
 def get(tx: Connection, entry_id: int, now: datetime) -> Entry:
     """The entry with the record of what the bot put there, as of `now`."""
     row = tx.execute(_ONE, {"entry": entry_id}).one()
-    placed = tx.execute(_PLACED, {"entry": entry_id})
+    placed = tx.execute(_PLACED, {"entry": entry_id}).all()
+    latest = now + LONGEST_CALL
     record = EntryRecord(
         created=row.created,
         arn=row.arn,
@@ -211,7 +217,25 @@ def get(tx: Connection, entry_id: int, now: datetime) -> Entry:
         attempts=row.attempts,
         problem=row.problem,
         looked_at=row.looked_at,
+        from_ahead=any(time > latest for time in _written(row, placed)),
     )
+
+
+def set_clock_right(tx: Connection, entry_id: int, now: datetime) -> None:
+    """Take writes from a time that is yet to come for ones that begin now.
+
+    They may still be under way, but not until a clock that was wrong says that they are over.
+    """
+    latest = now + LONGEST_CALL
+    row = tx.execute(_ONE, {"entry": entry_id}).one()
+    earlier_groups = {one: _at_most(at, latest) for one, at in row.earlier_groups.items()}
+    written_at = min(row.written_at, latest) if row.written_at is not None else None
+    _change(tx, entry_id, written_at=written_at, earlier_groups=earlier_groups)
+    for one in tx.execute(_PLACED, {"entry": entry_id}).all():
+        earlier = [[namespaces, _at_most(at, latest)] for namespaces, at in one.earlier]
+        written_at = min(one.written_at, latest) if one.written_at is not None else None
+        values = {"written_at": written_at, "earlier": earlier}
+        tx.execute(update(associations).where(*_at(entry_id, one.policy_arn)).values(values))
 
 
 def known_at(tx: Connection, cluster: Cluster) -> tuple[Known, ...]:
@@ -440,6 +464,18 @@ def _in_use() -> ColumnElement[bool]:
 
 def _at(entry_id: int, policy_arn: str) -> tuple[ColumnElement[bool], ColumnElement[bool]]:
     return associations.c.entry_id == entry_id, associations.c.policy_arn == policy_arn
+
+
+def _written(row: Row[Any], placed: Sequence[Row[Any]]) -> Iterator[datetime]:
+    """The times of all writes that were not read back."""
+    earlier = [*row.earlier_groups.values(), *(at for one in placed for _, at in one.earlier)]
+    times = [row.written_at, *(one.written_at for one in placed), *map(_time, earlier)]
+    return (time for time in times if time is not None)
+
+
+def _at_most(written_at: str | None, latest: datetime) -> str | None:
+    time = _time(written_at)
+    return _text(min(time, latest)) if time is not None else None
 
 
 def _in_flight(written_at: datetime | None, now: datetime) -> bool:

@@ -291,6 +291,22 @@ def test_a_write_that_never_arrives_holds_nothing_up_for_long(world: World) -> N
     assert world.entry() is None
 
 
+@pytest.mark.parametrize(("scene", "write", "cluster"), IN_FLIGHT)
+def test_a_write_from_a_clock_that_was_ahead_holds_nothing_up_for_long(
+    world: World, scene: Scene, write: str, cluster: str
+) -> None:
+    """Set right by a day, the clock would have the bot wait for a day for it to have arrived."""
+    crash = left_behind(world, scene, write, cluster)
+    with world.database.reading() as tx:
+        for grant in grants.live(tx):
+            world.revoke(grant.id)
+    world.clock.advance(-timedelta(days=1))
+    since = world.clock()
+    world.settle()
+    assert world.state(crash.grant_id) is GrantState.ENDED
+    assert world.clock() - since <= 6 * PROPAGATION
+
+
 def test_a_scope_asked_for_again_while_its_narrowing_is_under_way_is_there_in_the_end(
     world: World,
 ) -> None:
