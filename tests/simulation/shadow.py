@@ -91,8 +91,13 @@ class Shadow:
 
     # Others
 
-    def others(self, key: Key, *, orphan: bool = False) -> None:
-        """Somebody else changed the entry: from now on their part stays as it is."""
+    def others(
+        self, key: Key, *, orphan: bool = False, taken: frozenset[str] = frozenset()
+    ) -> None:
+        """Somebody else changed the entry: from now on their part stays as it is.
+
+        `taken` are policies of the bot's that they changed before it had read them back.
+        """
         self.touched.add(key)
         entry = self._entry(*key)
         book = self.books.get(key)
@@ -114,6 +119,7 @@ class Shadow:
             book.groups[group] = OTHERS
         for group in [group for group in book.groups if group not in entry.kubernetes_groups]:
             del book.groups[group]
+        book.contested |= taken
         book.tampered = book.made_by == BOT or BOT in book.policies.values()
         book.theirs = self._foreign_part(entry, book)
 
@@ -167,7 +173,9 @@ class Shadow:
         if entry is None or book is None:
             return False
         others = OTHERS in {*book.policies.values(), *book.groups.values()}
-        return book.made_by == BOT and entry.tags.get(TAG) == DEPLOYMENT and not others
+        taken = any(one.policy in book.contested for one in entry.associations)
+        ours = book.made_by == BOT and entry.tags.get(TAG) == DEPLOYMENT
+        return ours and not others and not taken
 
     def verify_others(self, key: Key) -> None:
         """What others put there is bit for bit what it was. Raises Violation."""

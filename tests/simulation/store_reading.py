@@ -160,6 +160,16 @@ class StoreReader:
         """Whether the store has such a schedule."""
         return bool(self.rows("SELECT entry_id FROM backstops WHERE name = ?", name))
 
+    def unconfirmed(self, cluster: str, principal: str) -> frozenset[str]:
+        """The policies that the bot put there, or was about to, and has not read back."""
+        rows = self.rows(
+            "SELECT policy_arn FROM associations JOIN entries ON entries.id = entry_id "
+            "WHERE cluster = ? AND principal_arn = ? AND NOT confirmed",
+            cluster,
+            principal,
+        )
+        return frozenset(row[0].rpartition("/")[2] for row in rows)
+
     def taken(self, trigger_id: str) -> bool:
         """Whether the command or click with this trigger is stored."""
         return bool(self.rows("SELECT id FROM inbox WHERE trigger_id = ?", trigger_id))

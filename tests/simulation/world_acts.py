@@ -142,7 +142,14 @@ def _change(life: Life, what: str, key: Key, entry: Entry, more: Any) -> None:
             backend.update_access_entry(*key, [*entry.kubernetes_groups, "their-group"])
         case _:
             return
-    life.oracle.shadow.others(key)
+    now = life.eks.entry(*key, REGION, ACCOUNT)
+    before = {one.policy: one.namespaces for one in entry.associations}
+    changed = {
+        one.policy
+        for one in (now.associations if now is not None else ())
+        if before.get(one.policy, one.namespaces) != one.namespaces
+    }
+    life.oracle.shadow.others(key, taken=life.reader.unconfirmed(*key) & changed)
 
 
 # Faults
