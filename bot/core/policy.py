@@ -20,6 +20,7 @@ from pydantic import (
     Field,
     PrivateAttr,
     Tag,
+    field_validator,
     model_validator,
 )
 
@@ -329,26 +330,34 @@ class LateRemovals(Entry):
     def times(self) -> AlarmTimes:
         return AlarmTimes(self.alarm_after, self.then_every)
 
-    @model_validator(mode="after")
-    def _in_order(self) -> Self:
-        if self.alarm_after[0] < SOONEST_ALARM:
+    # Each key by itself, so that one that is wrong does not hide the other.
+
+    @field_validator("alarm_after")
+    @classmethod
+    def _in_order(cls, after: tuple[timedelta, ...]) -> tuple[timedelta, ...]:
+        said = []
+        if min(after) < SOONEST_ALARM:
+            said.append(f"A removal may take {format_duration(SOONEST_ALARM)} without being late.")
+        if any(one >= another for one, another in itertools.pairwise(after)):
+            said.append("The times of the alarms are not in order.")
+        if said:
             raise PolicyFault(
-                f"A removal may take {format_duration(SOONEST_ALARM)} without being late.",
-                f"Write {compact_duration(SOONEST_ALARM)} at least, such as "
-                "`alarm_after: [2m, 10m, 30m]`.",
+                " ".join(said),
+                f"Write {compact_duration(SOONEST_ALARM)} at least, and each longer than the one "
+                "before, such as `alarm_after: [2m, 10m, 30m]`.",
             )
-        if any(one >= another for one, another in itertools.pairwise(self.alarm_after)):
+        return after
+
+    @field_validator("then_every")
+    @classmethod
+    def _is_heard(cls, every: timedelta) -> timedelta:
+        if not SHORTEST_EVERY <= every <= LONGEST_EVERY:
             raise PolicyFault(
-                "The times of the alarms are not in order.",
-                "Write each longer than the one before, such as `alarm_after: [2m, 10m, 30m]`.",
-            )
-        if not SHORTEST_EVERY <= self.then_every <= LONGEST_EVERY:
-            raise PolicyFault(
-                f"Alarms every {format_duration(self.then_every)} are heard by nobody.",
+                f"Alarms every {format_duration(every)} are heard by nobody.",
                 f"Write {compact_duration(SHORTEST_EVERY)} to {compact_duration(LONGEST_EVERY)}, "
                 "such as `then_every: 1h`.",
             )
-        return self
+        return every
 
 
 class Backstop(Entry):

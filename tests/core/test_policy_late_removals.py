@@ -27,6 +27,7 @@ def test_the_file_may_say_other_times() -> None:
     [
         ({"alarm_after": []}, "at least 1"),
         ({"alarm_after": ["30s"]}, "Write 1m at least"),
+        ({"alarm_after": ["10m", "30s"]}, "without being late. The times of the alarms are not"),
         ({"alarm_after": ["10m", "2m"]}, "not in order"),
         ({"alarm_after": ["2m", "2m"]}, "not in order"),
         ({"alarm_after": [f"{n + 2}m" for n in range(11)]}, "at most 10"),
@@ -40,3 +41,9 @@ def test_times_that_make_no_alarm_are_told(entry: dict[str, object], said: str) 
     with pytest.raises(ValidationError) as caught:
         LateRemovals.model_validate(entry)
     assert said in str(caught.value)
+
+
+def test_what_is_wrong_with_one_key_does_not_hide_what_is_wrong_with_the_other() -> None:
+    with pytest.raises(ValidationError) as caught:
+        LateRemovals.model_validate({"alarm_after": ["10m", "2m"], "then_every": "1m"})
+    assert [one["loc"] for one in caught.value.errors()] == [("alarm_after",), ("then_every",)]
