@@ -200,6 +200,15 @@ def _ensure_quick(pattern: str) -> None:
 
 def _principal_form(text: str) -> str:
     """An IAM principal with `{account}` where its account id would stand, or that id."""
+    try:
+        names.check_principal(_with_account(text))
+    except DomainError as error:
+        raise PolicyFault(error.sentence, "") from error
+    return text
+
+
+def _with_account(text: str) -> str:
+    """The ARN with some account's id in place of `{account}`."""
     head, placeholder, tail = text.partition("iam::{account}:")
     arn = f"{head}iam::{ANY_ACCOUNT}:{tail}" if placeholder else text
     if "{" in arn:
@@ -208,21 +217,19 @@ def _principal_form(text: str) -> str:
             "Write `{account}` in place of the account id alone: "
             "`arn:aws:iam::{account}:role/eks-jit/alice`.",
         )
-    try:
-        names.check_principal(arn)
-    except DomainError as error:
-        raise PolicyFault(error.sentence, "") from error
-    return text
+    return arn
 
 
 def _backstop_role(text: str) -> str:
     """A role with `{account}` or an account in its ARN; EventBridge Scheduler assumes no user."""
-    _principal_form(text)
-    if ":user/" in text:
-        raise PolicyFault(
-            "EventBridge Scheduler assumes a role, and this is a user.",
-            "Write the ARN of a role: `arn:aws:iam::{account}:role/eks-access-backstop`.",
-        )
+    remedy = "Write the ARN of a role: `arn:aws:iam::{account}:role/eks-access-backstop`."
+    try:
+        kind = names.parse_principal(_with_account(text)).kind
+    except DomainError as error:
+        message = f"{names.quoted(text, 160)} is no ARN of a role that can be assumed."
+        raise PolicyFault(message, remedy) from error
+    if kind != "role":
+        raise PolicyFault("EventBridge Scheduler assumes a role, and this is a user.", remedy)
     return text
 
 

@@ -73,7 +73,9 @@ def test_without_it_no_cluster_has_one() -> None:
     [
         ("{group: eks-access}", "role"),
         (f'{{role: "{ROLE}"}}', "group"),
-        ("{role: backstop, group: g}", "backstop"),
+        ("{role: backstop, group: g}", "Write the ARN of a role"),
+        ('{role: "arn:aws:iam::12:role/x", group: g}', "Write the ARN of a role"),
+        ('{role: "arn:aws:sts::111122223333:assumed-role/x/y", group: g}', "can be assumed"),
         ('{role: "arn:aws:iam::{account}:user/ana", group: g}', "assumes a role, and this is a"),
         ('{role: "arn:aws:iam::{acount}:role/x", group: g}', "braces"),
         (f'{{role: "{ROLE}", group: default}}', "default schedule group is everybody's"),
@@ -88,6 +90,7 @@ def test_a_backstop_of_the_wrong_form_is_told(backstop: str, said: str) -> None:
     policy, found = checked(backstop)
     assert policy is None
     assert any(said in one for one in found), found
+    assert not [one for one in found if "role or user" in one]
 
 
 def test_a_role_of_another_account_than_a_clusters_is_told() -> None:
