@@ -19,7 +19,7 @@ from bot.cli_explain import explain_request
 from bot.cli_policy_input import Groups, loaded, members_in, text_of
 from bot.console_diff import diff_json, diff_text
 from bot.core.policy_diff import policy_diff
-from bot.policy_file import check_policy
+from bot.policy_file import check_policy, size_of
 from bot.policy_schema import policy_schema
 
 app = typer.Typer(
@@ -40,8 +40,7 @@ def check(file: Path, as_json: Json = False) -> None:
         for finding in findings:
             typer.echo(str(finding))
         if loaded is not None:
-            counts = f"{len(loaded.clusters)} clusters, {len(loaded.rules)} rules"
-            typer.echo(f"{file}: no errors ({counts}).")
+            typer.echo(f"{file}: no errors ({size_of(loaded)}).")
     raise typer.Exit(GOOD if loaded is not None else FINDING)
 
 

@@ -21,7 +21,7 @@ from bot.core.model import BackstopTerms, Cluster
 from bot.core.policy import Policy
 from bot.doctor_result import Result, Status, count, one_line
 from bot.logs import cause_without_secrets
-from bot.policy_file import PolicyError, load_policy
+from bot.policy_file import PolicyError, load_policy, size_of
 from bot.settings import Settings
 from bot.store import migrate
 from bot.store.database import Database
@@ -78,15 +78,16 @@ def _policy(file: Path) -> tuple[Policy | None, Result]:
         policy = load_policy(file).policy
     except PolicyError as problem:
         first, *rest = problem.findings
-        more = f" There are {len(rest)} more findings." if rest else ""
+        are = "is" if len(rest) == 1 else "are"
+        more = f" There {are} {count(len(rest), 'more finding')}." if rest else ""
         return None, Result(
             "policy file",
             Status.FINDING,
             f"{first}{more} The clusters, channels and owners it names were not looked at.",
             f"`eks-access policy check {file}` lists everything.",
         )
-    counts = f"{len(policy.clusters)} clusters, {len(policy.rules)} rules"
-    return policy, Result("policy file", Status.OK, f"{file} has no errors: {counts}.")
+    message = f"{file} has no errors: {size_of(policy)}."
+    return policy, Result("policy file", Status.OK, message)
 
 
 def _clusters(policy: Policy, began: Callable[[str], None]) -> Iterator[Result]:

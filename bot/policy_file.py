@@ -74,6 +74,12 @@ def check_policy(text: str, name: str) -> tuple[Policy | None, list[Finding]]:
     return policy, sorted(findings, key=lambda finding: finding.line)
 
 
+def size_of(policy: Policy) -> str:
+    """How much stands in a policy: `3 clusters, 1 rule`."""
+    counts = {"cluster": len(policy.clusters), "rule": len(policy.rules)}
+    return ", ".join(f"{n:,} {one if n == 1 else one + 's'}" for one, n in counts.items())
+
+
 def load_policy(path: Path) -> LoadedPolicy:
     """The policy in the file at `path`. Raises PolicyError with the findings where it has errors.
 

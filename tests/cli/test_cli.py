@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
+import yaml
 from cli_steps import BROKEN
 
 import bot
@@ -44,6 +45,14 @@ def test_a_good_policy_file_passes(cli, policy_file):
     result = cli("policy", "check", str(policy_file))
     assert (result.exit_code, result.stderr) == (0, "")
     assert result.stdout == f"{policy_file}: no errors (3 clusters, 6 rules).\n"
+
+
+def test_one_cluster_and_one_rule_are_counted_as_one(cli, policy_file):
+    policy = yaml.safe_load(policy_file.read_text())
+    policy |= {"clusters": policy["clusters"][:1], "rules": policy["rules"][:1], "break_glass": []}
+    policy_file.write_text(yaml.safe_dump(policy))
+    result = cli("policy", "check", str(policy_file))
+    assert f"{policy_file}: no errors (1 cluster, 1 rule).\n" in result.stdout
 
 
 def test_a_broken_policy_file_is_told_with_file_line_and_remedy(cli, policy_file):

@@ -156,6 +156,15 @@ def test_a_postgresql_is_told_with_its_revision(results, postgresql):
 # The policy file
 
 
+def test_how_much_is_in_the_policy_file_is_counted_in_words_that_fit(whole, results):
+    edit(whole, lambda policy: policy.update(rules=policy["rules"][:1]))
+    assert "has no errors: 2 clusters, 1 rule." in results()["policy file"].message
+    edit(whole, lambda policy: policy.update(drift={"repair": 1}, lockdown={"owners": {}}))
+    assert "There is 1 more finding. The clusters" in results()["policy file"].message
+    edit(whole, lambda policy: policy.update(deployment="a b"))
+    assert "There are 2 more findings. The clusters" in results()["policy file"].message
+
+
 def test_a_broken_policy_file_is_told_and_the_rest_is_still_looked_at(whole, results):
     whole.policy_file.write_text("clusters: 5\n")
     found = results()
