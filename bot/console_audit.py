@@ -106,7 +106,7 @@ def report_text(report: Report) -> str:
     findings = _count(len(report.findings) + report.left_out, "finding")
     lines.append(f"Looked at {_events(report.events)}{against}: {findings}.")
     if report.events:
-        lines.append(f"Head: position {report.head.position}, hash {report.head.hash}")
+        lines.append(f"Audit head: position {report.head.position}, hash {report.head.hash}")
     if not report.anchors:
         lines.append(
             "Without an anchor nobody can tell whether the end was cut off, or the whole was "

@@ -46,7 +46,7 @@ def test_a_good_trail_exits_0_and_says_what_was_looked_at(cli, trail):
     assert result.exit_code == 0
     head = head_of(database)
     assert "Looked at 9 events: no findings." in result.stdout
-    assert f"Head: position 9, hash {head.hash}" in result.stdout
+    assert f"Audit head: position 9, hash {head.hash}" in result.stdout
     assert "Without an anchor nobody can tell" in result.stdout
     assert result.stderr == ""
 
@@ -131,6 +131,18 @@ def test_an_anchor_is_read_however_it_was_written(cli, trail, tmp_path, said):
     result = cli("audit", "verify", "--anchor", "anchor", DATABASE_URL=url)
     assert result.exit_code == 1
     assert "rewritten: The trail is not the one that was anchored at position 9" in result.stdout
+
+
+def test_what_it_printed_itself_is_an_anchor_for_the_next_time(cli, trail):
+    url, database = trail
+    printed = cli("audit", "verify", DATABASE_URL=url).stdout
+    again = cli("audit", "verify", "--anchor", "-", DATABASE_URL=url, stdin=printed)
+    assert "Looked at 9 events, and 1 anchor: no findings." in again.stdout
+    tamper(database, "UPDATE audit_events SET actor = 'U02BEN' WHERE id = 8")
+    seal_anew(database, 8)
+    changed = cli("audit", "verify", "--anchor", "-", DATABASE_URL=url, stdin=printed)
+    assert changed.exit_code == 1
+    assert "rewritten: The trail is not the one that was anchored at position 9" in changed.stdout
 
 
 def test_several_anchors_narrow_down_what_was_written_anew(cli, trail, tmp_path):
