@@ -236,7 +236,7 @@ def ensure_starting(grant: Grant, now: datetime) -> None:
 
 def confirm(grant: Grant, now: datetime) -> tuple[Grant, tuple[AuditEvent, ...]]:
     """PROVISIONING → ACTIVE, once EKS was read back. The clock of the grant starts here."""
-    if grant.state is not GrantState.PROVISIONING or now >= grant.provision_by:
+    if grant.state is not GrantState.PROVISIONING or now >= given_by(grant):
         raise Conflict("not_provisioning", f"Grant {grant.id} is not waiting for confirmation.")
     active = replace(
         grant,
@@ -317,9 +317,17 @@ def overdue(grant: Grant, now: datetime) -> EndReason | None:
     if grant.state is GrantState.ACTIVE and now >= grant.ends_at:
         return EndReason.EXPIRED
     waiting = grant.state in {GrantState.SCHEDULED, GrantState.PROVISIONING}
-    if waiting and now >= grant.provision_by:
+    if waiting and now >= given_by(grant):
         return EndReason.FAILED
     return None
+
+
+def given_by(grant: Grant) -> datetime:
+    """When a grant that waits is given up.
+
+    The end of an extension is fixed before it begins, and may come first.
+    """
+    return min(grant.provision_by, grant.ends_at)
 
 
 def due_at(grant: Grant) -> datetime | None:
@@ -327,7 +335,7 @@ def due_at(grant: Grant) -> datetime | None:
     if grant.state is GrantState.ACTIVE:
         return grant.ends_at
     if grant.state in {GrantState.SCHEDULED, GrantState.PROVISIONING}:
-        return grant.provision_by
+        return given_by(grant)
     return None
 
 

@@ -12,7 +12,7 @@ from datetime import datetime
 
 from bot.core.ask_checks import MOST_TICKET_LETTERS
 from bot.core.durations import format_duration
-from bot.core.lifecycle import LATE_AFTER, late
+from bot.core.lifecycle import LATE_AFTER, given_by, late
 from bot.core.model import (
     AccessRequest,
     EndReason,
@@ -157,7 +157,7 @@ def granted(grant: Grant, names: Mapping[str, str], now: datetime) -> list[str]:
                 "*SCHEDULED*" + (f" · starts {date(grant.starts_at)}" if grant.starts_at else "")
             ]
         case GrantState.PROVISIONING:
-            lines = [f"*GRANTING…* · given up if not confirmed by {date(grant.provision_by)}"]
+            lines = [f"*GRANTING…* · given up if not confirmed by {date(given_by(grant))}"]
         case GrantState.ACTIVE if now - grant.ends_at >= LATE_AFTER:
             lines = _late(f"its end was {date(grant.ends_at)}")
         case GrantState.ACTIVE if now >= grant.ends_at:

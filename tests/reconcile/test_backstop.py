@@ -326,6 +326,23 @@ def test_what_ends_is_removed_without_making_room_for_what_has_no_schedule_yet(
     assert backed.state(new) is GrantState.ACTIVE
 
 
+def test_an_extension_whose_end_passed_while_the_bot_was_away_gives_nothing(
+    backed: BackstopWorld,
+) -> None:
+    grant_id = backed.active("view", "a")
+    backed.quiet()
+    backed.clock.advance(HOUR - 5 * MINUTE)
+    longer = backed.extend(grant_id, MINUTE)
+    backed.clock.advance(7 * MINUTE)
+    before = len(backed.writes())
+    backed.quiet()
+    assert backed.entry() is None
+    assert "CreateAccessEntry" not in backed.writes()[before:]
+    grant = backed.grant(longer)
+    assert (grant.state, grant.confirmed_at) == (GrantState.ENDED, None)
+    assert "Its time was over" in (grant.problem or "")
+
+
 def test_a_name_with_group_in_it_is_no_schedule_group(backed: BackstopWorld) -> None:
     grant_id = backed.ask("view", "a", who="group-lead")
     backed.quiet()

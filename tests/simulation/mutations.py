@@ -235,6 +235,13 @@ BUGS: tuple[Mutation, ...] = (
         "    if not clicker.id:",
         first=103,
     ),
+    _bug(
+        "give by an extension whose end has passed",
+        LIFECYCLE,
+        "    return min(grant.provision_by, grant.ends_at)",
+        "    return grant.provision_by",
+        "tests/reconcile/test_backstop.py",
+    ),
     # The backstop
     _bug(
         "give before the schedule is read back",

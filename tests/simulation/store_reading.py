@@ -53,7 +53,7 @@ class GrantRow:
     def gives(self, now: datetime) -> bool:
         """Whether it may give access at `now`."""
         if self.state == "PROVISIONING":
-            return now < self.provision_by
+            return now < min(self.provision_by, self.ends_at)
         return self.state == "ACTIVE" and now < self.ends_at
 
 
