@@ -14,7 +14,9 @@ from structlog.typing import EventDict, Processor, WrappedLogger
 
 from bot.core.masking import without_secrets
 
-_SILENT = frozenset({"websocket"})  # what it reports, Slack's SDK reports too
+_SILENT = ("websocket", "slack_sdk.web.base_client")
+"""What these report is reported once more by whoever called them."""
+
 _QUIET = frozenset(
     {
         "alembic",
@@ -95,7 +97,7 @@ def _redacted(value: object) -> object:
 
 
 def _worth_a_line(record: logging.LogRecord) -> bool:
-    library = record.name.partition(".")[0]
-    if library in _SILENT:
+    if record.name.startswith(_SILENT):
         return False
+    library = record.name.partition(".")[0]
     return library not in _QUIET or record.levelno >= logging.ERROR

@@ -40,6 +40,7 @@ class PolicyWatch:
         self._source = source
         self._clock = clock
         self._untold: list[PolicyEvent] = []
+        self._without = False
 
     def look(self) -> None:
         """Note what happened to the file since the last call. Raises StoreUnavailable.
@@ -49,8 +50,11 @@ class PolicyWatch:
         policy = None
         try:
             policy = self._source.current().policy
+            self._without = False
         except PolicyUnavailable:
-            log.error("there is no policy in force, so nothing is granted")  # noqa: TRY400 - no fault of ours
+            if not self._without:
+                log.error("there is no policy in force, so nothing is granted")  # noqa: TRY400 - no fault of ours
+            self._without = True
         for change in self._source.take_events():
             report = change.problem.report if change.problem else None
             log.info("policy", change=change.kind, digest=change.digest, findings=report)
