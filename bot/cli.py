@@ -14,12 +14,14 @@ from typing import Annotated
 
 import structlog
 import typer
+from sqlalchemy import Connection
 
 import bot
 from bot import cli_drift, cli_lockdown, console
 from bot.access import end
 from bot.cli_audit import audit
 from bot.cli_common import (
+    BEING_REMOVED,
     FINDING,
     GOOD,
     Json,
@@ -40,7 +42,7 @@ from bot.doctor_result import Status
 from bot.logs import configure_logs
 from bot.policy_file import PolicyError, load_policy
 from bot.settings import Settings
-from bot.store import grants, migrate
+from bot.store import entries, grants, migrate
 from bot.store.database import Database
 from bot.store.instance import only_instance
 from bot.wiring import Bot, utc_now
@@ -104,7 +106,7 @@ def sandbox(
     if missing:
         fail(
             f"The sandbox needs {' and '.join(missing)}, which this installation does not have. "
-            "Install the extra: pip install 'eks-access-bot[sandbox]'."
+            "Install the extra, in a checkout: pip install -c constraints.txt '.[sandbox]'."
         )
     from bot.sandbox.play import play  # noqa: PLC0415 - needs the extra
 
@@ -168,6 +170,7 @@ def list_grants(
     with explained(), existing(environment()) as database:
         migrate.ensure_current(database)
         with database.reading() as tx:
+            where, unknown = _on(tx, cluster)
             live = grants.live(tx, cluster=cluster)
             if within is not None:
                 since = utc_now() - within
@@ -177,9 +180,18 @@ def list_grants(
         return
     if not live:
         lately = f", or had it in the last {format_duration(within)}" if within else ""
-        typer.echo(f"Nobody has access through the bot now{lately}.")
+        typer.echo(f"Nobody has access through the bot{where} now{lately}.{unknown}")
         return
     typer.echo(console.grant_table(live, utc_now()))
+
+
+def _on(tx: Connection, cluster: str | None) -> tuple[str, str]:
+    """How a sentence about a cluster goes on, and what to say where the store knows none such."""
+    if cluster is None:
+        return "", ""
+    known = entries.any_at(tx, cluster)
+    unknown = f" It never gave any on a cluster named {cluster}: is that its name?"
+    return f" on {cluster}", "" if known else unknown
 
 
 def _length(text: str) -> timedelta:
@@ -202,14 +214,16 @@ def revoke(
     """End access now. The running bot removes it, and reads back that it is gone."""
     if (grant is None) != everything or (cluster is not None and not everything):
         fail("Name one grant, or --all, or --all --cluster CLUSTER.")
-    where = f" on {cluster}" if cluster is not None else ""
     with explained(), existing(environment()) as database:
         migrate.ensure_current(database)
+        with database.reading() as tx:
+            where, unknown = _on(tx, cluster)
         chosen = [_known(database, grant)] if grant is not None else _to_revoke(database, cluster)
         for one in chosen:
             typer.echo(_revoke(database, one, reason, skip_ended=everything))
     if not chosen:
-        typer.echo(f"There is nothing to revoke{where}. `eks-access grants` lists what is live.")
+        lists = "`eks-access grants` lists what is live."
+        typer.echo(f"There is nothing to revoke{where}.{unknown} {lists}")
 
 
 def _known(database: Database, typed: str) -> str:
@@ -243,7 +257,7 @@ def _revoke(database: Database, grant_id: str, why: str, *, skip_ended: bool) ->
             if not skip_ended:
                 raise
             return f"{grant_id}: {error.sentence}"
-        return f"{grant_id}: being removed by the running bot. `eks-access grants` shows it."
+        return f"{grant_id}: {BEING_REMOVED}"
     raise Conflict("grant_moved_on", f"Grant {grant_id} kept changing. Run the command again.")
 
 

@@ -55,6 +55,12 @@ def opened(settings: Settings) -> Iterator[Database]:
         database.close()
 
 
+BEING_REMOVED = (
+    "revoked. The running bot removes the access, or the next one to start; `eks-access grants` "
+    "shows it until it is gone."
+)
+
+
 @contextmanager
 def explained() -> Iterator[None]:
     """Print what went wrong as a sentence, and exit 2."""

@@ -9,7 +9,15 @@ from typing import Annotated
 import typer
 
 from bot.access import lockdown as use_case
-from bot.cli_common import FINDING, GOOD, Json, environment, existing, explained
+from bot.cli_common import (
+    BEING_REMOVED,
+    FINDING,
+    GOOD,
+    Json,
+    environment,
+    existing,
+    explained,
+)
 from bot.core.errors import PolicyUnavailable
 from bot.core.lifecycle import OPERATOR
 from bot.core.policy import Policy
@@ -40,7 +48,7 @@ def turn_on(
             announce_begun(tx, _policy(settings), lockdown, len(revoked))
     typer.echo("Lockdown is on: nothing new is granted. `eks-access lockdown off` ends it.")
     for grant in revoked:
-        typer.echo(f"{grant.id}: being removed by the running bot. `eks-access grants` shows it.")
+        typer.echo(f"{grant.id}: {BEING_REMOVED}")
 
 
 @app.command("off")

@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any, TextIO
 
 from bot.core.durations import format_duration
+from bot.core.lifecycle import late
 from bot.core.model import Grant, GrantState
 from bot.core.removal import lag
 from bot.doctor_result import Result
@@ -17,10 +18,10 @@ _CLEAR_LINE = "\r\x1b[K"
 def grant_json(grant: Grant) -> dict[str, Any]:
     """A grant. Times are ISO 8601 in UTC; `namespaces` empty is the whole cluster.
 
-    `removed_at` is when EKS was read to have nothing of it any more, and `removal_lag_seconds` how
-    long after its end that was.
+    `revoking_since` is when its removal began, `removed_at` when EKS was read to have nothing of it
+    any more, and `removal_lag_seconds` how long after its end that was.
     """
-    late = lag(grant)
+    after = lag(grant)
     return {
         "id": grant.id,
         "state": grant.state.value,
@@ -35,14 +36,15 @@ def grant_json(grant: Grant) -> dict[str, Any]:
         "confirmed_at": grant.confirmed_at.isoformat() if grant.confirmed_at else None,
         "ends_at": grant.ends_at.isoformat(),
         "end_reason": grant.end_reason.value if grant.end_reason else None,
+        "revoking_since": grant.revoking_since.isoformat() if grant.revoking_since else None,
         "removed_at": grant.ended_at.isoformat() if grant.ended_at else None,
-        "removal_lag_seconds": round(late.total_seconds(), 3) if late is not None else None,
+        "removal_lag_seconds": round(after.total_seconds(), 3) if after is not None else None,
         "problem": grant.problem,
     }
 
 
 def grant_table(grants: Sequence[Grant], now: datetime) -> str:
-    """One line a grant, columns aligned."""
+    """One line a grant, columns aligned, and one more for what keeps it from its state."""
     rows = [("GRANT", "STATE", "WHO", "CLUSTER", "ACCESS", "SCOPE", "LEFT")]
     rows += [
         (
@@ -56,7 +58,12 @@ def grant_table(grants: Sequence[Grant], now: datetime) -> str:
         )
         for grant in grants
     ]
-    return table(rows)
+    head, *lines = table(rows).splitlines()
+    told = [
+        [line, f"         {grant.problem}"] if grant.problem else [line]
+        for line, grant in zip(lines, grants, strict=True)
+    ]
+    return "\n".join([head, *(line for both in told for line in both)])
 
 
 def result_table(results: Sequence[Result]) -> str:
@@ -92,11 +99,16 @@ def table(rows: Sequence[Sequence[str]]) -> str:
 
 
 def _left(grant: Grant, now: datetime) -> str:
-    """How long it still lasts; or that it is over, and how long its removal took."""
-    if grant.state is not GrantState.ENDED:
+    """How long it still lasts; or how long it has been being removed; or when it was gone (UTC)."""
+    if grant.state is GrantState.REVOKING and grant.revoking_since is not None:
+        tried = f"being removed for {format_duration(now - grant.revoking_since)}"
+        return f"{tried}, LATE" if late(grant, now) else tried
+    if grant.state is not GrantState.ENDED or grant.ended_at is None:
         return format_duration(grant.ends_at - now) if grant.ends_at > now else "over"
-    late = lag(grant)
-    return "gone" if late is None else f"gone {round(late.total_seconds(), 1):g} s after its end"
+    why = f", {grant.end_reason.value}" if grant.end_reason is not None else ""
+    after = lag(grant)
+    delay = f", {round(after.total_seconds(), 1):g} s after its end" if after is not None else ""
+    return f"gone {grant.ended_at:%Y-%m-%d %H:%M:%S}{why}{delay}"
 
 
 def _access(grant: Grant) -> str:

@@ -119,7 +119,7 @@ def _verdict(one: Explained) -> str:
             f"for each that {one.user} is in, `--member-of none` for none of them, or `--groups "
             "FILE` with the members."
         )
-    lines = [f"{_word(decision)}"]
+    lines = [_word(decision) if one.principal_problem is None else "REFUSED"]
     lines += [f"  {reason.sentence}" for reason in decision.reasons]
     if one.principal is not None:
         lines.append(f"  It would be given to {one.principal}.")

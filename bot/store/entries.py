@@ -253,6 +253,12 @@ def known_at(tx: Connection, cluster: Cluster) -> tuple[Known, ...]:
     return tuple(Known(row.id, row.principal_arn) for row in tx.execute(query.order_by("id")))
 
 
+def any_at(tx: Connection, cluster: str) -> bool:
+    """Whether the bot ever gave access, or was to give it, on a cluster of this name."""
+    query = select(entries.c.id).where(entries.c.cluster == cluster).limit(1)
+    return tx.scalars(query).first() is not None
+
+
 def clusters_in_use(tx: Connection) -> tuple[Cluster, ...]:
     """The clusters with such entries, each as its newest entry says how to reach it."""
     newest = (

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from contextlib import closing
 from dataclasses import replace
@@ -63,7 +64,7 @@ def test_grants_are_listed_for_people_and_for_scripts(cli, store):
     first, *_ = listed = json.loads(cli("grants", "--json", **where).stdout)
     assert [one["id"] for one in listed] == list(three)
     assert first["confirmed_at"] < first["ends_at"]
-    assert {name: first[name] for name in first if not name.endswith("_at")} == {
+    assert {name: first[name] for name in first if not name.endswith(("_at", "_since"))} == {
         "id": three[0],
         "state": "ACTIVE",
         "requester": "U01ANA",
@@ -79,6 +80,7 @@ def test_grants_are_listed_for_people_and_for_scripts(cli, store):
         "problem": None,
     }
     assert first["removed_at"] is None
+    assert first["revoking_since"] is None
     assert len(json.loads(cli("grants", "--json", "--cluster", "prod-eu", **where).stdout)) == 0
 
 
@@ -105,7 +107,30 @@ def test_what_ended_is_listed_with_when_it_was_seen_to_be_gone_and_how_late(cli,
     assert round(first["removal_lag_seconds"]) == 34 * 60
     assert len(rest) == 2
     table = cli("grants", "--ended", "1d", **where).stdout
-    assert "gone 2040 s after its end" in table
+    assert f"gone {ended.ended_at:%Y-%m-%d %H:%M:%S}, expired, 2040 s after its end" in table
+
+
+def test_a_removal_that_takes_long_is_seen_to_be_late_and_why(cli, store):
+    url, three = store
+    with closing(Database(url)) as database, database.transaction() as tx:
+        removing = replace(
+            grants.get(tx, three[0]),
+            state=GrantState.REVOKING,
+            end_reason=EndReason.RETURNED,
+            revoking_since=utc_now() - timedelta(minutes=5),
+            problem="AWS does not let the bot delete access entries.",
+        )
+        grants.change(tx, removing, expected=GrantState.ACTIVE)
+    _, first, why, *_ = cli("grants", DATABASE_URL=url).stdout.splitlines()
+    assert re.search(r"being removed for 5 min( \d+ s)?, LATE$", first)
+    assert why.strip() == "AWS does not let the bot delete access entries."
+
+
+@pytest.mark.parametrize("command", [["grants"], ["revoke", "--all"]])
+def test_a_cluster_that_never_had_any_access_is_no_all_clear(cli, store, command):
+    said = cli(*command, "--cluster", "modern-access-lap", DATABASE_URL=store[0]).stdout
+    assert "on modern-access-lap" in said
+    assert "is that its name?" in said
 
 
 def test_a_length_of_time_that_is_none_is_told(cli, store):
@@ -140,7 +165,7 @@ def test_a_revoked_grant_is_on_record_and_removed_by_the_bot_that_starts_later(c
     typed = three[1].lower().replace("-", "")
     result = cli("revoke", typed, "--reason", "Left us", DATABASE_URL=stage.database_url)
     assert result.exit_code == 0
-    assert f"{three[1]}: being removed" in result.stdout
+    assert f"{three[1]}: revoked" in result.stdout
     assert principals(stage) == {"ana", "ben", "cleo"}
     again = cli("revoke", three[1], DATABASE_URL=stage.database_url)
     assert again.exit_code == 2

@@ -80,6 +80,6 @@ def test_with_revoke_everything_live_is_revoked(cli, tmp_path, policy_file):
         three = three_grants(stage)
     where = {"DATABASE_URL": url, "EKS_ACCESS_CONFIG": str(policy_file)}
     said = cli(*ON, "--revoke", **where).stdout
-    assert all(f"{one}: being removed" in said for one in three)
+    assert all(f"{one}: revoked" in said for one in three)
     with closing(Database(url)) as database, database.reading() as tx:
         assert {one.end_reason for one in grants.live(tx)} == {EndReason.REVOKED}
