@@ -536,8 +536,8 @@ def _troubled(tx: Connection, grant: Grant, troubles: Sequence[_Trouble], now: d
 def _never_shown(grant: Grant) -> str:
     if grant.ends_at < grant.provision_by:
         return (
-            "Its time was over before it could take effect, so nothing more was given. Ask again; if "
-            "it stays so, tell whoever runs the bot."
+            "Its time was over before it could take effect, so nothing more was given. Ask again; "
+            "if it stays so, tell whoever runs the bot."
         )
     waited = format_duration(grant.provision_by - (grant.starts_at or grant.created_at))
     if grant.state is GrantState.SCHEDULED:
