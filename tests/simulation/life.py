@@ -278,6 +278,7 @@ class Life:
         verify_slack(
             self.oracle.now,
             self.slack,
+            self.reader.posted(),
             audit_known=not self.was_without_policy,
             clock_went_back=self.clock_went_back,
         )

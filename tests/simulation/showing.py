@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 
 from bot.sandbox.slack_admin import ManagedWorkspace
 from bot.sandbox.slack_shown import Message
@@ -23,12 +24,19 @@ _DIRECT = {
 
 
 def verify_slack(
-    snapshot: Snapshot, slack: ManagedWorkspace, *, audit_known: bool, clock_went_back: bool
+    snapshot: Snapshot,
+    slack: ManagedWorkspace,
+    posted: Collection[tuple[str, str]],
+    *,
+    audit_known: bool,
+    clock_went_back: bool,
 ) -> None:
     """Each card and direct message shows the state that the store has. Raises Violation.
 
     `audit_known`: there was a policy in force all the time, which names the audit channel. A
-    process that never had one cannot know where to post the cards of automatic requests. Where
+    process that never had one cannot know where to post the cards of automatic requests, nor of
+    one that was posted as the last process died; `posted` are those stored, as (request, channel).
+    Where
     `clock_went_back`, what was written of an end that seemed to have passed stands until it does.
     """
     for request in snapshot.requests.values():
@@ -36,7 +44,7 @@ def verify_slack(
         if state in {"ACTIVE", "PENDING"} and clock_went_back:
             continue
         for channel in request.channels or (AUDIT,):
-            if request.channels or audit_known or _roots(slack, channel, request):
+            if request.channels or audit_known or (request.id, channel) in posted:
                 _verify(slack, channel, request, f"*{state}*")
         direct = slack.dm(request.requester)
         if direct is None:

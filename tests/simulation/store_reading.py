@@ -170,6 +170,11 @@ class StoreReader:
         )
         return frozenset(row[0].rpartition("/")[2] for row in rows)
 
+    def posted(self) -> frozenset[tuple[str, str]]:
+        """The messages that the store knows to be in Slack, as (request, channel)."""
+        query = "SELECT request_id, channel FROM messages WHERE ts IS NOT NULL"
+        return frozenset((row[0], row[1]) for row in self.rows(query))
+
     def taken(self, trigger_id: str) -> bool:
         """Whether the command or click with this trigger is stored."""
         return bool(self.rows("SELECT id FROM inbox WHERE trigger_id = ?", trigger_id))
