@@ -57,6 +57,10 @@ POINTS = (
     "slack answered",
 )
 SLACK = ("channel archived", "cut", "down", "error", "posted, answer lost", "rate limited")
+ONCE_BROKEN = (8469, 11885, 15905)
+"""Of 20,000: a write from a clock that was ahead, an extension whose end had passed, and a bot gone
+for good under the schedule of before."""
+
 FAULTS = {
     *(f"met: aws: {kind}" for kind in AWS),
     *(f"met: slack: {kind}" for kind in SLACK),
@@ -102,6 +106,12 @@ def test_every_invariant_holds_after_each_step_of_every_life(
         assert whole["lives"] == EACH * CHUNKS
         acts = {f"step: {name}" for name in ACTS_KNOWN}
         assert sorted((FAULTS | acts) - whole.keys()) == []
+
+
+@pytest.mark.parametrize("seed", ONCE_BROKEN)
+def test_a_life_that_once_broke_an_invariant_holds(on: Stage, seed: int) -> None:
+    _, failure = tell(on, write(seed), shrinking=0)
+    assert failure is None
 
 
 def test_many_lives_are_lived_on_processes_of_their_own_and_counted() -> None:

@@ -34,7 +34,10 @@ def restart(life: Life) -> None:
 
 @act("gone for good")
 def gone_for_good(life: Life) -> None:
-    """The process dies, and none comes until all access is over, which its schedules have ended."""
+    """The process dies, and none comes until all access is over, which its schedules have ended.
+
+    One that was for access before counts too, until the bot has moved it nearer.
+    """
     life.end_faults()
     life.settle_eks()
     over = [
@@ -42,8 +45,9 @@ def gone_for_good(life: Life) -> None:
         for one in life.reader.read_grants()
         if one.state != "ENDED"
     ]
+    fires = [one.at for one in life.eks.scheduler.schedules()]
     late = timedelta(minutes=2, seconds=life.setting["strikes_after"])
-    life.move(max([*over, life.clock()]) + BACKSTOP_AFTER + late - life.clock())
+    life.move(max([*over, *fires, life.clock()]) + BACKSTOP_AFTER + late - life.clock())
     life.oracle.gone_for_good()
     life.rebirth()
 
