@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import signal
 import sys
+from contextlib import suppress
 from dataclasses import asdict
 from datetime import timedelta
 from importlib.util import find_spec
 from pathlib import Path
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 from typing import Annotated
 
 import structlog
@@ -48,6 +49,7 @@ from bot.store.instance import only_instance
 from bot.wiring import Bot, utc_now
 
 _REVOKE_TRIES = 10
+_SIGNAL_SECONDS = 0.5
 
 log = structlog.get_logger(__name__)
 
@@ -270,11 +272,22 @@ def _serve(settings: Settings, database: Database) -> None:
         signal.signal(number, lambda which, _: told.put(which))
     running.start()
     log.info("started", version=bot.__version__, http_port=running.http.port)
-    while told.get() == signal.SIGHUP:
+    while _next(told) == signal.SIGHUP:
         log.info("told to read the policy file again")
         running.read_policy_again()
     log.info("stopping")
     running.stop()
+
+
+def _next(told: SimpleQueue[int]) -> int:
+    """The next signal that was told.
+
+    A signal may come to a thread other than this one, which alone runs what handles it; so this one
+    never sleeps for long.
+    """
+    while True:
+        with suppress(Empty):
+            return told.get(timeout=_SIGNAL_SECONDS)
 
 
 def _ensure_policy(file: Path, database: Database) -> None:
