@@ -26,7 +26,7 @@ PING_SECONDS = 2.0
 SILENT_AFTER_SECONDS = 10.0
 """Pings are answered at once; a connection without an answer for so long is taken to be dead."""
 
-LOOKS_TO_OPEN = 2
+LOOKS_TO_OPEN = 5
 """How many looks, one a second, a new connection has before another is tried."""
 
 _CONCURRENT_PAYLOADS = 32
