@@ -1,4 +1,4 @@
-"""What Slack's answers to a message mean: refused until somebody acts, or to be tried later."""
+"""Why a message is not in Slack: refused until somebody acts, or to be tried later."""
 
 from __future__ import annotations
 
@@ -23,7 +23,16 @@ REFUSED = frozenset(
         "user_not_found",
     }
 )
-"""The codes that hold until somebody changes the channel, the person or the app."""
+"""Slack's codes that hold until somebody changes the channel, the person or the app."""
+
+SHARED = "shared_with_others"
+"""Why nothing is posted in a channel, where others are in it; beside Slack's own codes."""
+
+LACKING = "missing_scope"
+"""Slack's code for what the app may not do, such as look who is in a channel."""
+
+UNFIT = frozenset({SHARED, LACKING})
+"""Why the bot itself posts nothing in a channel that Slack would take a message for."""
 
 
 class Delayed(Exception):

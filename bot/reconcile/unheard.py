@@ -1,5 +1,6 @@
 """Alarms that no channel takes go to people: an archived channel must not silence the bot.
 
+Nor must one that others read, or of which the bot cannot know who does: nothing is posted there.
 An alarm that was refused wherever it was to be said is announced anew, under its own key, to each
 of the people who look after the bot, by direct message.
 """
@@ -14,7 +15,7 @@ import structlog
 
 from bot.core.lifecycle import BOT
 from bot.core.model import AuditEvent
-from bot.reconcile.slack_errors import REFUSED
+from bot.reconcile.slack_errors import REFUSED, UNFIT
 from bot.store import announcements, audit
 from bot.store.announcements import Announcement
 from bot.store.claims import Claims
@@ -98,7 +99,7 @@ class Unheard:
 
     def _unheard(self, tx: Any) -> tuple[Announcement, ...]:
         since = self._clock() - _NEWS_FOR
-        return announcements.unheard(tx, ALARMS, REFUSED, since)
+        return announcements.unheard(tx, ALARMS, REFUSED | UNFIT, since)
 
 
 def _event(alarm: Announcement, people: Sequence[str], now: datetime) -> AuditEvent:

@@ -14,9 +14,7 @@ from typing import Any
 from slack_sdk.errors import SlackApiError
 
 from bot.core.errors import DirectoryUnavailable
-
-SHARED = "shared_with_others"
-"""Why nothing is posted in a channel, where others are in it; beside Slack's own codes."""
+from bot.reconcile.slack_errors import LACKING, SHARED
 
 _KEPT_SECONDS = 60.0
 _PAGE = 1000
@@ -57,11 +55,14 @@ class Channels:
         raise _no_owners(channel_id, f"has more than {_PAGE * _MOST_PAGES:,} members")
 
     def unfit(self, channel_id: str) -> str | None:
-        """Why nothing may be posted there, at most a minute old: SHARED, or Slack's code.
+        """Why nothing may be posted there, at most a minute old: SHARED or LACKING.
 
-        None where it may be, or where Slack itself will say. Raises DirectoryUnavailable where
-        Slack does not answer: then it is not known who reads it.
+        None where it may be, or where Slack itself will say, and for a person, beside whom nobody
+        reads it. Raises DirectoryUnavailable where Slack does not answer: then it is not known who
+        reads it.
         """
+        if not is_channel(channel_id):
+            return None
         with self._lock:
             kept = self._seen.get(channel_id)
         if kept is not None and time.monotonic() - kept[0] < _KEPT_SECONDS:
@@ -70,10 +71,10 @@ class Channels:
             shown = self._call("conversations_info", channel=channel_id)["channel"]
         except DirectoryUnavailable as error:
             code = _code(error)
-            if code not in {"channel_not_found", "missing_scope"}:
+            if code not in {"channel_not_found", LACKING}:
                 raise
             # Posting into what the bot does not see fails by itself; here it would not.
-            problem = code if code == "missing_scope" else None
+            problem = code if code == LACKING else None
         else:
             problem = SHARED if _is_shared(shown) else None
         with self._lock:

@@ -7,6 +7,7 @@ from datetime import timedelta
 from bot.core.durations import format_duration
 from bot.core.model import AccessRequest, Grant
 from bot.core.removal import due, lag
+from bot.reconcile import slack_errors
 from bot.reconcile.late_removals import LateRemoval
 from bot.slack import blocks, phrases
 from bot.slack.blocks import Message
@@ -60,12 +61,25 @@ def late_over(request: AccessRequest, grant: Grant) -> Message:
 
 def instead_of_channel(alarm: Announcement) -> Message:
     """An alarm for people, with the reason why it comes to them."""
-    why = (
-        f"You read this because {mention_channel(alarm.channel)} does not take messages "
-        f"({safe(alarm.problem or 'refused', 60)}). Mend it, or name another channel in the policy "
-        "file."
-    )
-    return Message(alarm.text, [*alarm.blocks, blocks.context("instead", why)])
+    line = f"You read this because {_silenced(alarm)} or name another channel in the policy file."
+    return Message(alarm.text, [*alarm.blocks, blocks.context("instead", line)])
+
+
+def _silenced(alarm: Announcement) -> str:
+    """Why nothing is posted in a channel, and what would mend it."""
+    channel = mention_channel(alarm.channel)
+    match alarm.problem:
+        case slack_errors.SHARED:
+            return (
+                f"{channel} is shared with another organisation, so I post nothing there. "
+                "Stop sharing it,"
+            )
+        case slack_errors.LACKING:
+            return (
+                f"I lack {code('channels:read')} or {code('groups:read')}, so I cannot know who "
+                f"reads {channel} and post nothing there. Give the app both scopes,"
+            )
+    return f"{channel} does not take messages ({safe(alarm.problem or 'refused', 60)}). Mend it,"
 
 
 def _who(request: AccessRequest) -> str:

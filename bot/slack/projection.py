@@ -24,10 +24,10 @@ from bot.core.model import (
 from bot.core.policy import Tickets
 from bot.core.post_review import PostReview
 from bot.reconcile.messages import Projection, Wanted
+from bot.reconcile.slack_errors import SHARED
 from bot.slack import blocks, phrases
 from bot.slack.blocks import Message
 from bot.slack.cards import request_card
-from bot.slack.channels import SHARED
 from bot.slack.direct import direct_message, ends_soon
 from bot.slack.glass_card import glass_card, left_changes_at
 from bot.slack.glass_messages import escalated_to, glass_direct, glass_news

@@ -326,6 +326,42 @@ def test_an_alarm_that_an_archived_channel_does_not_take_goes_to_people(
     assert "EKS has confirmed the removal" in alarms.direct(CLEO)[-1]
 
 
+@both_databases
+def test_an_alarm_for_a_channel_that_others_read_goes_to_people(
+    world: World, alarms: Alarms
+) -> None:
+    stuck(world)
+    alarms.slack.share(SECURITY)
+    alarms.pass_time(5 * MINUTE)
+    assert alarms.said() == []
+    for user in (CLEO, DAN):
+        (said,) = alarms.direct(user)
+        assert "late by 2 min" in said
+        assert "is shared with another organisation" in said
+    (event,) = alarms.events("alarm.sent_to_people")
+    assert event["people"] == [CLEO, DAN]
+    assert event["error"] == "shared_with_others"
+
+
+def test_an_alarm_goes_to_people_where_the_bot_may_not_look_who_reads_the_channel(
+    world: World, alarms: Alarms
+) -> None:
+    stuck(world)
+    lacking = {"channels:read", "groups:read"}
+    alarms.slack.app.scopes = tuple(one for one in alarms.slack.app.scopes if one not in lacking)
+    alarms.pass_time(5 * MINUTE)
+    assert alarms.said() == []
+    for user in (CLEO, DAN):
+        (said,) = alarms.direct(user)
+        assert "late by 2 min" in said
+        assert "`channels:read` or `groups:read`" in said
+    (event,) = alarms.events("alarm.sent_to_people")
+    assert event["error"] == "missing_scope"
+    refused = alarms.slack.rejections
+    assert {(one.method, one.error) for one in refused} == {("conversations.info", "missing_scope")}
+    refused.clear()
+
+
 def test_an_alarm_that_waits_for_slack_goes_to_nobody_else(world: World, alarms: Alarms) -> None:
     stuck(world)
     alarms.slack.faults.add("chat.postMessage", ratelimited=30, times=3)

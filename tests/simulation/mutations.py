@@ -317,6 +317,20 @@ BUGS: tuple[Mutation, ...] = (
         "tests/reconcile/test_messages_shown.py",
     ),
     _bug(
+        "leave an alarm to a channel that others read",
+        "bot/reconcile/unheard.py",
+        "ALARMS, REFUSED | UNFIT, since",
+        "ALARMS, REFUSED, since",
+        "tests/reconcile/test_late_removals.py",
+    ),
+    _bug(
+        "tell people nothing while the bot may not look at channels",
+        "bot/slack/channels.py",
+        "        if not is_channel(channel_id):\n            return None\n",
+        "",
+        "tests/reconcile/test_late_removals.py",
+    ),
+    _bug(
         "repair by what an earlier process saw",
         "bot/reconcile/drift_watch.py",
         "looked_at is not None and self._started_at <= looked_at <= now",

@@ -8,8 +8,8 @@ import pytest
 from slack_sdk import WebClient
 
 from bot.core.errors import DirectoryUnavailable
+from bot.reconcile.slack_errors import LACKING, SHARED
 from bot.sandbox.slack_server import SlackWorkspace
-from bot.slack.channels import SHARED
 from bot.slack.people import Directory
 
 PAY = "C01PAY"
@@ -105,4 +105,12 @@ def test_without_an_answer_it_is_not_known_who_reads_it(
     assert directory.unfit(PAY) is None  # posting there says it
     slack.app.scopes = tuple(one for one in slack.app.scopes if one != "channels:read")
     other = Directory(WebClient(slack.bot_token, base_url=slack.api_url, retry_handlers=[]))
-    assert other.unfit(PAY) == "missing_scope"
+    assert other.unfit(PAY) == LACKING
+
+
+def test_a_person_can_be_told_whatever_the_bot_may_know_of_channels(
+    slack: SlackWorkspace, directory: Directory
+) -> None:
+    lacking = {"channels:read", "groups:read"}
+    slack.app.scopes = tuple(one for one in slack.app.scopes if one not in lacking)
+    assert directory.unfit("U02BEN") is None
