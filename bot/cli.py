@@ -18,21 +18,17 @@ import typer
 from sqlalchemy import Connection
 
 import bot
-from bot import cli_drift, cli_lockdown, console
+from bot import cli_audit, cli_drift, cli_lockdown, cli_policy, console
 from bot.access import end
-from bot.cli_audit import audit
 from bot.cli_common import (
     BEING_REMOVED,
-    FINDING,
-    GOOD,
-    Json,
+    current_database,
     environment,
     existing,
     explained,
-    fail,
     opened,
 )
-from bot.cli_policy import app as policy_commands
+from bot.cli_exit import FINDING, GOOD, Json, fail
 from bot.core.durations import format_duration, parse_duration
 from bot.core.errors import Conflict, InvalidInput, StoreUnavailable
 from bot.core.ids import parse_id
@@ -61,8 +57,8 @@ app = typer.Typer(
 )
 db = typer.Typer(no_args_is_help=True, help="The database: bring it up to date, or check it.")
 app.add_typer(db, name="db")
-app.add_typer(audit, name="audit")
-app.add_typer(policy_commands, name="policy")
+app.add_typer(cli_audit.app, name="audit")
+app.add_typer(cli_policy.app, name="policy")
 app.add_typer(cli_lockdown.app, name="lockdown")
 
 
@@ -169,14 +165,12 @@ def list_grants(
 ) -> None:
     """Access that is live now, from the store; and when what ended was seen to be gone."""
     within = _length(ended) if ended is not None else None
-    with explained(), existing(environment()) as database:
-        migrate.ensure_current(database)
-        with database.reading() as tx:
-            where, unknown = _on(tx, cluster)
-            live = grants.live(tx, cluster=cluster)
-            if within is not None:
-                since = utc_now() - within
-                live = (*grants.ended_since(tx, since, cluster=cluster), *live)
+    with current_database() as database, database.reading() as tx:
+        where, unknown = _on(tx, cluster)
+        live = grants.live(tx, cluster=cluster)
+        if within is not None:
+            since = utc_now() - within
+            live = (*grants.ended_since(tx, since, cluster=cluster), *live)
     if as_json:
         typer.echo(json.dumps([console.grant_json(grant) for grant in live], indent=2))
         return
@@ -216,8 +210,7 @@ def revoke(
     """End access now. The running bot removes it, and reads back that it is gone."""
     if (grant is None) != everything or (cluster is not None and not everything):
         fail("Name one grant, or --all, or --all --cluster CLUSTER.")
-    with explained(), existing(environment()) as database:
-        migrate.ensure_current(database)
+    with current_database() as database:
         with database.reading() as tx:
             where, unknown = _on(tx, cluster)
         chosen = [_known(database, grant)] if grant is not None else _to_revoke(database, cluster)

@@ -16,14 +16,15 @@ from typing import Annotated, TextIO
 import typer
 
 from bot import console_audit
-from bot.cli_common import FINDING, GOOD, Json, environment, existing, explained, fail
+from bot.cli_common import current_database, environment
+from bot.cli_exit import FINDING, GOOD, Json, fail
 from bot.core.audit_access import differences
 from bot.core.audit_anchors import anchors_in
 from bot.core.audit_findings import Anchor
 from bot.core.errors import AwsProblem, InvalidInput
 from bot.core.ids import parse_id
 from bot.policy_file import PolicyError, load_policy
-from bot.store import audit_read, grants, migrate
+from bot.store import audit_read, grants
 from bot.store.audit_verify import verify
 from bot.store.database import Database
 from bot.wiring import audit_bucket, utc_now
@@ -31,7 +32,7 @@ from bot.wiring import audit_bucket, utc_now
 PARALLEL_FROM = 200_000
 """From so many events on it pays to start further processes."""
 
-audit = typer.Typer(
+app = typer.Typer(
     no_args_is_help=True, help="The audit trail: verify it, export it, ask it who had access."
 )
 
@@ -43,7 +44,7 @@ class Format(StrEnum):
     CSV = "csv"
 
 
-@audit.command("verify")
+@app.command("verify")
 def audit_verify(
     anchor: Annotated[
         list[str] | None,
@@ -53,7 +54,7 @@ def audit_verify(
 ) -> None:
     """Find every event that was changed, removed, moved, put in or cut off. Exits 1 if any was."""
     anchors = [*_anchors(anchor or []), *_anchors_in_bucket()]
-    with _database() as database:
+    with current_database() as database:
         workers = (os.cpu_count() or 1) if _many(database) else 1
         progress = console_audit.slow_progress(sys.stderr)
         report = verify(database, anchors, workers=workers, progress=progress)
@@ -64,7 +65,7 @@ def audit_verify(
     raise typer.Exit(FINDING if report.findings else GOOD)
 
 
-@audit.command("export")
+@app.command("export")
 def audit_export(
     since: Annotated[
         str | None, typer.Option("--from", metavar="TIME", help="Events from this time on.")
@@ -82,7 +83,7 @@ def audit_export(
     if first is not None and last is not None and last <= first:
         fail(f"--until {until} is not after --from {since}, so there can be no events between.")
     request_id = _request(request) if request is not None else None
-    with _database() as database, database.reading() as tx, _output() as stream:
+    with current_database() as database, database.reading() as tx, _output() as stream:
         events = audit_read.span(
             tx, since=first, until=last, cluster=cluster, request_id=request_id
         )
@@ -90,7 +91,7 @@ def audit_export(
         write(events, stream)
 
 
-@audit.command("at")
+@app.command("at")
 def audit_at(
     moment: Annotated[
         str,
@@ -103,7 +104,7 @@ def audit_at(
     at = _time(moment)
     if at > utc_now():
         fail(f"{moment} has not been yet. `eks-access grants` shows who has access now.")
-    with _database() as database, database.reading() as tx:
+    with current_database() as database, database.reading() as tx:
         held = audit_read.access_at(tx, at, cluster)
         differ = differences(held, grants.unended_at(tx, at, cluster), at)
     if as_json:
@@ -122,13 +123,6 @@ def audit_at(
         if differ:
             typer.echo("`eks-access audit verify` tells whether the trail was changed.")
     raise typer.Exit(FINDING if differ else GOOD)
-
-
-@contextmanager
-def _database() -> Iterator[Database]:
-    with explained(), existing(environment()) as database:
-        migrate.ensure_current(database)
-        yield database
 
 
 def _many(database: Database) -> bool:

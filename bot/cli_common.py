@@ -1,4 +1,4 @@
-"""What every command shares: exit codes, the set-up it reads, and errors as sentences."""
+"""What the commands share: the set-up they read, its database, and errors as sentences."""
 
 from __future__ import annotations
 
@@ -6,23 +6,17 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from bot.cli_exit import BAD_USE, FINDING, GOOD, Json, fail
+from bot.cli_exit import fail
 from bot.core.errors import DomainError, StoreUnavailable
 from bot.logs import cause_without_secrets
 from bot.settings import Settings, SettingsError, read_settings
+from bot.store import migrate
 from bot.store.database import Database
 
-__all__ = [
-    "BAD_USE",
-    "FINDING",
-    "GOOD",
-    "Json",
-    "environment",
-    "existing",
-    "explained",
-    "fail",
-    "opened",
-]
+BEING_REMOVED = (
+    "revoked. The running bot removes the access, or the next one to start; `eks-access grants` "
+    "shows it until it is gone."
+)
 
 
 def environment() -> Settings:
@@ -31,6 +25,17 @@ def environment() -> Settings:
         return read_settings()
     except SettingsError as error:
         fail(str(error))
+
+
+@contextmanager
+def current_database(settings: Settings | None = None) -> Iterator[Database]:
+    """The database that is there, in the shape of this version; what goes wrong is explained.
+
+    It is the one that `settings` name, or else the environment's.
+    """
+    with explained(), existing(settings or environment()) as database:
+        migrate.ensure_current(database)
+        yield database
 
 
 @contextmanager
@@ -53,12 +58,6 @@ def opened(settings: Settings) -> Iterator[Database]:
         yield database
     finally:
         database.close()
-
-
-BEING_REMOVED = (
-    "revoked. The running bot removes the access, or the next one to start; `eks-access grants` "
-    "shows it until it is gone."
-)
 
 
 @contextmanager

@@ -15,7 +15,8 @@ import typer
 from bot import console
 from bot.aws import access_entries
 from bot.aws.clients import EksClients
-from bot.cli_common import FINDING, GOOD, Json, environment, existing, explained, fail
+from bot.cli_common import current_database, environment
+from bot.cli_exit import FINDING, GOOD, Json, fail
 from bot.core import drift
 from bot.core.drift import Finding, Kind
 from bot.core.errors import AwsProblem
@@ -26,7 +27,7 @@ from bot.logs import configure_logs
 from bot.policy_file import PolicyError, load_policy
 from bot.reconcile.drift_scan import CALLS_PER_SECOND
 from bot.reconcile.pace import Pace
-from bot.store import entries, grants, migrate
+from bot.store import entries, grants
 from bot.store.database import Database
 from bot.store.entries import Known
 from bot.wiring import utc_now
@@ -69,8 +70,7 @@ def list_differences(
         policy = load_policy(settings.config).policy
     except PolicyError as problem:
         fail(f"{problem.report}\nWithout a policy the clusters are not known.")
-    with explained(), existing(settings) as database:
-        migrate.ensure_current(database)
+    with current_database(settings) as database:
         clusters = clusters_to_read(database, policy, cluster)
         if not clusters:
             fail(f"Neither the policy nor a live grant names a cluster {cluster}.")

@@ -9,22 +9,15 @@ from typing import Annotated
 import typer
 
 from bot.access import lockdown as use_case
-from bot.cli_common import (
-    BEING_REMOVED,
-    FINDING,
-    GOOD,
-    Json,
-    environment,
-    existing,
-    explained,
-)
+from bot.cli_common import BEING_REMOVED, current_database, environment
+from bot.cli_exit import FINDING, GOOD, Json
 from bot.core.errors import PolicyUnavailable
 from bot.core.lifecycle import OPERATOR
 from bot.core.policy import Policy
 from bot.policy_file import load_policy
 from bot.settings import Settings
 from bot.slack.lockdowns import announce_begun, announce_ended
-from bot.store import lockdowns, migrate
+from bot.store import lockdowns
 from bot.wiring import utc_now
 
 app = typer.Typer(
@@ -39,13 +32,11 @@ def turn_on(
 ) -> None:
     """Grant nothing new until it is turned off. The running bot tells the security channel."""
     settings = environment()
-    with explained(), existing(settings) as database:
-        migrate.ensure_current(database)
-        with database.transaction() as tx:
-            lockdown, revoked = use_case.begin(
-                tx, by=OPERATOR, reason=reason, revoking=revoke, now=utc_now()
-            )
-            announce_begun(tx, _policy(settings), lockdown, len(revoked))
+    with current_database(settings) as database, database.transaction() as tx:
+        lockdown, revoked = use_case.begin(
+            tx, by=OPERATOR, reason=reason, revoking=revoke, now=utc_now()
+        )
+        announce_begun(tx, _policy(settings), lockdown, len(revoked))
     typer.echo("Lockdown is on: nothing new is granted. `eks-access lockdown off` ends it.")
     for grant in revoked:
         typer.echo(f"{grant.id}: {BEING_REMOVED}")
@@ -55,20 +46,16 @@ def turn_on(
 def turn_off() -> None:
     """Let access be granted again, as the policy says."""
     settings = environment()
-    with explained(), existing(settings) as database:
-        migrate.ensure_current(database)
-        with database.transaction() as tx:
-            announce_ended(tx, _policy(settings), use_case.end(tx, by=OPERATOR, now=utc_now()))
+    with current_database(settings) as database, database.transaction() as tx:
+        announce_ended(tx, _policy(settings), use_case.end(tx, by=OPERATOR, now=utc_now()))
     typer.echo("Lockdown is over: access is granted as the policy says.")
 
 
 @app.command("status")
 def status(as_json: Json = False) -> None:
     """Say whether lockdown is on. Exits 1 while it is."""
-    with explained(), existing(environment()) as database:
-        migrate.ensure_current(database)
-        with database.reading() as tx:
-            current = lockdowns.current(tx)
+    with current_database() as database, database.reading() as tx:
+        current = lockdowns.current(tx)
     if as_json:
         typer.echo(json.dumps(asdict(current) if current else None, default=str, indent=2))
     elif current is None:
