@@ -7,13 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, time, timedelta
-from typing import Any, Protocol
 
 from sqlalchemy import Connection
 
 from bot.core.errors import PolicyUnavailable
 from bot.core.policy import Policy
 from bot.store import announcements, drift
+from bot.store.announcements import DRIFT, Said
 from bot.store.claims import Claims
 from bot.store.database import Database
 from bot.store.drift import Found, Scan
@@ -27,16 +27,6 @@ DIGEST_WEEKDAY = 0
 DIGEST_AT = time(9, 0, tzinfo=UTC)
 
 _DIGEST = "digest"
-
-
-class Said(Protocol):
-    """A message as the views make it."""
-
-    @property
-    def text(self) -> str: ...
-
-    @property
-    def blocks(self) -> list[dict[str, Any]]: ...
 
 
 class DriftReporter:
@@ -96,7 +86,7 @@ class DriftReporter:
             said = self._found(group)
             named = (policy.security_channel, policy.audit_channel)
             for channel in dict.fromkeys(one for one in named if one is not None):
-                _announce(tx, f"drift:{group[-1].id}", channel, said, now)
+                _announce(tx, f"{DRIFT}{group[-1].id}", channel, said, now)
             drift.told(tx, [one.id for one in group], now)
 
     def _say_digest(self, tx: Connection, policy: Policy) -> None:

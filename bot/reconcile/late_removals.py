@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, Protocol
+from typing import Any
 
 import structlog
 
@@ -20,12 +20,11 @@ from bot.core.lifecycle import BOT
 from bot.core.model import AccessRequest, AuditEvent, Grant, GrantState
 from bot.core.policy import Policy
 from bot.store import announcements, audit, drift, entries, grants, requests
+from bot.store.announcements import LATE, Said
 from bot.store.claims import Claims
 from bot.store.database import Database
 
 log = structlog.get_logger(__name__)
-
-KEY = "late:"
 
 _LOOK_BACK = timedelta(hours=24)
 """How far back a bot that starts looks for ends that nobody was told of."""
@@ -34,16 +33,6 @@ _SHARED = frozenset({Kind.UNTAGGED, Kind.REPLACED, Kind.FOREIGN_POLICY, Kind.FOR
 
 _OVERLAP = timedelta(minutes=2)
 """How much of what was looked at is looked at again: replicas commit in any order."""
-
-
-class Said(Protocol):
-    """A message as the views make it."""
-
-    @property
-    def text(self) -> str: ...
-
-    @property
-    def blocks(self) -> list[dict[str, Any]]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,12 +138,12 @@ class LateRemovals:
             "principal": grant.principal_arn,
         }
         event = AuditEvent(now, BOT, "removal.late", grant.id, grant.cluster.name, details)
-        self._announce(f"{KEY}{grant.id}:{number}", self._channels(), said, event, now)
+        self._announce(f"{LATE}{grant.id}:{number}", self._channels(), said, event, now)
 
     def _say_over(self, grant: Grant, now: datetime) -> None:
         with self._database.reading() as tx:
             request = requests.get(tx, grant.id)
-            told = announcements.said_in(tx, f"{KEY}{grant.id}:")
+            told = announcements.said_in(tx, f"{LATE}{grant.id}:")
         lag = removal.lag(grant) or timedelta()
         details = {
             "late_seconds": round(lag.total_seconds()),
@@ -162,7 +151,7 @@ class LateRemovals:
         }
         event = AuditEvent(now, BOT, "removal.confirmed", grant.id, grant.cluster.name, details)
         channels = told or self._channels()
-        self._announce(f"{KEY}{grant.id}:over", channels, self._over(request, grant), event, now)
+        self._announce(f"{LATE}{grant.id}:over", channels, self._over(request, grant), event, now)
 
     def _announce(
         self, key: str, channels: Sequence[str], said: Said, event: AuditEvent, now: datetime
@@ -197,7 +186,7 @@ class LateRemovals:
 
     def _was_told_over(self, grant_id: str) -> bool:
         with self._database.reading() as tx:
-            return announcements.newest(tx, f"{KEY}{grant_id}:over") is not None
+            return announcements.newest(tx, f"{LATE}{grant_id}:over") is not None
 
     def _is_alone(self, tx: Any, entry_id: int, now: datetime) -> bool:
         """Whether the whole entry is the bot's, as far as the store knows."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
-from typing import Any, Protocol
+from typing import Any
 
 import structlog
 
@@ -17,26 +17,13 @@ from bot.core.lifecycle import BOT
 from bot.core.model import AuditEvent
 from bot.reconcile.slack_errors import REFUSED, UNFIT
 from bot.store import announcements, audit
-from bot.store.announcements import Announcement
+from bot.store.announcements import ALARMS, Announcement, Said
 from bot.store.claims import Claims
 from bot.store.database import Database
 
 log = structlog.get_logger(__name__)
 
-ALARMS = ("late:", "policy.refused:", "drift:")
-"""How the keys of alarms begin. Digests and heads of the audit chain are none."""
-
 _NEWS_FOR = timedelta(hours=24)
-
-
-class Said(Protocol):
-    """A message as the views make it."""
-
-    @property
-    def text(self) -> str: ...
-
-    @property
-    def blocks(self) -> list[dict[str, Any]]: ...
 
 
 class Unheard:

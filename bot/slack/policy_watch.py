@@ -22,11 +22,12 @@ from bot.slack import blocks
 from bot.slack.blocks import Message
 from bot.slack.text import code, count
 from bot.store import announcements, audit
+from bot.store.announcements import POLICY_REFUSED
 from bot.store.database import Database
 
 log = structlog.get_logger(__name__)
 
-_REFUSED, _RESTORED = "policy.refused:", "policy.restored:"
+_RESTORED = "policy.restored:"
 _FIRST_FINDINGS = 5
 
 
@@ -74,12 +75,12 @@ class PolicyWatch:
         if change.problem is not None:
             # Once for what is wrong, under the policy that holds; again if it recurs another day.
             wrong = hashlib.sha256((report or "").encode()).hexdigest()
-            key = f"{_REFUSED}{(change.digest or '')[:16]}:{wrong[:16]}:{now.date()}"
+            key = f"{POLICY_REFUSED}{(change.digest or '')[:16]}:{wrong[:16]}:{now.date()}"
             _announce(tx, policy, key, refused(change.problem), now)
             return
-        before = announcements.newest(tx, _REFUSED)
+        before = announcements.newest(tx, POLICY_REFUSED)
         if before is not None:
-            key = _RESTORED + before.key.removeprefix(_REFUSED)
+            key = _RESTORED + before.key.removeprefix(POLICY_REFUSED)
             _announce(tx, policy, key, restored(), now)
 
 

@@ -9,12 +9,28 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any
+from typing import Any, Protocol
 
 from sqlalchemy import Connection, Row, func, insert, or_, select, update
 from sqlalchemy.exc import IntegrityError
 
 from bot.store.tables import announcements
+
+LATE, POLICY_REFUSED, DRIFT = "late:", "policy.refused:", "drift:"
+"""How the keys of alarms begin: of late removals, of a policy file with errors, of drift."""
+
+ALARMS = (LATE, POLICY_REFUSED, DRIFT)
+"""What goes to people where no channel takes it. Digests and heads of the audit chain do not."""
+
+
+class Said(Protocol):
+    """A message as the views make it."""
+
+    @property
+    def text(self) -> str: ...
+
+    @property
+    def blocks(self) -> list[dict[str, Any]]: ...
 
 
 @dataclass(frozen=True, slots=True)
