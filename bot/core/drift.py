@@ -7,7 +7,7 @@ an old approval: whoever took it had a reason, or it was this bot under a later 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -86,6 +86,27 @@ def lost(findings: Iterable[Finding], *, repair: bool) -> frozenset[str]:
         for finding in findings
         if not (repair and finding.kind in _REPAIRABLE)
         for grant in finding.grants
+    )
+
+
+def whole(lost: Collection[str], live: Sequence[Grant]) -> tuple[Grant, ...]:
+    """The grants that lost their access, with what extends them or what they extend.
+
+    That is one access: it would come back with an extension that has not reached EKS yet. `live`
+    are all grants of the entry that have not ended; those that are being removed stay out.
+    """
+    extends = {grant.id: grant.extends for grant in live}
+
+    def first(grant_id: str) -> str:
+        while (before := extends.get(grant_id)) is not None:
+            grant_id = before
+        return grant_id
+
+    taken = {first(grant_id) for grant_id in lost}
+    return tuple(
+        grant
+        for grant in live
+        if first(grant.id) in taken and grant.state is not GrantState.REVOKING
     )
 
 

@@ -1,8 +1,9 @@
 """Notice, each time the access loop looks at an entry, what others changed there.
 
-A grant whose access was taken away ends. With `repair` the planner makes the access anew instead,
-but only where the bot has seen the entry since it was started: what was gone when it came back may
-have been taken away by a later state of its own store, of which this one is an old backup.
+A grant whose access was taken away ends, and with it what extends it. With `repair` the planner
+makes the access anew instead, but only where the bot has seen the entry since it was started: what
+was gone when it came back may have been taken away by a later state of its own store, of which this
+one is an old backup.
 
 An entry that is gone while a backstop of earlier access may still strike was taken by that, and not
 by anybody's wish: it is made anew, unless nothing is to be granted.
@@ -20,7 +21,7 @@ from bot.core.drift import Finding, Kind
 from bot.core.model import AuditEvent, EndReason
 from bot.core.planner import ObservedEntry
 from bot.reconcile.storing import store_grant
-from bot.store import audit, backstops, entries, grants, lockdowns
+from bot.store import audit, backstops, entries, grants, lockdowns, requests
 from bot.store import drift as drift_store
 from bot.store.database import Database
 from bot.store.entries import Entry
@@ -77,10 +78,11 @@ class DriftWatch:
         outcomes = {one: drift.outcome(one.kind, repair=repair) for one in found}
         with self._database.transaction() as tx:
             # The grants first, as everywhere: their requests' rows are locked before all others.
-            for grant in live:
-                if grant.id in lost:
-                    gone = lifecycle.revoke(grant, now, EndReason.REMOVED, by=lifecycle.BOT)
-                    store_grant(tx, grant, *gone, now)
+            requests.lock(tx, (one.id for one in drift.whole(lost, live)))
+            # Read anew: until the lock somebody could extend what is lost.
+            for grant in drift.whole(lost, grants.live_of_entry(tx, entry.id)):
+                gone = lifecycle.revoke(grant, now, EndReason.REMOVED, by=lifecycle.BOT)
+                store_grant(tx, grant, *gone, now)
             new = drift_store.note(tx, entry.id, found, outcomes, now)
             audit.record(tx, [_event(entry, one, outcomes[one], now) for one in new])
         for one in new:

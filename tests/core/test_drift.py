@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from bot.core.drift import Finding, Kind, Outcome, compare, lost, outcome
+from bot.core.drift import Finding, Kind, Outcome, compare, lost, outcome, whole
 from bot.core.model import Access, AccessScope, Cluster, Grant, GrantState
 from bot.core.planner import (
     DEPLOYMENT_TAG,
@@ -229,6 +229,31 @@ def test_grants_end_where_their_access_was_taken_unless_that_is_repaired():
     )
     assert lost([gone, replaced, widened], repair=False) == {"A", "B"}
     assert lost([gone, replaced, widened], repair=True) == {"B"}
+
+
+WHOLE = {
+    "alone": ({"A"}, ["A"]),
+    "with what extends it": ({"A2"}, ["A2", "A3"]),
+    "with what it extends": ({"A3"}, ["A2", "A3"]),
+    "with another extension of the same": ({"B2"}, ["B2", "B3"]),
+    "several": ({"A", "B3"}, ["A", "B2", "B3"]),
+    "nothing": (set(), []),
+}
+
+
+@pytest.mark.parametrize(("taken", "over"), WHOLE.values(), ids=WHOLE)
+def test_what_was_taken_away_ends_with_its_extensions_and_nothing_else(taken, over):
+    waiting, going = GrantState.PROVISIONING, GrantState.REVOKING
+    live = [
+        grant("A"),
+        grant("A3", extends="A2", state=waiting),
+        grant("A2", extends="A1"),
+        grant("A1", extends="A0", state=going),
+        grant("B2", extends="B1"),
+        grant("B3", extends="B1", state=waiting),
+        grant("C", state=waiting),
+    ]
+    assert sorted(one.id for one in whole(taken, live)) == over
 
 
 @pytest.mark.parametrize("kind", Kind)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from datetime import datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -11,19 +11,15 @@ from entry_world import (
     ACCOUNT,
     DEPLOYMENT,
     DOCUMENT,
-    HOUR,
     LAB,
     MINUTE,
     REGION,
-    TEAM,
     World,
     person,
     role,
 )
 from sqlalchemy import func, select
 
-from bot.access.extend import extend
-from bot.access.facts import Facts
 from bot.aws.clients import EksClients
 from bot.core.backstop import Schedule, name_of
 from bot.core.policy import Policy
@@ -115,13 +111,6 @@ class BackstopWorld(World):
             kept = tx.scalar(select(func.min(tables.backstops.c.due_at)))
         due = super().next_due()
         return min(due, kept) if kept is not None else due
-
-    def extend(self, grant_id: str, by: timedelta = HOUR) -> str:
-        """Ask for the same again, as an extension. Returns the id of the new grant."""
-        holder = person(self.grant(grant_id).principal_arn.rpartition("/")[2])
-        facts = Facts(self.policy, "digest", TEAM, {holder.id: holder}, {}, self.clock())
-        with self.database.transaction() as tx:
-            return extend(tx, facts, grant_id, by=holder.id, more=by, reason="longer").id
 
     # What is so
 

@@ -11,6 +11,7 @@ from typing import Any
 from sqlalchemy import func, select
 
 from bot.access import end
+from bot.access.extend import extend
 from bot.access.facts import Facts
 from bot.access.submit import submit
 from bot.aws.clients import EksClients
@@ -132,6 +133,13 @@ class World:
     def revoke(self, grant_id: str) -> None:
         with self.database.transaction() as tx:
             end.revoke(tx, grant_id, EndReason.REVOKED, "operator", self.clock())
+
+    def extend(self, grant_id: str, by: timedelta = HOUR) -> str:
+        """Ask for the same again, as an extension. Returns the id of the new grant."""
+        holder = person(self.grant(grant_id).principal_arn.rpartition("/")[2])
+        facts = Facts(self.policy, "digest", TEAM, {holder.id: holder}, {}, self.clock())
+        with self.database.transaction() as tx:
+            return extend(tx, facts, grant_id, by=holder.id, more=by, reason="longer").id
 
     # What the loop does
 

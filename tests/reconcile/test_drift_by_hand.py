@@ -24,7 +24,9 @@ from bot.core.drift import Kind
 from bot.core.model import EndReason, GrantState
 from bot.core.planner import DEPLOYMENT_TAG, GRANT_TAG
 from bot.core.policy import Policy
+from bot.reconcile.access import AccessReconciler
 from bot.store import audit, drift, entries, grants
+from bot.store.claims import Claims
 
 KEY = {"clusterName": LAB, "principalArn": role("ana")}
 ARN = "arn:aws:eks::aws:cluster-access-policy/"
@@ -91,6 +93,7 @@ TAKEN_AWAY: dict[str, tuple[Callable[[World], None], str]] = {
     "the association": (lambda world: disassociate(world, VIEW), "missing"),
     "a namespace": (lambda world: associate(world, VIEW, "a"), "narrowed"),
 }
+BOTH = pytest.mark.parametrize("database_kind", ["sqlite", "postgresql"])
 TAKEN = pytest.mark.parametrize(("hand", "kind"), TAKEN_AWAY.values(), ids=TAKEN_AWAY)
 
 
@@ -190,6 +193,58 @@ def test_new_access_for_the_same_person_does_not_bring_the_old_back(world: World
         call.operation == "AssociateAccessPolicy" and EDIT in str(call)
         for call in world.eks.writes()[2:]
     )
+
+
+@BOTH
+@TAKEN
+def test_an_extension_that_waits_does_not_bring_back_what_others_took_away(
+    world: World, hand: Callable[[World], None], kind: str
+) -> None:
+    """It was approved before, and EKS is to be told of it after."""
+    first = world.active("view", "a", "b")
+    later(world, first)
+    longer, sibling = world.extend(first), world.extend(first, 2 * HOUR)
+    hand(world)
+    before = len(world.writes())
+    later(world, first)
+    for grant_id in (first, longer, sibling):
+        assert ended_as_removed(world, grant_id)
+    assert world.entry() is None
+    assert told(world) == [(kind, "ended")]
+    assert set(world.writes()[before:]) <= {"DeleteAccessEntry"}
+
+
+@BOTH
+def test_nor_does_one_that_is_approved_while_the_bot_finds_it_gone(world: World) -> None:
+    first = world.active("view", "a")
+    extended: list[str] = []
+
+    def asked_just_then() -> bool:
+        extended.append(world.extend(first))
+        return False
+
+    world.bot = AccessReconciler(
+        world.database,
+        world.clients,
+        Claims(world.database),
+        clock=world.clock,
+        repair=asked_just_then,
+    )
+    later(world, first)
+    delete(world)
+    later(world, first)
+    assert ended_as_removed(world, extended[0])
+    assert world.entry() is None
+
+
+def test_where_it_is_to_be_repaired_the_extension_is_given(repairing: World) -> None:
+    first = repairing.active("view", "a", "b")
+    later(repairing, first)
+    longer = repairing.extend(first)
+    delete(repairing)
+    later(repairing, first)
+    assert repairing.state(longer) is GrantState.ACTIVE
+    assert repairing.given() == {VIEW: ("a", "b")}
 
 
 def test_groups_that_others_took_away_end_the_grants_that_gave_them(world: World) -> None:

@@ -7,11 +7,9 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from entry_world import DOCUMENT, HOUR, LAB, MINUTE, ROOT, TEAM, World, person, role
+from entry_world import DOCUMENT, HOUR, LAB, MINUTE, ROOT, World, role
 from slack_sdk import WebClient
 
-from bot.access.extend import extend
-from bot.access.facts import Facts
 from bot.core.errors import PolicyUnavailable
 from bot.core.model import GrantState
 from bot.core.policy import Policy
@@ -253,10 +251,7 @@ def test_a_grant_that_goes_on_under_its_extension_is_no_late_removal(
     world: World, alarms: Alarms
 ) -> None:
     grant_id = world.active("view", "a")
-    holder = person("ana")
-    facts = Facts(world.policy, "digest", TEAM, {holder.id: holder}, {}, world.clock())
-    with world.database.transaction() as tx:
-        extend(tx, facts, grant_id, by=holder.id, more=HOUR, reason="longer")
+    world.extend(grant_id)
     world.settle()
     alarms.pass_time(90 * MINUTE, step=5 * MINUTE)
     assert alarms.said() == []

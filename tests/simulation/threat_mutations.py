@@ -228,6 +228,18 @@ THREATS: tuple[Mutation, ...] = (
         "access/test_question.py::test_there_is_an_end_to_questions",
         Change("bot/access/question.py", ">= MOST:", ">= 1000 * MOST:"),
     ),
+    # Changes by hand at EKS
+    _threat(
+        15,
+        "give back by an extension what others took away",
+        "reconcile/test_drift_by_hand.py::"
+        "test_an_extension_that_waits_does_not_bring_back_what_others_took_away",
+        Change(
+            "bot/reconcile/drift_watch.py",
+            "for grant in drift.whole(lost, grants.live_of_entry(tx, entry.id)):",
+            "for grant in [one for one in live if one.id in lost]:",
+        ),
+    ),
     # A broken policy file
     _threat(
         20,
