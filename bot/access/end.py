@@ -95,9 +95,24 @@ def revoke_whole(
 
     Raises Conflict where none of them is live. Returns the last of them.
     """
-    chosen = grants.live_of_line(tx, grant_id) or (grants.get(tx, grant_id),)
-    requests.lock(tx, (one.id for one in chosen))
+    chosen = _held_line(tx, grant_id) or (grants.get(tx, grant_id),)
     return [revoke(tx, one.id, reason, by, now, why=why) for one in chosen][-1]
+
+
+def _held_line(tx: Connection, grant_id: str) -> tuple[Grant, ...]:
+    """What is live of one access, with the rows locked so that nothing more takes over from it.
+
+    Whoever extends a grant holds its row. What was read is out of date once such a row was waited
+    for: read again until it shows nothing new. That has a later id, so the order of locks is kept.
+    """
+    held = set[str]()
+    while True:
+        line = grants.live_of_line(tx, grant_id)
+        new = {one.id for one in line} - held
+        if not new:
+            return line
+        requests.lock(tx, new)
+        held |= new
 
 
 def revoke(

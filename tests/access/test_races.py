@@ -15,6 +15,7 @@ from desk import ANA, BEN, CLEO, DAN, ENGINEERS, EVE, HOUR, Desk, person
 from sqlalchemy import Connection, event, text
 
 from bot.access import break_glass, end, lockdown, post_review, review
+from bot.access.extend import extend
 from bot.access.submit import submit
 from bot.core.errors import Conflict, DomainError, Refused
 from bot.core.model import Ask, EndReason, GrantState, RequestState
@@ -412,6 +413,47 @@ def test_revoking_several_waits_for_a_row_before_it_holds_what_is_waited_for(
         grant = desk.grant(one.id)
         assert grant is not None
         assert grant.state is GrantState.REVOKING
+
+
+@POSTGRESQL
+@pytest.mark.parametrize("given", ["automatically", "by approval", "once more"])
+@pytest.mark.parametrize("how", ["return", "revoke", "operator"])
+def test_an_end_that_races_an_extension_ends_that_too(
+    desk: Desk, replica: Database, given: str, how: str
+) -> None:
+    """The line is read while the extension is not committed yet, and does not show it."""
+    if given == "by approval":
+        first = desk.ask()
+        desk.approve(first.id)
+        desk.confirm(first.id)
+        extending = approving(desk, desk.extend(first.id).id, BEN)
+    else:
+        desk.document["lockdown"] = {"owners": {"users": [BEN]}}
+        first = desk.ask(cluster="lab", level="view")
+        desk.confirm(first.id)
+        if given == "once more":
+            first = desk.extend(first.id)
+            desk.confirm(first.id)
+        extending = partial(
+            extend, facts=desk.facts(), grant_id=first.id, by=ANA, more=HOUR, reason=""
+        )
+    now = desk.clock()
+    ending: dict[str, Act] = {
+        "return": partial(end.give_back, request_id=first.id, by=ANA, now=now),
+        "revoke": partial(end.take_away, facts=desk.facts().revoking(BEN), request_id=first.id),
+        "operator": partial(
+            end.revoke_whole,
+            grant_id=first.id,
+            reason=EndReason.REVOKED,
+            by="operator",
+            now=now,
+        ),
+    }
+    extended, ended = in_turn(desk, replica, extending, ending[how])
+    assert extended.state is RequestState.APPROVED
+    assert ended.id == extended.id
+    with desk.database.reading() as tx:
+        assert {one.state for one in grants.live(tx)} == {GrantState.REVOKING}
 
 
 def wait_until_one_waits(database: Database) -> None:

@@ -164,6 +164,16 @@ THREATS: tuple[Mutation, ...] = (
             'may ask to prolong the grant at `now`."""\n    if not by:',
         ),
     ),
+    _threat(
+        5,
+        "miss an extension that is being given while its access is revoked",
+        "access/test_races.py::test_an_end_that_races_an_extension_ends_that_too",
+        Change(
+            "bot/access/end.py",
+            "        requests.lock(tx, new)\n        held |= new\n",
+            "        requests.lock(tx, new)\n        return line\n",
+        ),
+    ),
     # Break-glass
     _threat(
         6,
