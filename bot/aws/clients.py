@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import boto3
 from aws_assume_role_lib import aws_assume_role_lib
 from botocore.config import Config
+from botocore.session import get_session
 
 from bot.aws.errors import translated
 from bot.core.model import Cluster
@@ -80,8 +81,11 @@ class EksClients:
         role = cluster.assume_role
         session = self._sessions.get(role)
         if session is None:
+            # This session also makes, out of sight, the clients that ask STS for credentials.
+            core = get_session()
+            core.set_default_client_config(_CONFIG)
             # STS is asked in a region too, and the environment need not name one.
-            session = boto3.Session(region_name=cluster.region)
+            session = boto3.Session(botocore_session=core, region_name=cluster.region)
             if role is not None:
                 session = aws_assume_role_lib.assume_role(
                     session,

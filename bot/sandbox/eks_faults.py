@@ -116,7 +116,8 @@ class Fault:
 class Faults:
     """The faults that are laid. Thread-safe.
 
-    Everywhere: `operation` is the operation's name as in `CreateAccessEntry`, or None for all;
+    Everywhere: `operation` is the operation's name as in `CreateAccessEntry`, or None for all but
+    those of STS, which is another service: `AssumeRole` and `GetCallerIdentity` are to be named;
     `cluster` (a name) and `principal` (an ARN) narrow it; `times` is how many calls it meets,
     None for all until `clear()`. One call meets every matching delay, and of the errors and
     drops the one laid first.
@@ -252,14 +253,19 @@ class Faults:
             return tuple(fault for fault in self._laid if fault.remaining != 0)
 
     def take(
-        self, operation: str, cluster: str | None, principal: str | None
+        self, operation: str, cluster: str | None, principal: str | None, *, named: bool = False
     ) -> tuple[float, Fault | None, threading.Event]:
-        """Consume what meets this call: seconds to wait, a fault, and what ends any waiting."""
+        """Consume what meets this call: seconds to wait, a fault, and what ends any waiting.
+
+        `named` leaves out the faults for all operations.
+        """
         seconds = 0.0
         taken: Fault | None = None
         with self._lock:
             for fault in self._laid:
                 if not fault.matches(operation, cluster, principal):
+                    continue
+                if named and fault.operation is None:
                     continue
                 if isinstance(fault.effect, Delay):
                     seconds += fault.effect.seconds

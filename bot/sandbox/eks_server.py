@@ -1,13 +1,15 @@
 """The HTTP server of the local EKS: moto's server, with access entries, faults and a record.
 
 EKS requests go to `AccessEntryResponse` with a backend of this server's own, and those of
-EventBridge Scheduler to one that fires; every other service is moto's, shared by the whole process.
+EventBridge Scheduler to one that fires; every other service is moto's, shared by the whole process,
+and of these STS is met by faults too.
 """
 
 from __future__ import annotations
 
 import copy
 import functools
+import io
 import json
 import re
 import socket
@@ -16,6 +18,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, cast
+from urllib.parse import parse_qsl
 
 from moto.core.base_backend import BackendDict
 from moto.core.models import DEFAULT_ACCOUNT_ID
@@ -42,6 +45,7 @@ from bot.sandbox.scheduler_server import SchedulerApplication
 
 _PATHS = [re.compile(pattern.format("")) for pattern in url_paths]
 _ACCESS_KEY = re.compile(r"Credential=([A-Z0-9]{20})/")
+_SIGNED_FOR_STS = re.compile(r"Credential=[^/,]+/[0-9]+/[^/,]+/sts/aws4_request")
 _SIGNED_FOR_EKS = re.compile(r"Credential=[^/,]+/[0-9]+/[^/,]+/eks/aws4_request")
 
 
@@ -336,6 +340,8 @@ class EksServer:
         if _SIGNED_FOR_EKS.search(signature):
             # moto reads its own folder from disk at every request to find the service by its name.
             return self._eks(environ, start_response)
+        if _SIGNED_FOR_STS.search(signature):
+            return self._sts(environ, start_response)
         return self._moto(environ, start_response)
 
     def _entry_held(
@@ -368,6 +374,29 @@ class EksServer:
     def _app(self, service: Any) -> Any:
         own = {"eks": self._eks, "scheduler": self._schedules}
         return own.get(service) or create_backend_app(service)
+
+    def _sts(self, environ: dict[str, Any], start_response: Any) -> Any:
+        """What moto's STS answers, unless a fault that names the operation meets the call."""
+        body = environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
+        environ["wsgi.input"] = io.BytesIO(body)
+        operation = dict(parse_qsl(body.decode())).get("Action", "")
+        seconds, fault, released = self.faults.take(operation, None, None, named=True)
+        effect = fault.effect if fault else None
+        if isinstance(effect, AccessDenied):
+            effect = Answer(
+                403, "AccessDenied", f"It is not authorized to perform: sts:{operation}"
+            )
+        if seconds:
+            released.wait(seconds)
+        if isinstance(effect, Drop):
+            released.wait(effect.hold)
+            environ["werkzeug.socket"].shutdown(socket.SHUT_RDWR)
+            raise ConnectionAbortedError
+        if isinstance(effect, Answer):
+            told = f"<Code>{effect.code}</Code><Message>{effect.message}</Message>"
+            text = f"<ErrorResponse><Error>{told}</Error></ErrorResponse>"
+            return Response(text, effect.status, mimetype="text/xml")(environ, start_response)
+        return self._moto(environ, start_response)
 
     def _eks(self, environ: dict[str, Any], start_response: Any) -> Any:
         request = BackendRequest(environ)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from threading import Barrier
@@ -166,6 +167,28 @@ def test_it_is_not_repeated_for_ever(eks: EksStandIn, clients: EksClients, lab: 
     with pytest.raises(TemporaryAwsProblem):
         access_entries.observe(clients.for_cluster(lab), lab, ROLE)
     assert len(eks.calls) == 3
+
+
+def test_sts_that_is_mute_holds_the_calls_of_a_role_for_seconds_alone(
+    eks: EksStandIn, clients: EksClients, prod: Cluster
+) -> None:
+    """All calls of a role wait for the one that asks for it anew: botocore gives it 60 s a try."""
+    eks.faults.lose_answer("AssumeRole", hold=60)
+    began = time.monotonic()
+    assert access_entries.observe(clients.for_cluster(prod), prod, ROLE) is None
+    assert time.monotonic() - began < 30
+
+
+def test_sts_that_goes_away_is_a_problem_for_a_while_and_not_asked_for_ever(
+    eks: EksStandIn, clients: EksClients, prod: Cluster
+) -> None:
+    fault = eks.faults.drop("AssumeRole", times=None)
+    with pytest.raises(TemporaryAwsProblem, match="did not answer for prod"):
+        access_entries.observe(clients.for_cluster(prod), prod, ROLE)
+    assert fault.hits == 3
+    assert not eks.calls
+    eks.faults.clear()
+    assert access_entries.observe(clients.for_cluster(prod), prod, ROLE) is None
 
 
 def test_a_creation_whose_answer_is_lost_is_not_made_twice(

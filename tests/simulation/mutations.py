@@ -338,6 +338,14 @@ BUGS: tuple[Mutation, ...] = (
         "tests/reconcile/test_drift_by_hand.py",
     ),
     _bug(
+        "wait for a mute STS as long as botocore does",
+        "bot/aws/clients.py",
+        "            core.set_default_client_config(_CONFIG)\n",
+        "",
+        "tests/aws/test_clients.py::"
+        "test_sts_that_is_mute_holds_the_calls_of_a_role_for_seconds_alone",
+    ),
+    _bug(
         "show a state that is not read back",
         "bot/slack/cards.py",
         '            lines = [f"*GRANTING…*',
