@@ -69,17 +69,21 @@ def test_a_call_may_take_effect_though_its_answer_is_lost(ws, api, fault):
     assert said(ws) == ["posted all the same"]
 
 
-def test_a_delay_holds_up_its_own_call_alone(ws, api):
-    fault = ws.faults.add("chat.postMessage", delay=0.2)
+def test_a_delay_holds_up_its_own_call(ws, api):
+    ws.faults.add("chat.postMessage", delay=0.2)
     start = time.monotonic()
-    slow = threading.Thread(target=post, args=(api, "slow"))
-    slow.start()
-    assert fault.reached.wait(5)
-    api.auth_test()
-    assert time.monotonic() - start < 0.2
-    slow.join()
+    post(api, "slow")
     assert time.monotonic() - start >= 0.2
     assert said(ws) == ["slow"]
+
+
+def test_a_delay_holds_up_no_other_call(ws, api):
+    fault = ws.faults.add("chat.postMessage", delay=60)
+    with pytest.raises(TimeoutError):
+        post(WebClient(ws.bot_token, base_url=ws.api_url, timeout=1, retry_handlers=[]), "slow")
+    assert fault.reached.wait(5)
+    api.auth_test()
+    assert said(ws) == []
 
 
 def test_a_held_call_waits_until_it_is_let_go(ws, api):

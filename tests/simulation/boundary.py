@@ -29,7 +29,10 @@ class SimulatedCrash(BaseException):
 
 @dataclass
 class _Armed:
-    """`after` so many points of `where` (empty: any), `act` is called with the connection."""
+    """`after` so many points of `where` (empty: any), `act` is called with the connection.
+
+    It is counted by its `kind`; of a crash and an outage, by the point as well.
+    """
 
     kind: str
     after: int
@@ -60,13 +63,14 @@ class Boundary:
 
     def arm_crash_after_commit(self, after: int) -> None:
         """Die just after a commit: before the point that follows it."""
-        self._armed.append(_Armed("crash", after, self._die_soon, frozenset({COMMIT})))
+        self._armed.append(_Armed("crash: committed", after, self._die_soon, frozenset({COMMIT})))
 
     def arm_outage(self, after: int, *, applied: bool) -> None:
         """The store does not answer at one begin or commit; `applied`: that commit was done."""
-        act = _commit_and_go if applied else _go
-        where = frozenset({COMMIT}) if applied else STORE
-        self._armed.append(_Armed("outage", after, act, where))
+        outage = _Armed("outage", after, _go, STORE)
+        if applied:
+            outage = _Armed("outage: committed", after, _commit_and_go, frozenset({COMMIT}))
+        self._armed.append(outage)
 
     def arm(self, kind: str, after: int, act: Callable[[], None], where: frozenset[str]) -> None:
         """Let somebody else act at a point of `where`."""
@@ -124,7 +128,6 @@ class Boundary:
 
     def _die_soon(self, _: Connection | None) -> None:
         self._committed = True
-        self.met["crash: committed"] += 1
 
 
 def _go(_: Connection | None) -> None:

@@ -66,7 +66,7 @@ FAULTS = {
     *(f"met: slack: {kind}" for kind in SLACK),
     *(f"met: others {what}" for what in BY_OTHERS),
     *(f"met: crash: {point}" for point in POINTS),
-    *(f"met: outage: {point}" for point in ("begin", "commit")),
+    *(f"met: outage: {point}" for point in ("begin", "commit", "committed")),
     *(f"met: meanwhile: {what}" for what in ("operator revokes", "tick", "time", "type")),
     "became: break-glass reviewed",
     "became: grant revoked in Slack",
