@@ -7,9 +7,8 @@ from datetime import datetime
 from typing import Any, TextIO
 
 from bot.core.durations import format_duration
-from bot.core.lifecycle import late
 from bot.core.model import Grant, GrantState
-from bot.core.removal import lag
+from bot.core.removal import lag, late
 from bot.doctor_result import Result
 
 _CLEAR_LINE = "\r\x1b[K"

@@ -12,7 +12,7 @@ from prometheus_client.registry import Collector
 import bot
 from bot.core.drift import Kind
 from bot.core.errors import StoreUnavailable
-from bot.core.lifecycle import late
+from bot.core.removal import late
 from bot.jobs import Loop
 from bot.store import audit_seals, backstops, drift, grants
 from bot.store.database import Database

@@ -18,9 +18,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from bot.core.lifecycle import late
 from bot.core.model import Cluster, Grant, GrantState
 from bot.core.planner import DEPLOYMENT_TAG, EntryRecord, ObservedEntry
+from bot.core.removal import late
 
 DELETE_ENTRY = "aws-sdk:eks:deleteAccessEntry"
 """The universal target, behind `arn:PARTITION:scheduler:::`."""

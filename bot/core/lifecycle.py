@@ -32,9 +32,6 @@ PROVISION_WITHIN = timedelta(minutes=15)
 CLOCK_TOLERANCE = timedelta(minutes=1)
 """How far the clocks of replicas may differ. Beyond that a time ahead of now is a wrong one."""
 
-LATE_AFTER = timedelta(minutes=2)
-"""How long a removal may take before the bot calls itself late."""
-
 _NOBODY = Owners()
 _DECIDED = {
     RequestState.APPROVED: "approved",
@@ -337,15 +334,6 @@ def due_at(grant: Grant) -> datetime | None:
     if grant.state in {GrantState.SCHEDULED, GrantState.PROVISIONING}:
         return given_by(grant)
     return None
-
-
-def late(grant: Grant, now: datetime) -> bool:
-    """Whether the removal takes so long that people must be told."""
-    return (
-        grant.state is GrantState.REVOKING
-        and grant.revoking_since is not None
-        and now - grant.revoking_since >= LATE_AFTER
-    )
 
 
 def _decision(request: AccessRequest, actor: str, action: str) -> AuditEvent:

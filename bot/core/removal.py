@@ -10,8 +10,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from bot.core.lifecycle import LATE_AFTER
 from bot.core.model import EndReason, Grant, GrantState
+
+LATE_AFTER = timedelta(minutes=2)
+"""How long a removal may take before the bot calls itself late."""
 
 TRYING = timedelta(seconds=30)
 """How long the bot has tried before it calls a removal late that began late, as after an outage."""
@@ -56,6 +58,19 @@ def lag(grant: Grant) -> timedelta | None:
     if grant.state is not GrantState.ENDED or grant.ended_at is None or to_end is None:
         return None
     return max(grant.ended_at - to_end, timedelta())
+
+
+def late_at(grant: Grant) -> datetime | None:
+    """When a removal that goes on becomes late; None where none goes on."""
+    if grant.state is not GrantState.REVOKING or grant.revoking_since is None:
+        return None
+    return grant.revoking_since + LATE_AFTER
+
+
+def late(grant: Grant, now: datetime) -> bool:
+    """Whether the removal takes so long that people must be told."""
+    at = late_at(grant)
+    return at is not None and now >= at
 
 
 def late_by(grant: Grant, now: datetime, *, since: datetime) -> timedelta:

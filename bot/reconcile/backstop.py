@@ -23,8 +23,9 @@ from bot.aws.clients import EksClients
 from bot.core import backstop
 from bot.core.backstop import Known, Schedule
 from bot.core.errors import AwsProblem, PermanentAwsProblem, TemporaryAwsProblem
-from bot.core.lifecycle import BOT, LATE_AFTER
-from bot.core.model import AuditEvent, Grant, GrantState
+from bot.core.lifecycle import BOT
+from bot.core.model import AuditEvent, Grant
+from bot.core.removal import late_at
 from bot.reconcile.backoff import pause
 from bot.store import audit, backstops, entries, grants
 from bot.store.backstops import Kept
@@ -202,7 +203,8 @@ class BackstopKeeper:
             after.wanted, after.kept.known, now
         )
         attempts = look.kept.attempts + 1 if problem is not None or undone else 0
-        times = [time for grant in after.live if (time := _late_at(grant)) and time > now]
+        # A removal that becomes late brings its schedule nearer.
+        times = [time for grant in after.live if (time := late_at(grant)) and time > now]
         if attempts:
             times.append(now + pause(attempts))
         sentence = problem.sentence if problem is not None else None
@@ -230,13 +232,6 @@ class BackstopKeeper:
                 principal=look.entry.principal_arn,
                 attempts=attempts,
             )
-
-
-def _late_at(grant: Grant) -> datetime | None:
-    """When the removal of the grant becomes late, which brings its schedule nearer."""
-    if grant.state is not GrantState.REVOKING or grant.revoking_since is None:
-        return None
-    return grant.revoking_since + LATE_AFTER
 
 
 def _event(look: _Look, schedule: Schedule, action: str, now: datetime) -> AuditEvent:

@@ -12,7 +12,7 @@ from datetime import datetime
 
 from bot.core.ask_checks import MOST_TICKET_LETTERS
 from bot.core.durations import format_duration
-from bot.core.lifecycle import LATE_AFTER, given_by, late
+from bot.core.lifecycle import given_by
 from bot.core.model import (
     AccessRequest,
     EndReason,
@@ -23,6 +23,7 @@ from bot.core.model import (
     Review,
 )
 from bot.core.policy import Tickets
+from bot.core.removal import LATE_AFTER, late
 from bot.slack import blocks, phrases
 from bot.slack.blocks import Block, Message
 from bot.slack.progress import further_owners, notes, requirement_lines

@@ -10,7 +10,6 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from bot.core.durations import format_duration
-from bot.core.lifecycle import late
 from bot.core.model import (
     AccessRequest,
     AccessScope,
@@ -21,6 +20,7 @@ from bot.core.model import (
     Review,
 )
 from bot.core.policy import Tickets
+from bot.core.removal import late
 from bot.slack import blocks, phrases
 from bot.slack.blocks import Block, Message
 from bot.slack.cards import past_deciding, problem, reason

@@ -9,7 +9,6 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 
 from bot.core.durations import format_duration
-from bot.core.lifecycle import late
 from bot.core.model import (
     AccessRequest,
     EndReason,
@@ -21,6 +20,7 @@ from bot.core.model import (
     Step,
     StepKind,
 )
+from bot.core.removal import late
 from bot.slack import blocks, phrases
 from bot.slack.blocks import Message
 from bot.slack.cards import problem

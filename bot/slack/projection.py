@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 
-from bot.core.lifecycle import LATE_AFTER, late
 from bot.core.model import (
     AccessRequest,
     AuditEvent,
@@ -23,6 +22,7 @@ from bot.core.model import (
 )
 from bot.core.policy import Tickets
 from bot.core.post_review import PostReview
+from bot.core.removal import late, late_at
 from bot.reconcile.messages import Projection, Wanted
 from bot.reconcile.slack_errors import SHARED
 from bot.slack import blocks, phrases
@@ -261,10 +261,8 @@ def _changes_at(grant: Grant | None, now: datetime) -> datetime | None:
     warn_at = _warn_at(grant)
     if warn_at is not None and warn_at > now:
         return warn_at
-    if grant.state is not GrantState.REVOKING or grant.revoking_since is None:
-        return None
-    late_at = grant.revoking_since + LATE_AFTER
-    return late_at if late_at > now else None
+    late_from = late_at(grant)
+    return late_from if late_from is not None and late_from > now else None
 
 
 def _unreachable(request: AccessRequest, channel: str, problem: str) -> Message:

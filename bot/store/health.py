@@ -7,8 +7,8 @@ from datetime import datetime
 
 from sqlalchemy import Connection, func, select
 
-from bot.core.lifecycle import late
 from bot.core.model import RequestState
+from bot.core.removal import late
 from bot.store import drift, grants
 from bot.store.tables import announcements, entries, requests
 

@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 
 from bot.core import backstop
 from bot.core.backstop import Create, Known, Remove, Schedule, Update
-from bot.core.lifecycle import LATE_AFTER
 from bot.core.model import Access, AccessScope, BackstopTerms, Cluster, EndReason, Grant, GrantState
 from bot.core.planner import DEPLOYMENT_TAG, AssociationRecord, EntryRecord, ObservedEntry
+from bot.core.removal import LATE_AFTER
 
 NOW = datetime(2026, 1, 5, 9, 0, tzinfo=UTC)
 SECOND, MINUTE, HOUR = timedelta(seconds=1), timedelta(minutes=1), timedelta(hours=1)

@@ -479,13 +479,6 @@ def test_a_grant_is_due_exactly_when_time_next_changes_it(state: GrantState) -> 
         assert lifecycle.overdue(grant(state), due) is not None
 
 
-@pytest.mark.parametrize("state", GrantState)
-def test_only_a_removal_can_be_late(state: GrantState) -> None:
-    since = NOW + MINUTE
-    assert lifecycle.late(grant(state), since + 2 * MINUTE) is (state is GrantState.REVOKING)
-    assert not lifecycle.late(grant(state), since + 2 * MINUTE - SECOND)
-
-
 def test_every_event_can_be_written_as_json_and_names_its_actor() -> None:
 
     events = [

@@ -65,6 +65,15 @@ def test_what_was_never_given_or_goes_on_under_an_extension_has_no_lag() -> None
     assert removal.lag(ended(NOW, NOW, EndReason.SUPERSEDED)) is None
 
 
+@pytest.mark.parametrize("state", GrantState)
+def test_only_a_removal_that_goes_on_can_be_late(state: GrantState) -> None:
+    grant = replace(revoking(ENDS), state=state)
+    goes_on = state is GrantState.REVOKING
+    assert removal.late_at(grant) == (ENDS + 2 * MINUTE if goes_on else None)
+    assert removal.late(grant, ENDS + 2 * MINUTE) is goes_on
+    assert not removal.late(grant, ENDS + 2 * MINUTE - SECOND)
+
+
 @pytest.mark.parametrize(
     ("late_by", "number"),
     [

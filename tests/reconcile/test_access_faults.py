@@ -8,8 +8,8 @@ from datetime import timedelta
 import pytest
 from entry_world import EDIT, GHOST, HOUR, LAB, MINUTE, OLD, VIEW, World, role
 
-from bot.core.lifecycle import LATE_AFTER, late
 from bot.core.model import EndReason, GrantState
+from bot.core.removal import LATE_AFTER, late
 from bot.reconcile.backoff import pause
 from bot.sandbox import eks_rules
 from bot.sandbox.eks_faults import Faults

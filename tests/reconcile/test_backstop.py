@@ -20,9 +20,9 @@ from entry_world import (
     role,
 )
 
-from bot.core.lifecycle import LATE_AFTER
 from bot.core.model import EndReason, GrantState
 from bot.core.planner import DEPLOYMENT_TAG, GRANT_TAG
+from bot.core.removal import LATE_AFTER
 from bot.metrics import build_registry
 
 SECOND = timedelta(seconds=1)

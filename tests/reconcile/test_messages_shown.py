@@ -14,8 +14,8 @@ from message_world import AUDIT, BILL, PAY, MessageWorld, projected
 from points import Killed, die
 from sqlalchemy import event
 
-from bot.core.lifecycle import LATE_AFTER
 from bot.core.model import EndReason
+from bot.core.removal import LATE_AFTER
 from bot.sandbox.slack_shown import Message
 from bot.slack.projection import WARN_BEFORE
 from bot.store.database import Database
