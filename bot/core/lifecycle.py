@@ -137,7 +137,7 @@ def approve(
         state=GrantState.SCHEDULED if later else GrantState.PROVISIONING,
         starts_at=later,
         extends=request.extends,
-        began_at=(extended.began_at or extended.confirmed_at) if extended else None,
+        began_at=extended.began if extended else None,
         revokers=revokers,
     )
     event = AuditEvent(
@@ -180,6 +180,12 @@ def ensure_extensible(grant: Grant, by: str, now: datetime) -> None:
             "not_active",
             f"{grant.id} is not active, so there is nothing to extend. "
             "`/eks-access request …` asks for new access.",
+        )
+    if after_clock_jump(grant, now) is not None:
+        raise Conflict(
+            "clock_was_ahead",
+            f"The clock was ahead when {grant.id} was confirmed, and its end is being set right. "
+            "Nothing was changed; the same works in a minute.",
         )
 
 

@@ -458,7 +458,19 @@ class Grant:
     @property
     def lasts(self) -> timedelta:
         """How long the access lasts, what it was before an extension included."""
-        return self.ends_at - (self.began_at or self.confirmed_at or self.created_at)
+        return self.ends_at - (self.began or self.created_at)
+
+    @property
+    def began(self) -> datetime | None:
+        """When the access was first confirmed, also where an extension has taken over since.
+
+        Where the clock was ahead when it was extended, `began_at` is by that clock, while what is
+        confirmed is set right. How long the access had lasted by then counts back from there.
+        """
+        if self.began_at is None or self.confirmed_at is None:
+            return self.began_at or self.confirmed_at
+        had_lasted = max(self.created_at - self.began_at, timedelta())
+        return min(self.began_at, self.confirmed_at - had_lasted)
 
 
 @dataclass(frozen=True, slots=True)

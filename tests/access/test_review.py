@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -382,3 +383,16 @@ def test_what_is_granted_hangs_on_the_rules_that_hold_at_the_approval(desk: Desk
         assert requests.hanging_on_tickets(tx) == [waiting.id]
         approved = audit.of_request(tx, waiting.id)[-1]
     assert approved.details["rules"] == ["day"]
+
+
+def test_no_extension_is_approved_from_an_end_that_the_clock_had_wrong(desk: Desk) -> None:
+    ahead = timedelta(days=1).total_seconds()
+    desk.clock.advance(ahead)
+    first = desk.ask()
+    desk.approve(first.id)
+    desk.confirm(first.id)
+    longer = desk.extend(first.id)
+    desk.clock.advance(-ahead)
+    with desk.refuses(Conflict, "clock_was_ahead"):
+        desk.approve(longer.id)
+    assert desk.request(longer.id).state is RequestState.PENDING

@@ -31,6 +31,7 @@ from bot.core.model import (
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 SECOND, MINUTE, HOUR = timedelta(seconds=1), timedelta(minutes=1), timedelta(hours=1)
+DAY = timedelta(days=1)
 ANA, BEN = "U01ANA", "U02BEN"
 LAB = Cluster(name="lab", region="eu-west-1", account="111122223333")
 ROLE = "arn:aws:iam::111122223333:role/eks-jit/ana"
@@ -323,6 +324,49 @@ def test_nobody_extends_somebody_elses_access(state: GrantState) -> None:
     with pytest.raises(Conflict) as refused:
         lifecycle.ensure_extensible(grant(state), BEN, NOW + HOUR)
     assert refused.value.code == "not_yours"
+
+
+@pytest.mark.parametrize("ahead", [timedelta(), MINUTE])
+def test_access_confirmed_by_a_clock_within_its_tolerance_can_be_extended(ahead: timedelta) -> None:
+    lifecycle.ensure_extensible(grant(GrantState.ACTIVE), ANA, NOW + MINUTE - ahead)
+
+
+def test_access_whose_clock_was_ahead_is_not_extended_before_its_end_is_set_right() -> None:
+    """Its end is too late by as much, and an extension would go on from there."""
+    active = grant(GrantState.ACTIVE)
+    now = NOW - DAY
+    with pytest.raises(Conflict) as refused:
+        lifecycle.ensure_extensible(active, ANA, now)
+    assert refused.value.code == "clock_was_ahead"
+    mended = lifecycle.after_clock_jump(active, now)
+    assert mended is not None
+    shortened, _ = mended
+    lifecycle.ensure_extensible(shortened, ANA, now)
+    assert extend(shortened, HOUR, now).ends_at == now + 3 * HOUR
+
+
+@pytest.mark.parametrize("ahead", [timedelta(), 30 * MINUTE, 90 * MINUTE, DAY])
+@pytest.mark.parametrize("times", [1, 2, 3])
+def test_what_an_extension_lasts_counts_from_the_first_also_when_the_clock_was_ahead(
+    ahead: timedelta, times: int
+) -> None:
+    """An hour passes before each extension; then the clock is set back."""
+    last = grant(GrantState.ACTIVE)
+    now = NOW
+    for _ in range(times):
+        now += HOUR
+        last, _ = lifecycle.confirm(extend(last, HOUR, now), now)
+    assert last.lasts == (2 + times) * HOUR
+    last, _ = lifecycle.after_clock_jump(last, now - ahead) or (last, ())
+    assert last.lasts == (2 + times) * HOUR
+    assert extend(last, HOUR, now - ahead).began_at == last.began
+
+
+def test_no_extension_began_after_it_was_confirmed() -> None:
+    ahead = replace(extend(grant(GrantState.ACTIVE), HOUR, NOW), began_at=NOW + DAY)
+    assert ahead.lasts < timedelta(), "unconfirmed: nobody extends it"
+    confirmed, _ = lifecycle.confirm(ahead, NOW + MINUTE)
+    assert confirmed.began == NOW + MINUTE
 
 
 def confirm(one: Grant, at: datetime) -> tuple[Grant, tuple[AuditEvent, ...]]:

@@ -4,11 +4,18 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+import pytest
 from entry_world import HOUR, World
 
+from bot.core.errors import Conflict, Refused
 from bot.core.model import GrantState
 
-DAY = timedelta(days=1)
+DAY, MINUTE = timedelta(days=1), timedelta(minutes=1)
+
+
+def left(world: World, grant_id: str) -> timedelta:
+    """How long the access still lasts, to the minute: EKS takes a moment to show it."""
+    return MINUTE * round((world.grant(grant_id).ends_at - world.clock()) / MINUTE)
 
 
 def test_access_confirmed_while_the_clock_was_ahead_ends_after_its_length_of_time(
@@ -57,3 +64,36 @@ def test_access_asked_for_while_the_clock_was_ahead_is_given_at_once(world: Worl
     world.round()
     assert world.given() == {"AmazonEKSViewPolicy": ("default",)}
     assert "grant.confirmed" in world.actions(grant_id)
+
+
+def test_an_extension_made_while_the_clock_was_ahead_counts_towards_the_rules_maximum(
+    world: World,
+) -> None:
+    world.clock.advance(DAY)
+    first = world.active("view", "default", length=2 * HOUR)
+    world.clock.advance(HOUR)
+    longer = world.extend(first)
+    world.settle()
+    world.clock.advance(-DAY)
+    world.round()
+    assert left(world, longer) == 2 * HOUR
+    for more in (28 * HOUR, 6 * HOUR):
+        with pytest.raises(Refused) as refused:
+            world.extend(longer, more)
+        assert "gives at most 8 h" in refused.value.sentence
+    longest = world.extend(longer, 5 * HOUR - MINUTE)
+    world.settle()
+    assert left(world, longest) == 7 * HOUR - MINUTE
+
+
+def test_access_is_not_extended_from_an_end_that_is_still_to_be_set_right(world: World) -> None:
+    world.clock.advance(DAY)
+    first = world.active("view", "default")
+    world.clock.advance(-DAY)
+    with pytest.raises(Conflict) as refused:
+        world.extend(first)
+    assert refused.value.code == "clock_was_ahead"
+    world.round()
+    longer = world.extend(first)
+    world.settle()
+    assert left(world, longer) == 2 * HOUR

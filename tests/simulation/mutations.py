@@ -144,6 +144,22 @@ BUGS: tuple[Mutation, ...] = (
         first=52,
     ),
     _bug(
+        "count an extension from when the clock was ahead",
+        "bot/core/model.py",
+        "        return min(self.began_at, self.confirmed_at - had_lasted)\n",
+        "        return self.began_at\n",
+        "tests/reconcile/test_access_clock.py::"
+        "test_an_extension_made_while_the_clock_was_ahead_counts_towards_the_rules_maximum",
+    ),
+    _bug(
+        "extend from an end that the clock had wrong",
+        LIFECYCLE,
+        "    if after_clock_jump(grant, now) is not None:\n        raise",
+        "    if not by:\n        raise",
+        "tests/reconcile/test_access_clock.py::"
+        "test_access_is_not_extended_from_an_end_that_is_still_to_be_set_right",
+    ),
+    _bug(
         "take any error on a removal for gone",
         "bot/aws/access_entries.py",
         "        if not is_not_found(error):\n            raise\n\n\ndef",
