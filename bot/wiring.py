@@ -1,4 +1,4 @@
-"""The composition root: everything is built and joined here, and the only clock is here."""
+"""The composition root: all is built and joined here, and the clock that decides is read here."""
 
 from __future__ import annotations
 

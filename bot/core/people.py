@@ -1,7 +1,8 @@
-"""Who somebody is: a full member of the installed workspace, a member of a user group.
+"""Who somebody is: a full member of the installed workspace, a member of a user group or channel.
 
-`Membership` maps a Slack user group's id to the ids of its members, as Slack said at this moment.
-A group that is missing from it was not answered for: granting fails closed.
+`Membership` maps the id of a Slack user group, or of a channel whose members own something, to the
+ids of its members, as Slack said at this moment. One that is missing from it was not answered for:
+granting fails closed.
 """
 
 from __future__ import annotations
