@@ -279,7 +279,7 @@ class Bot:
         self.database.close()
 
     def abandon(self) -> None:
-        """Close what is open and finish nothing; for one that was never started."""
+        """Close what is open and finish nothing; for the simulation, which never starts one."""
         self.http.stop()
         self.listeners.close()
         self._scanner.close()

@@ -127,7 +127,7 @@ def revoke(
     revoking, events = lifecycle.revoke(grant, now, reason, by=by, why=why)
     grants.change(tx, revoking, expected=grant.state)
     audit.record(tx, events)
-    requests.touch(tx, grant_id, now)
+    requests.touch(tx, grant_id)
     entry_id = grants.entry_of(tx, grant_id)
     if entry_id is not None:
         entries.wake(tx, entry_id, now)

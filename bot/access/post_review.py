@@ -92,7 +92,7 @@ def review(
         },
     )
     audit.record(tx, [event])
-    requests.touch(tx, request_id, facts.now)
+    requests.touch(tx, request_id)
     return reviewed
 
 
@@ -166,5 +166,5 @@ def take_steps(tx: Connection, request_id: str, now: datetime) -> tuple[ReviewSt
             for step in due
         ],
     )
-    requests.touch(tx, request_id, now)
+    requests.touch(tx, request_id)
     return due

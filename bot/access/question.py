@@ -59,5 +59,5 @@ def ask(
         details={"question": text},
     )
     audit.record(tx, [event])
-    requests.touch(tx, request_id, facts.now)
+    requests.touch(tx, request_id)
     return request

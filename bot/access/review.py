@@ -55,7 +55,7 @@ def approve(tx: Connection, facts: Facts, request_id: str, reviewer_id: str) -> 
     audit.record(tx, [lifecycle.reviewed(request, review)])
     approvers = _approvers(tx, facts, request, decision)
     if unmet(decision.requirements, approvers):
-        requests.touch(tx, request_id, facts.now)
+        requests.touch(tx, request_id)
         return request
     request = decided_anew(tx, facts, request, decision)
     grant = break_glass.begin_approved if request.break_glass else give

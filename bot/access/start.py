@@ -41,7 +41,7 @@ def begin(tx: Connection, facts: Facts, grant_id: str) -> Grant:
         )
     grants.change(tx, started, expected=GrantState.SCHEDULED)
     audit.record(tx, events)
-    requests.touch(tx, grant_id, facts.now)
+    requests.touch(tx, grant_id)
     entries.wish(
         tx,
         with_backstop(facts, started.cluster),

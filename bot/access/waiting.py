@@ -65,6 +65,6 @@ def pass_time(tx: Connection, request_id: str, now: datetime) -> AccessRequest:
     request = replace(request, steps=request.steps + steps)
     requests.set_steps(tx, request, next_step_at(request, now))
     if steps:
-        requests.touch(tx, request_id, now)
+        requests.touch(tx, request_id)
     audit.record(tx, [stepped(request, step) for step in steps])
     return request

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
@@ -65,7 +65,7 @@ class _Story:
     approved: bool = False
     starts_at: str | None = None
     started: bool = True
-    ended: bool = field(default=False)
+    ended: bool = False
 
 
 def held_at(events: Iterable[AuditEvent], at: datetime) -> Held | None:

@@ -7,7 +7,7 @@ minutes where a bucket is set, the audit channel each hour; each only where the 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Protocol
 
@@ -42,7 +42,7 @@ class _Place:
     every: timedelta
     tell: Callable[[str, Head, datetime], None]
     told: Head = EMPTY
-    told_at: datetime | None = field(default=None)
+    told_at: datetime | None = None
 
     def due(self, head: Head, now: datetime) -> bool:
         # Also after a clock that went back.

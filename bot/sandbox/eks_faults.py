@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -91,7 +91,7 @@ class Fault:
     cluster: str | None
     principal: str | None
     remaining: int | None
-    hits: int = field(default=0)
+    hits: int = 0
 
     @property
     def kind(self) -> str:

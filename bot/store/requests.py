@@ -50,11 +50,13 @@ _steps = TypeAdapter(tuple[Step, ...])
 # Built once: to build a statement takes longer than to carry it out, and these are the most used.
 _MOST = bindparam("most", type_=Integer)
 _ONE = select(requests).where(requests.c.id == bindparam("request"))
-_TOUCH = (
-    update(requests)
-    .where(requests.c.id == bindparam("request"))
-    .values(version=requests.c.version + 1, messages_due_at=AT_ONCE, messages_attempts=0)
-)
+# What a change of a request does besides: its Slack messages no longer show what is so.
+_TOUCHED: dict[str, Any] = {
+    "version": requests.c.version + 1,
+    "messages_due_at": AT_ONCE,
+    "messages_attempts": 0,
+}
+_TOUCH = update(requests).where(requests.c.id == bindparam("request")).values(_TOUCHED)
 _LAPSING = (
     select(requests.c.id)
     .where(requests.c.state == RequestState.PENDING.value, requests.c.lapses_at <= bindparam("now"))
@@ -192,7 +194,7 @@ def decide(tx: Connection, request: AccessRequest) -> None:
         .values(
             _decided_columns(request)
             | {"state": request.state.value, "step_due_at": None}
-            | _touched()
+            | _TOUCHED
         )
     )
     if changed.rowcount != 1:
@@ -217,9 +219,11 @@ def redecide(tx: Connection, request: AccessRequest) -> None:
     )
 
 
-def touch(tx: Connection, request_id: str, now: datetime) -> None:
-    """Say that the request's Slack messages no longer show what is so."""
-    del now  # they are due at once, whatever the clock says
+def touch(tx: Connection, request_id: str) -> None:
+    """Say that the request's Slack messages no longer show what is so.
+
+    They are due at once, whatever the clock says.
+    """
     tx.execute(_TOUCH, {"request": request_id})
 
 
@@ -394,14 +398,6 @@ def _already_waiting(request_id: str) -> Conflict:
 
 def _namespaces_key(namespaces: Iterable[str]) -> str:
     return ",".join(sorted(set(namespaces)))
-
-
-def _touched() -> dict[str, Any]:
-    return {
-        "version": requests.c.version + 1,
-        "messages_due_at": AT_ONCE,
-        "messages_attempts": 0,
-    }
 
 
 def _decided_columns(request: AccessRequest) -> dict[str, Any]:

@@ -105,7 +105,7 @@ class MessageWorld:
 
     def look_again(self, request_id: str) -> None:
         with self.desk.database.transaction() as tx:
-            requests.touch(tx, request_id, self.clock())
+            requests.touch(tx, request_id)
         self.settle()
 
     # What becomes of a grant, as the access loop stores it
@@ -128,7 +128,7 @@ class MessageWorld:
         with self.desk.database.transaction() as tx:
             before = grants.get(tx, request_id)
             grants.change(tx, step(before), expected=before.state)
-            requests.touch(tx, request_id, self.clock())
+            requests.touch(tx, request_id)
 
     # What people see
 

@@ -282,7 +282,7 @@ def test_a_touched_request_owes_its_messages_again(database: Database) -> None:
     with database.transaction() as tx:
         messages.rest(tx, messages.backlog(tx, ID), None, attempts=0)
         assert messages.due(tx, NOW + HOUR, 10) == []
-        requests.touch(tx, ID, NOW + MINUTE)
+        requests.touch(tx, ID)
         assert messages.due(tx, NOW + MINUTE, 10) == [ID]
 
 
