@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 # Half of the time a test waits for a server, so two workers a core keep the cores busy.
 PYTEST_WORKERS ?= $(shell expr 2 \* $$(nproc))
 
-.PHONY: sandbox test lint bench bench-audit bench-ends bench-explain bench-restart simulate mutants fuzz kill browser screenshots constraints clean
+.PHONY: sandbox test lint bench bench-audit bench-drift bench-ends bench-explain bench-restart simulate mutants fuzz kill browser screenshots constraints clean
 
 sandbox: $(VENV)/sandbox.ok
 	$(BIN)/eks-access sandbox
@@ -26,6 +26,10 @@ bench: $(VENV)/dev.ok
 
 bench-audit: $(VENV)/dev.ok
 	$(BIN)/python -m bench.audit
+
+# A cluster that is as full as EKS allows, read without the pauses of a real scan.
+bench-drift: $(VENV)/dev.ok
+	$(BIN)/python -m bench.drift
 
 # A thousand grants that end in the same second, against bare boto3: some minutes.
 bench-ends: $(VENV)/dev.ok

@@ -93,7 +93,7 @@ def clusters_to_read(database: Database, policy: Policy, name: str | None) -> li
     with database.reading() as tx:
         used = entries.clusters_in_use(tx)
     named = policy.clusters_by_name.values()
-    every = {(one.account, one.region, one.name): one for one in (*used, *named)}
+    every = {one.key: one for one in (*used, *named)}
     return [one for one in every.values() if name in (None, one.name)]
 
 

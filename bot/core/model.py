@@ -112,6 +112,11 @@ class Cluster:
     labels: Mapping[str, str] = field(default_factory=dict, hash=False)
     backstop: BackstopTerms | None = None
 
+    @property
+    def key(self) -> tuple[str, str, str]:
+        """Account, region and name, which no other cluster has."""
+        return self.account, self.region, self.name
+
 
 @dataclass(frozen=True, slots=True)
 class Principal:

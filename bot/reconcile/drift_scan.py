@@ -114,12 +114,12 @@ class DriftScanner:
         policy = self._policy_or_none()
         named = policy.clusters_by_name.values() if policy is not None else ()
         # How the policy reaches a cluster goes before how an entry did.
-        every = {_key(one): one for one in (*used, *named)}
+        every = {one.key: one for one in (*used, *named)}
         return [one for key, one in every.items() if self._is_due(scans.get(key), now)]
 
     def scan(self, cluster: Cluster) -> None:
         """Read one cluster whole, unless another worker is at it or was a moment ago."""
-        with self._claims.claim(f"drift:{'/'.join(_key(cluster))}") as still_held:
+        with self._claims.claim(f"drift:{'/'.join(cluster.key)}") as still_held:
             if still_held is None:
                 return
             with self._database.reading() as tx:
@@ -156,10 +156,10 @@ class DriftScanner:
             pace.take(_CALLS_A_LOOK)
             with self._database.transaction() as tx:
                 entries.look(tx, one.id, self._clock())
-                if named is not None and _key(named) == _key(cluster):
+                if named is not None and named.key == cluster.key:
                     entries.set_backstop(tx, one.id, named.backstop, self._clock())
         others = set(there) - {one.principal_arn for one in known}
-        foreign = self._foreign.setdefault(_key(cluster), {})
+        foreign = self._foreign.setdefault(cluster.key, {})
         for arn in foreign.keys() - others:
             del foreign[arn]
         self._describe(at, sorted(others), foreign)
@@ -186,7 +186,7 @@ class DriftScanner:
             beginning = backstop.prefix(deployment, cluster.name)
             there = scheduler.names(client, cluster, terms.group, beginning)
             with self._database.reading() as tx:  # after the list: each is stored before it is made
-                known = backstops.names_at(tx, *_key(cluster))
+                known = backstops.names_at(tx, *cluster.key)
             for name in at.each(sorted(set(there) - known), "schedules read"):
                 shown = scheduler.observe(client, cluster, terms.group, name)
                 if shown is None or name != backstop.name_of(
@@ -273,7 +273,3 @@ class DriftScanner:
             return self._policy()
         except PolicyUnavailable:
             return None
-
-
-def _key(cluster: Cluster) -> tuple[str, str, str]:
-    return cluster.account, cluster.region, cluster.name
