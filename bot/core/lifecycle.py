@@ -303,11 +303,19 @@ def end(grant: Grant, now: datetime) -> tuple[Grant, tuple[AuditEvent, ...]]:
 
 
 def after_clock_jump(grant: Grant, now: datetime) -> tuple[Grant, tuple[AuditEvent, ...]] | None:
-    """A grant confirmed while the clock was ahead, with its end counted from `now`; else None."""
+    """A grant whose times only a clock that was ahead can have told, set right; else None.
+
+    One that was confirmed has its end counted from `now`. The removal of one that is being removed
+    counts as begun now, so that it is late in time.
+    """
+    latest = now + CLOCK_TOLERANCE
+    since = grant.revoking_since
+    if grant.state is GrantState.REVOKING and since is not None and since > latest:
+        details = {"revoking_since": now.isoformat(), "was": since.isoformat()}
+        set_right = replace(grant, revoking_since=now)
+        return set_right, (_grant_event(set_right, now, BOT, "grant.set_right", details),)
     confirmed_at = grant.confirmed_at
-    if grant.state is not GrantState.ACTIVE or confirmed_at is None:
-        return None
-    if confirmed_at <= now + CLOCK_TOLERANCE:
+    if grant.state is not GrantState.ACTIVE or confirmed_at is None or confirmed_at <= latest:
         return None
     ends_at = min(grant.ends_at, now + grant.duration)
     shortened = replace(grant, confirmed_at=now, ends_at=ends_at)

@@ -28,7 +28,7 @@ from bot.reconcile.backoff import pause
 from bot.reconcile.pace import Pace, Stopped
 from bot.reconcile.standing import Foreign, summary
 from bot.store import backstops, drift, entries
-from bot.store.claims import Claims, StillHeld
+from bot.store.claims import ClaimLost, Claims, StillHeld
 from bot.store.database import Database
 
 if TYPE_CHECKING:
@@ -44,10 +44,6 @@ _FIRST_PAUSE = 4
 _PROGRESS_EVERY = 500
 
 
-class _ClaimLost(Exception):
-    """Another replica may read the cluster by now."""
-
-
 @dataclass(frozen=True, slots=True)
 class _Reading:
     """One scan of one cluster."""
@@ -58,11 +54,11 @@ class _Reading:
     still_held: StillHeld
 
     def each(self, arns: Sequence[str], done: str) -> Iterator[str]:
-        """The ARNs, no faster than the pace. Raises Stopped, and _ClaimLost."""
+        """The ARNs, no faster than the pace. Raises Stopped, and ClaimLost."""
         for number, arn in enumerate(arns):
             if number and number % _PROGRESS_EVERY == 0:
                 if not self.still_held():
-                    raise _ClaimLost
+                    raise ClaimLost
                 log.info(
                     "reading a cluster",
                     cluster=self.cluster.name,
@@ -130,7 +126,7 @@ class DriftScanner:
                 self._read(cluster, still_held)
             except Stopped:
                 log.info("the scan of a cluster is left for the next start", cluster=cluster.name)
-            except _ClaimLost:
+            except ClaimLost:
                 log.warning("claim lost, left to the next scan", cluster=cluster.name)
             except AwsProblem as problem:
                 self._put_off(cluster, problem, before.attempts + 1 if before else 1)

@@ -11,7 +11,7 @@ by anybody's wish: it is made anew, unless nothing is to be granted.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from datetime import datetime
 
 import structlog
@@ -20,6 +20,7 @@ from bot.core import drift, lifecycle
 from bot.core.drift import Finding, Kind
 from bot.core.model import AuditEvent, EndReason
 from bot.core.planner import ObservedEntry
+from bot.reconcile.access_grants import Snapshot
 from bot.reconcile.storing import store_grant
 from bot.store import audit, backstops, entries, grants, lockdowns, requests
 from bot.store import drift as drift_store
@@ -48,20 +49,23 @@ class DriftWatch:
         """EKS was seen at the entry, and what is to be concluded from it is stored."""
         self._seen.add(entry_id)
 
-    def look(self, entry: Entry, observed: ObservedEntry | None) -> bool:
+    def look(
+        self,
+        entry: Entry,
+        observed: ObservedEntry | None,
+        stored: Snapshot,
+        before: Collection[Finding],
+    ) -> bool:
         """Note what differs at the entry, and end what others took away.
 
-        Returns whether anything differs or did, so that a look after the changes is worth it.
+        `before` is what differed when it was looked at last. Returns whether anything differs or
+        did, so that a look after the changes is worth it.
         """
-        now = self._clock()
-        with self._database.reading() as tx:
-            live = grants.live_of_entry(tx, entry.id)
-            record = entries.get(tx, entry.id, now).record
-            before = drift_store.open_at(tx, entry.id)
+        now, live = stored.at, stored.live
         found = drift.compare(
             live,
             observed,
-            record,
+            stored.record,
             deployment=entry.deployment,
             confirmed_before=now - entries.PROPAGATION,
         )

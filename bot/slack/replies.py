@@ -95,6 +95,7 @@ _EVENTS = {
     "grant.confirmed": "read at EKS that the access is there",
     "grant.revoking": "began the removal",
     "grant.ended": "read at EKS that the access is gone",
+    "grant.set_right": "set the times of its removal right after the clock had been ahead",
     "grant.shortened": "set the end right after the clock had been ahead",
 }
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Integer, Row, bindparam, func, insert, select, update
+from sqlalchemy import Connection, Integer, Row, bindparam, case, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from bot.core.backstop import Known, Schedule, may_have_fired, strikes_until
@@ -27,6 +27,20 @@ _ONE = (
 _CHANGE = update(backstops).where(backstops.c.entry_id == bindparam("entry"))
 _LOOK = _CHANGE.values(due_at=bindparam("now"), generation=backstops.c.generation + 1)
 _WAKE = _LOOK.where(backstops.c.attempts == 0)
+_SEEN = _CHANGE.values(
+    due_at=case(
+        (
+            backstops.c.attempts == 0,
+            bindparam("now", type_=backstops.c.due_at.type),
+        ),
+        else_=backstops.c.due_at,
+    ),
+    generation=case(
+        (backstops.c.attempts == 0, backstops.c.generation + 1), else_=backstops.c.generation
+    ),
+    alone=bindparam("alone"),
+    shown=bindparam("shown"),
+)
 _WANT = _LOOK.values(attempts=0, problem=None, hopeless=False)
 _DUE = (
     select(backstops.c.entry_id)
@@ -122,9 +136,9 @@ def names_at(tx: Connection, account: str, region: str, cluster: str) -> frozens
     return frozenset(tx.scalars(query))
 
 
-def seen(tx: Connection, entry_id: int, *, alone: bool, shown: bool) -> None:
-    """Store what EKS showed of the entry."""
-    _change(tx, entry_id, {"alone": alone, "shown": shown})
+def seen(tx: Connection, entry_id: int, now: datetime, *, alone: bool, shown: bool) -> None:
+    """Store what EKS showed of the entry, and `wake`. Nothing where it has no backstop."""
+    tx.execute(_SEEN, {"entry": entry_id, "now": now, "alone": alone, "shown": shown})
 
 
 def intend(tx: Connection, kept: Kept, schedule: Schedule, now: datetime) -> bool:

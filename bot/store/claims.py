@@ -20,6 +20,10 @@ from bot.store.database import Database
 StillHeld = Callable[[], bool]
 
 
+class ClaimLost(Exception):
+    """Another worker may hold the claim by now, so this one stops before its next effect."""
+
+
 class Claims:
     """Claims by name, such as `entry:17`."""
 

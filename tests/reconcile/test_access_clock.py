@@ -9,6 +9,7 @@ from entry_world import HOUR, World
 
 from bot.core.errors import Conflict, Refused
 from bot.core.model import GrantState
+from bot.core.removal import LATE_AFTER, late
 
 DAY, MINUTE = timedelta(days=1), timedelta(minutes=1)
 
@@ -45,6 +46,25 @@ def test_a_removal_put_off_while_the_clock_was_ahead_is_tried_again_at_once(worl
     world.settle()
     assert world.state(grant_id) is GrantState.ENDED
     assert world.entry() is None
+
+
+def test_a_removal_begun_while_the_clock_was_ahead_is_late_as_soon_as_any_other(
+    world: World,
+) -> None:
+    grant_id = world.active("view", "default")
+    world.clock.advance(DAY)
+    world.eks.faults.throttle("DeleteAccessEntry", times=None)
+    world.round()
+    world.clock.advance(2 * HOUR - DAY)
+    world.round()
+    begun = world.clock()
+    assert world.grant(grant_id).revoking_since == begun
+    assert "grant.set_right" in world.actions(grant_id)
+    world.clock.advance(LATE_AFTER)
+    assert late(world.grant(grant_id), world.clock())
+    world.eks.faults.clear()
+    world.settle()
+    assert world.state(grant_id) is GrantState.ENDED
 
 
 def test_access_given_back_while_the_clock_was_ahead_goes_at_once(world: World) -> None:

@@ -10,6 +10,7 @@ from tests.simulation.mutation import SIMULATION, Change, Mutation, misfit
 from tests.simulation.threat_mutations import THREATS
 
 ACCESS, PLANNER = "bot/reconcile/access.py", "bot/core/planner.py"
+GRANTS, TROUBLES = "bot/reconcile/access_grants.py", "bot/reconcile/access_troubles.py"
 LIFECYCLE, REVIEW = "bot/core/lifecycle.py", "bot/core/review.py"
 BACKSTOP = "bot/core/backstop.py"
 
@@ -24,30 +25,29 @@ BUGS: tuple[Mutation, ...] = (
     # Done means observed
     _bug(
         "confirm without observing",
-        ACCESS,
+        GRANTS,
         "if given and not plan.changes(grant.access) and not plan.blocks(grant.access):",
         "if not plan.blocks(grant.access):",
     ),
     _bug(
         "call it ended with what is to be removed still shown",
-        ACCESS,
-        "            and not plan.removals\n            and not plan.unsettled\n",
-        "",
+        GRANTS,
+        " and not plan.removals and not plan.unsettled:",
+        ":",
     ),
     _bug(
         "skip the read-back",
         ACCESS,
         "        if actions:\n            observed = access_entries.observe(",
-        "        if plan.additions:\n            grants_done = live\n"
+        "        if plan.additions:\n"
+        "            from bot.core import lifecycle\n"
+        "            from bot.core.model import GrantState\n"
+        "            from bot.reconcile.storing import store_grant\n"
         "            with self._database.transaction() as tx:\n"
-        "                for grant in grants_done:\n"
-        "                    if grant.state is GrantState.PROVISIONING:\n"
-        "                        store_grant(\n"
-        "                            tx,\n"
-        "                            grant,\n"
-        "                            *lifecycle.confirm(grant, self._clock()),\n"
-        "                            self._clock(),\n"
-        "                        )\n"
+        "                for one in giving:\n"
+        "                    if one.state is GrantState.PROVISIONING:\n"
+        "                        done = lifecycle.confirm(one, self._clock())\n"
+        "                        store_grant(tx, one, *done, self._clock())\n"
         "        if actions:\n            observed = access_entries.observe(",
     ),
     _bug(
@@ -93,9 +93,9 @@ BUGS: tuple[Mutation, ...] = (
     # The union
     _bug(
         "drop the union",
-        ACCESS,
-        "desired = planner.union(grant.access for grant in live)",
-        "desired = planner.union(grant.access for grant in live[-1:])",
+        GRANTS,
+        "desired = planner.union(grant.access for grant in giving)",
+        "desired = planner.union(grant.access for grant in giving[-1:])",
     ),
     _bug(
         "let the later scope replace the earlier",
@@ -118,16 +118,23 @@ BUGS: tuple[Mutation, ...] = (
     ),
     _bug(
         "give a removal up after some tries",
-        ACCESS,
+        TROUBLES,
         "        times.append(now + pause(attempts))\n",
         "        if attempts < 2:\n            times.append(now + pause(attempts))\n",
     ),
     _bug(
         "forget what the clock did",
-        ACCESS,
-        "shortened = lifecycle.after_clock_jump(grant, now)",
-        "shortened = None",
+        GRANTS,
+        "set_right = lifecycle.after_clock_jump(grant, now)",
+        "set_right = None",
         first=72,
+    ),
+    _bug(
+        "believe a clock that was ahead in when a removal began",
+        LIFECYCLE,
+        "    if grant.state is GrantState.REVOKING and since is not None and since > latest:",
+        "    if grant.state is GrantState.ENDED and since is not None and since > latest:",
+        "tests/reconcile/test_access_clock.py",
     ),
     _bug(
         "wait for a clock that was ahead",

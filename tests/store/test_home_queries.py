@@ -58,7 +58,7 @@ def test_health_counts_what_is_not_as_it_should_be(database: Database) -> None:
     with database.transaction() as tx:
         entries.rest(tx, entry, NOW + HOUR, attempts=1, problem="EKS answers 500.")
         messages.rest(tx, messages.backlog(tx, "01A-000"), NOW + HOUR, attempts=1)
-    with database.reading() as tx:
+    with database.transaction() as tx:
         assert health(tx, NOW + MINUTE) == Health(1, 1, 0, 1, 1)
         for key in ("taken", "waits", "given up"):
             announcements.announce(tx, key=key, channel="C0AUDIT", text=key, blocks=[], now=NOW)
