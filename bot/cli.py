@@ -15,7 +15,7 @@ from typing import Annotated
 
 import structlog
 import typer
-from sqlalchemy import Connection
+from sqlalchemy import Connection, select
 
 import bot
 from bot import cli_audit, cli_drift, cli_lockdown, cli_policy, console
@@ -45,6 +45,7 @@ from bot.store.instance import only_instance
 from bot.wiring import Bot, utc_now
 
 _REVOKE_TRIES = 10
+_BROKEN_OFF_TRIES = 3
 _SIGNAL_SECONDS = 0.5
 
 log = structlog.get_logger(__name__)
@@ -214,8 +215,12 @@ def revoke(
         with database.reading() as tx:
             where, unknown = _on(tx, cluster)
         chosen = [_known(database, grant)] if grant is not None else _to_revoke(database, cluster)
-        for one in chosen:
-            typer.echo(_revoke(database, one, reason, skip_ended=everything))
+        if everything:
+            left = _revoke_each(database, chosen, reason)
+            if left:
+                fail(f"Not revoked: {', '.join(left)}. Run the command again.")
+        else:
+            typer.echo(_revoke(database, chosen[0], reason, skip_ended=False))
     if not chosen:
         lists = "`eks-access grants` lists what is live."
         typer.echo(f"There is nothing to revoke{where}.{unknown} {lists}")
@@ -238,8 +243,33 @@ def _to_revoke(database: Database, cluster: str | None) -> list[str]:
     return [one.id for one in live if one.state is not GrantState.REVOKING]
 
 
+def _revoke_each(database: Database, chosen: list[str], why: str) -> list[str]:
+    """Revoke each, whatever keeps another. Returns those that could not be revoked."""
+    left: list[str] = []
+    for number, one in enumerate(chosen):
+        try:
+            typer.echo(_revoke(database, one, why, skip_ended=True))
+        except (Conflict, StoreUnavailable) as error:
+            typer.echo(f"{one}: {error.sentence}", err=True)
+            left.append(one)
+            if isinstance(error, StoreUnavailable) and not _answers(database):
+                return left + chosen[number + 1 :]
+    return left
+
+
+def _answers(database: Database) -> bool:
+    with suppress(StoreUnavailable), database.reading() as tx:
+        return bool(tx.scalar(select(1)))
+    return False
+
+
 def _revoke(database: Database, grant_id: str, why: str, *, skip_ended: bool) -> str:
-    """Revoke one grant, also while the running bot is changing it. Returns what to say."""
+    """Revoke one grant, also while the running bot is changing it. Returns what to say.
+
+    Raises StoreUnavailable where the database broke it off again and again: PostgreSQL does so once
+    with one of two that wait for each other.
+    """
+    broken_off = 0
     for _ in range(_REVOKE_TRIES):
         try:
             with database.transaction() as tx:
@@ -252,6 +282,11 @@ def _revoke(database: Database, grant_id: str, why: str, *, skip_ended: bool) ->
             if not skip_ended:
                 raise
             return f"{grant_id}: {error.sentence}"
+        except StoreUnavailable:
+            broken_off += 1
+            if broken_off == _BROKEN_OFF_TRIES:
+                raise
+            continue
         return f"{grant_id}: {BEING_REMOVED}"
     raise Conflict("grant_moved_on", f"Grant {grant_id} kept changing. Run the command again.")
 

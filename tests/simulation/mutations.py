@@ -287,6 +287,23 @@ BUGS: tuple[Mutation, ...] = (
         "    if terms is None:",
         first=215,
     ),
+    # The command line
+    _bug(
+        "give a revocation up that the database broke off",
+        "bot/cli.py",
+        "            broken_off += 1\n",
+        "            broken_off = _BROKEN_OFF_TRIES\n",
+        "tests/cli/test_cli_revoke_postgresql.py::"
+        "test_a_revocation_that_is_broken_off_is_tried_again",
+    ),
+    _bug(
+        "let one that cannot be revoked keep the rest",
+        "bot/cli.py",
+        "        except (Conflict, StoreUnavailable) as error:\n",
+        "        except Conflict as error:\n",
+        "tests/cli/test_cli_revoke_postgresql.py::"
+        "test_one_that_is_broken_off_each_time_is_named_and_keeps_no_other",
+    ),
     # The store
     _bug(
         "ignore the guarded state in an update",
