@@ -103,6 +103,66 @@ def test_without_credentials_the_problem_is_said_whether_or_not_a_role_is_to_be_
         scheduler.names(clients.scheduler_for(cluster), cluster, "eks-access", "acme-")
 
 
+# Whose credentials they are
+
+
+def test_the_bots_own_credentials_reach_no_cluster_of_another_account(
+    eks: EksStandIn, clients: EksClients, lab: Cluster
+) -> None:
+    """There is one of the same name in the account that they are of."""
+    foreign = replace(lab, account="444455556666")
+    asked = eks.faults.delay(0, "GetCallerIdentity", times=None)
+    for made in (clients.for_cluster, clients.scheduler_for):
+        with pytest.raises(TemporaryAwsProblem) as raised:
+            made(foreign)
+        assert raised.value.code == "wrong_account"
+        assert "lab is in account 444455556666" in raised.value.sentence
+        assert "credentials are of account 111122223333" in raised.value.sentence
+        assert "`assume_role`" in raised.value.sentence
+    assert asked.hits == 2, "asked anew, as they may be others by now"
+    assert clients.for_cluster(lab)
+    with pytest.raises(TemporaryAwsProblem, match="lab is in account 444455556666"):
+        clients.for_cluster(foreign)
+    assert not eks.calls
+
+
+def test_sts_is_asked_once_for_all_clusters_and_calls(
+    eks: EksStandIn, clients: EksClients, lab: Cluster, prod: Cluster
+) -> None:
+    asked = eks.faults.delay(0, "GetCallerIdentity", times=None)
+    eks.create_cluster("lab", "eu-central-1")
+    for cluster in (lab, lab, replace(lab, region="eu-central-1"), prod):
+        access_entries.principals(clients.for_cluster(cluster), cluster)
+        assert clients.scheduler_for(cluster)
+    assert asked.hits == 1
+
+
+@pytest.mark.parametrize("mute", [True, False], ids=["mute", "faulty"])
+def test_while_sts_does_not_say_whose_they_are_nothing_is_asked_of_eks(
+    eks: EksStandIn, clients: EksClients, lab: Cluster, prod: Cluster, *, mute: bool
+) -> None:
+    lay = eks.faults.drop if mute else eks.faults.server_error
+    fault = lay("GetCallerIdentity", times=None)
+    for made in (clients.for_cluster, clients.scheduler_for):
+        with pytest.raises(TemporaryAwsProblem, match="for lab"):
+            made(lab)
+    assert fault.hits == 2 * 3
+    assert not eks.calls
+    assert access_entries.principals(clients.for_cluster(prod), prod) == []
+    eks.faults.clear()
+    assert access_entries.principals(clients.for_cluster(lab), lab) == []
+
+
+def test_credentials_that_sts_does_not_know_are_a_problem_that_is_said(
+    eks: EksStandIn, clients: EksClients, lab: Cluster
+) -> None:
+    told = {"code": "ExpiredToken", "message": "The security token has expired"}
+    eks.faults.answer(403, **told, operation="GetCallerIdentity")
+    with pytest.raises(TemporaryAwsProblem, match="ExpiredToken"):
+        clients.for_cluster(lab)
+    assert clients.for_cluster(lab)
+
+
 def test_clients_asked_for_at_the_same_moment_are_made_once(
     clients: EksClients, lab: Cluster, prod: Cluster
 ) -> None:

@@ -421,9 +421,11 @@ def test_a_cluster_of_another_account_is_not_taken_for_the_one_in_the_policy(who
     edit(whole, lambda policy: policy["clusters"][1].pop("assume_role"))
     found = results()
     assert findings(found) == {"cluster prod-eu", "backstop of prod-eu"}
-    assert f"account {LAB_ACCOUNT}; the policy file says 444455556666" in (
-        found["cluster prod-eu"].message
-    )
+    for check in ("cluster prod-eu", "backstop of prod-eu"):
+        told = found[check].message
+        assert "prod-eu is in account 444455556666" in told
+        assert f"credentials are of account {LAB_ACCOUNT}" in told
+        assert "assume_role" in told
 
 
 def test_a_backstop_that_could_not_be_set_is_told(whole, results):

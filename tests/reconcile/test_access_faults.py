@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import timedelta
 
 import pytest
-from entry_world import EDIT, GHOST, HOUR, LAB, MINUTE, OLD, VIEW, World, role
+from entry_world import EDIT, GHOST, HOUR, LAB, MINUTE, OLD, POLICY, VIEW, World, role
 
+from bot.aws.clients import EksClients
+from bot.core.errors import TemporaryAwsProblem
 from bot.core.model import EndReason, GrantState
 from bot.core.removal import LATE_AFTER, late
 from bot.reconcile.backoff import pause
 from bot.sandbox import eks_rules
+from bot.sandbox.eks import EksStandIn
 from bot.sandbox.eks_faults import Faults
 
 SECOND = timedelta(seconds=1)
@@ -451,3 +455,64 @@ def test_a_cluster_deleted_under_a_live_grant_is_told_and_looked_for_until_it_an
     world.eks.create_cluster(LAB)
     world.settle()
     assert world.state(grant_id) is GrantState.ENDED
+
+
+OTHER_ACCOUNT = "444455556666"
+
+
+@pytest.fixture
+def elsewhere(eks: EksStandIn) -> EksClients:
+    """Clients of another account, in which there is a cluster of the same name."""
+    eks.create_cluster(LAB, account=OTHER_ACCOUNT)
+    clients = EksClients()
+    with pytest.MonkeyPatch.context() as environment:
+        for name, value in eks.environment(OTHER_ACCOUNT).items():
+            environment.setenv(name, value)
+        with suppress(TemporaryAwsProblem):  # made while the environment is theirs, all the same
+            clients.for_cluster(POLICY.clusters_by_name[LAB])
+    return clients
+
+
+def test_with_the_credentials_of_another_account_nothing_is_read_as_gone(
+    world: World, elsewhere: EksClients
+) -> None:
+    """The one of the same name there holds nothing for the person."""
+    grant_id = world.active("view", "a")
+    right, world.clients = world.clients, elsewhere
+    world.bot = world.fresh_bot()
+    world.give_back(grant_id)
+    for _ in range(3):
+        world.round()
+        world.clock.advance(LATE_AFTER)
+    grant = world.grant(grant_id)
+    assert grant.state is GrantState.REVOKING
+    assert late(grant, world.clock())
+    assert grant.problem is not None
+    assert "credentials are of account 444455556666" in grant.problem
+    assert world.given() == {VIEW: ("a",)}
+    world.clients = right
+    world.bot = world.fresh_bot()
+    world.settle()
+    assert world.state(grant_id) is GrantState.ENDED
+    assert world.entry() is None
+
+
+def test_with_the_credentials_of_another_account_nothing_is_given_there(
+    world: World, elsewhere: EksClients
+) -> None:
+    right, world.clients = world.clients, elsewhere
+    world.bot = world.fresh_bot()
+    grant_id = world.ask("view", "a")
+    for _ in range(3):
+        world.round()
+        world.clock.advance(LATE_AFTER)
+    grant = world.grant(grant_id)
+    assert grant.problem is not None
+    assert "credentials are of account 444455556666" in grant.problem
+    world.clients = right
+    world.bot = world.fresh_bot()
+    world.clock.advance(HOUR)
+    world.settle()
+    assert world.grant(grant_id).end_reason is EndReason.FAILED
+    assert not world.writes()
+    assert not world.eks.entries(LAB, account=OTHER_ACCOUNT)

@@ -83,6 +83,7 @@ class Stage:
         self.eks = EksStandIn(account=ACCOUNT, clock=self.clock)
         self._told: Callable[[Any], None] = lambda _: None
         self.eks.subscribe(self._tell)
+        self.eks.start()  # STS is asked once, over a socket; EKS never is
         with _environment(self.eks.environment()):
             self.clients = EksClients()
             self.aws = AwsTransport(self.eks, self.boundary)

@@ -250,6 +250,17 @@ THREATS: tuple[Mutation, ...] = (
             "for grant in [one for one in live if one.id in lost]:",
         ),
     ),
+    _threat(
+        15,
+        "reach whatever account the credentials are of",
+        "reconcile/test_access_faults.py::"
+        "test_with_the_credentials_of_another_account_nothing_is_read_as_gone",
+        Change(
+            "bot/aws/clients.py",
+            "        if account != cluster.account:\n            raise TemporaryAwsProblem(",
+            "        if not account:\n            raise TemporaryAwsProblem(",
+        ),
+    ),
     # A broken policy file
     _threat(
         20,
