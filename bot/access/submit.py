@@ -29,6 +29,8 @@ def submit(tx: Connection, facts: Facts, requester_id: str, ask: Ask) -> AccessR
     ensure_granting(tx)
     requester = facts.person(requester_id)
     locks.one_at_a_time(tx, requester_id)  # of two requests, each must see what the other used
+    # Before what was revoked is read: what somebody revokes in between is seen in one of the two.
+    held = _live_alike(tx, requester_id, ask)
     decision = evaluate(
         facts.policy,
         ask,
@@ -42,7 +44,7 @@ def submit(tx: Connection, facts: Facts, requester_id: str, ask: Ask) -> AccessR
         raise refusal(decision)
     tickets.ensure_open(facts, ask, decision)
     if decision.automatic and ask.start_at is None:
-        ensure_not_live(tx, requester_id, ask)
+        _ensure_not_live(held)
     cluster = facts.policy.clusters_by_name.get(ask.cluster)
     if cluster is None or decision.access is None:
         raise NotFound("unknown_cluster", f"The policy names no cluster {ask.cluster}.")
@@ -85,17 +87,24 @@ def lapses_at(ask: Ask, decision: Decision, now: datetime) -> datetime:
     return lapses if ask.start_at is None else max(lapses, ask.start_at)
 
 
-def ensure_not_live(tx: Connection, requester_id: str, ask: Ask) -> None:
-    """Raise Conflict where the person has exactly this: what one is revoked, a twin would keep."""
+def _live_alike(tx: Connection, requester_id: str, ask: Ask) -> str | None:
+    """The id of the person's grant that gives exactly this now."""
     for grant in grants.live(tx, requester=requester_id):
         held = requests.get(tx, grant.id)
         same = (held.cluster.name, held.level) == (ask.cluster, ask.level)
         if same and set(held.namespaces) == set(ask.namespaces) and grant.gives_access:
-            raise Conflict(
-                "already_live",
-                f"You have exactly this already: {grant.id}. "
-                f"`/eks-access extend {grant.id} 1h` asks for more time.",
-            )
+            return grant.id
+    return None
+
+
+def _ensure_not_live(held: str | None) -> None:
+    """Raise Conflict where the person has exactly this: what one is revoked, a twin would keep."""
+    if held is not None:
+        raise Conflict(
+            "already_live",
+            f"You have exactly this already: {held}. "
+            f"`/eks-access extend {held} 1h` asks for more time.",
+        )
 
 
 def refusal(decision: Decision) -> Refused:

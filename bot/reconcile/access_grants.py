@@ -49,7 +49,7 @@ def pass_time(tx: Connection, entry_id: int, now: datetime) -> None:
     for grant in grants.live_of_entry(tx, entry_id):
         set_right = lifecycle.after_clock_jump(grant, now)
         if set_right is not None:
-            store_grant(tx, grant, *set_right, now)
+            store_grant(tx, grant, *set_right)
             continue
         reason = lifecycle.overdue(grant, now)
         if reason is not None:
@@ -57,7 +57,7 @@ def pass_time(tx: Connection, entry_id: int, now: datetime) -> None:
             if reason is EndReason.FAILED and problem is None:
                 problem = not_given.in_time(grant)
             by_bot = lifecycle.revoke(grant, now, reason, by=lifecycle.BOT, problem=problem)
-            store_grant(tx, grant, *by_bot, now)
+            store_grant(tx, grant, *by_bot)
 
 
 def plan_for(
@@ -114,7 +114,7 @@ def fail_blocked(
             failed = lifecycle.revoke(
                 grant, now, EndReason.FAILED, by=lifecycle.BOT, problem=problem
             )
-            store_grant(tx, grant, *failed, now)
+            store_grant(tx, grant, *failed)
 
 
 def settle(
@@ -140,13 +140,13 @@ def settle(
                 continue
             given = planner.satisfied(grant.access, observed)
             if given and not plan.changes(grant.access) and not plan.blocks(grant.access):
-                left[grant.id] = store_grant(tx, grant, *lifecycle.confirm(grant, now), now)
+                left[grant.id] = store_grant(tx, grant, *lifecycle.confirm(grant, now))
                 left |= _supersede(tx, grant, now)
         # One revoked since it was planned for is still there: the next round takes it away.
         elif grant.state is GrantState.REVOKING and not plan.removals and not plan.unsettled:
             if grant.end_reason is not EndReason.FAILED:
                 grant = replace(grant, problem=None)  # noqa: PLW2901 - it is overcome
-            store_grant(tx, grant, *lifecycle.end(grant, now), now)
+            store_grant(tx, grant, *lifecycle.end(grant, now))
             del left[grant.id]
     if not giving or observed is not None:
         void(tx, entry, plan)
@@ -174,4 +174,4 @@ def _supersede(tx: Connection, grant: Grant, now: datetime) -> dict[str, Grant]:
     if before.state is not GrantState.ACTIVE:
         return {}
     over = lifecycle.revoke(before, now, EndReason.SUPERSEDED, by=lifecycle.BOT)
-    return {before.id: store_grant(tx, before, *over, now)}
+    return {before.id: store_grant(tx, before, *over)}

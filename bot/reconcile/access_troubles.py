@@ -104,9 +104,9 @@ def _troubled(tx: Connection, grant: Grant, troubles: Sequence[Trouble], now: da
             failed = lifecycle.revoke(
                 grant, now, EndReason.FAILED, by=lifecycle.BOT, problem=problem.sentence
             )
-            return store_grant(tx, grant, *failed, now)
+            return store_grant(tx, grant, *failed)
     waiting = grant.state in (GrantState.PROVISIONING, GrantState.REVOKING)
     keeps_its_reason = grant.end_reason is EndReason.FAILED
     if waiting and not keeps_its_reason and grant.problem != problem.sentence:
-        return store_grant(tx, grant, replace(grant, problem=problem.sentence), (), now)
+        return store_grant(tx, grant, replace(grant, problem=problem.sentence), ())
     return grant

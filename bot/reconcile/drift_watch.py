@@ -86,7 +86,7 @@ class DriftWatch:
             # Read anew: until the lock somebody could extend what is lost.
             for grant in drift.whole(lost, grants.live_of_entry(tx, entry.id)):
                 gone = lifecycle.revoke(grant, now, EndReason.REMOVED, by=lifecycle.BOT)
-                store_grant(tx, grant, *gone, now)
+                store_grant(tx, grant, *gone)
             new = drift_store.note(tx, entry.id, found, outcomes, now)
             audit.record(tx, [_event(entry, one, outcomes[one], now) for one in new])
         for one in new:

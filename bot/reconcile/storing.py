@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import datetime
-
 from sqlalchemy import Connection
 
 from bot.core.model import AuditEvent, Grant
@@ -11,10 +9,9 @@ from bot.store import audit, grants, requests
 
 
 def store_grant(
-    tx: Connection, before: Grant, after: Grant, events: tuple[AuditEvent, ...], now: datetime
+    tx: Connection, before: Grant, after: Grant, events: tuple[AuditEvent, ...]
 ) -> Grant:
     """Store a transition with its events. Raises Conflict where the grant moved on meanwhile."""
-    del now  # the messages are due at once, whatever the clock says
     # The request's row first, as the use cases lock it: two that lock in other orders would block
     # each other for good.
     requests.touch(tx, after.id)

@@ -465,3 +465,31 @@ def wait_until_one_waits(database: Database) -> None:
             if tx.scalar(waiting):
                 return
     raise AssertionError("nobody waits")
+
+
+@POSTGRESQL
+def test_what_is_revoked_while_it_is_asked_for_again_is_not_given_anew(
+    desk: Desk, replica: Database
+) -> None:
+    """Whoever asks sees that they still have it, or that it was revoked: one of the two."""
+    first = desk.ask("a", cluster="lab", level="view")
+    assert first.state is RequestState.APPROVED
+    revoke = partial(
+        end.revoke, grant_id=first.id, reason=EndReason.REVOKED, by="operator", now=desk.clock()
+    )
+    revoked: list[Any] = []
+
+    def meanwhile(_: object, __: object, statement: str, *___: object) -> None:
+        if "lockdowns" in statement and "revoking_since" in statement and not revoked:
+            with desk.database.transaction() as tx:
+                revoked.append(revoke(tx))
+
+    event.listen(replica.engine, "after_cursor_execute", meanwhile)
+    ask = Ask("lab", "view", ("a",), HOUR, reason="once more")
+    with (
+        pytest.raises(Conflict, match="You have exactly this already"),
+        replica.transaction() as tx,
+    ):
+        submit(tx, desk.facts(), ANA, ask)
+    assert [one.state for one in revoked] == [GrantState.REVOKING]
+    assert desk.count("grants") == 1

@@ -47,7 +47,7 @@ BUGS: tuple[Mutation, ...] = (
         "                for one in giving:\n"
         "                    if one.state is GrantState.PROVISIONING:\n"
         "                        done = lifecycle.confirm(one, self._clock())\n"
-        "                        store_grant(tx, one, *done, self._clock())\n"
+        "                        store_grant(tx, one, *done)\n"
         "        if actions:\n            observed = access_entries.observe(",
     ),
     _bug(
