@@ -66,6 +66,13 @@ def _problem(  # noqa: C901, PLR0911 - a table of answers, one a line, reads bes
             f"AWS does not let the bot assume `{cluster.assume_role}`, the role that reaches "
             f"{name} ({code}). Whoever runs the bot lets it do so, and that role trust it.",
         )
+    if code in _DENIED and error.operation_name == "GetCallerIdentity":
+        return TemporaryAwsProblem(
+            "account_unknown",
+            f"AWS does not tell the bot of which account its credentials are ({code}), so it does "
+            f"nothing on {name} with them. That takes no permission: the policy of a VPC endpoint "
+            "or of the organisation denies `sts:GetCallerIdentity`. Whoever keeps it allows it.",
+        )
     if code in _DENIED:
         return PermanentAwsProblem(
             "access_denied",

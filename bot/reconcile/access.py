@@ -130,6 +130,8 @@ class AccessReconciler:
         client = self._clients.for_cluster(entry.cluster)
         observed = access_entries.observe(client, entry.cluster, entry.principal_arn)
         stored, differs = self._look(entry, observed)
+        if differs:
+            stored = self._read(entry)
         giving, plan = plan_for(entry, observed, stored)
         if plan.blocked:
             with self._database.transaction() as tx:
@@ -181,12 +183,15 @@ class AccessReconciler:
                 with self._database.transaction() as tx:
                     entries.read_back(tx, entries.get(tx, entry.id, now), observed)
         with self._database.transaction() as tx:
-            plan, live = access_grants.settle(tx, entry, observed, now)
+            settled = access_grants.settle(tx, entry, observed, now)
+            more = bool(settled.plan.actions)
             if not differs:
-                rest(tx, entry, live, troubles, now, more=bool(plan.actions))
+                rest(tx, entry, settled.live, troubles, now, more=more)
+            # The entry's row first, as everywhere.
+            backstops.seen(tx, entry.id, now, alone=settled.alone, shown=observed is not None)
         if differs:
             self._look(entry, observed)
-            self._finish(entry, troubles, more=bool(plan.actions))
+            self._finish(entry, troubles, more=more)
 
     def _is_unwritten(self, entry: Entry) -> bool:
         """Whether the bot has put nothing at the entry, and was never about to."""
@@ -203,9 +208,10 @@ class AccessReconciler:
         """
         now = self._clock()
         with self._database.transaction() as tx:
-            _, live = access_grants.settle(tx, entry, None, now)
-            troubles = [Trouble(problem)] if live else []
-            rest(tx, entry, live, troubles, now)
+            settled = access_grants.settle(tx, entry, None, now)
+            troubles = [Trouble(problem)] if settled.live else []
+            rest(tx, entry, settled.live, troubles, now)
+            backstops.seen(tx, entry.id, now, alone=settled.alone, shown=False)
         return troubles
 
     def _apply(
@@ -241,12 +247,11 @@ class AccessReconciler:
             return access_grants.snapshot(tx, entry, self._clock())
 
     def _look(self, entry: Entry, observed: planner.ObservedEntry | None) -> tuple[Snapshot, bool]:
-        """Note what others changed. Returns what the store says then, and whether they did."""
+        """Note what others changed. Returns what the store said before, and whether they did."""
         with self._database.reading() as tx:
             stored = access_grants.snapshot(tx, entry, self._clock())
             noted = drift.open_at(tx, entry.id)
-        differs = self._drift.look(entry, observed, stored, noted)
-        return self._read(entry) if differs else stored, differs
+        return stored, self._drift.look(entry, observed, stored, noted)
 
     def _intend(self, entry: Entry, action: planner.Action) -> None:
         now = self._clock()

@@ -34,6 +34,18 @@ class Snapshot:
     backstop: Kept | None
 
 
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """What came of a look: what there is still to do, and the grants that are live then.
+
+    `alone` is whether the entry is the bot's and nobody else's in part, see bot.core.backstop.
+    """
+
+    plan: Plan
+    live: tuple[Grant, ...]
+    alone: bool
+
+
 def snapshot(tx: Connection, entry: Entry, now: datetime) -> Snapshot:
     """Read what the store says of an entry now."""
     return Snapshot(
@@ -117,18 +129,16 @@ def fail_blocked(
             store_grant(tx, grant, *failed)
 
 
-def settle(
-    tx: Connection, entry: Entry, observed: ObservedEntry | None, now: datetime
-) -> tuple[Plan, tuple[Grant, ...]]:
+def settle(tx: Connection, entry: Entry, observed: ObservedEntry | None, now: datetime) -> Settled:
     """Draw the conclusions from what EKS shows after the actions.
 
-    Returns what there is still to do, such as to make anew what was just deleted, and the grants
-    that are live then.
+    There may be more to do then, such as to make anew what was just deleted.
     """
     stored = snapshot(tx, entry, now)
-    if any(grant.extends for grant in stored.live):
-        # One that takes over changes the one before, too; others lock the rows in this order.
+    if len(stored.live) > 1:
+        # Which of them change, and in which order, is known later; others lock them in this one.
         requests.lock(tx, (grant.id for grant in stored.live))
+        stored = snapshot(tx, entry, now)
     giving, plan = plan_for(entry, observed, stored)
     left = {grant.id: grant for grant in stored.live}
     # The grants before the entry, as the use cases have it: their requests' rows are locked first.
@@ -151,8 +161,7 @@ def settle(
     if not giving or observed is not None:
         void(tx, entry, plan)
     alone = backstop.alone(observed, stored.record, entry.deployment)
-    backstops.seen(tx, entry.id, now, alone=alone, shown=observed is not None)
-    return plan, tuple(left.values())
+    return Settled(plan, tuple(left.values()), alone)
 
 
 def void(tx: Connection, entry: Entry, plan: Plan) -> None:

@@ -22,7 +22,12 @@ from bot.aws import scheduler
 from bot.aws.clients import EksClients
 from bot.core import backstop
 from bot.core.backstop import Known, Schedule
-from bot.core.errors import AwsProblem, PermanentAwsProblem, TemporaryAwsProblem
+from bot.core.errors import (
+    AwsProblem,
+    PermanentAwsProblem,
+    StoreUnavailable,
+    TemporaryAwsProblem,
+)
 from bot.core.lifecycle import BOT
 from bot.core.model import AuditEvent, Grant
 from bot.core.removal import late_at
@@ -89,6 +94,8 @@ class BackstopKeeper:
                 return
             except AwsProblem as error:
                 problem = error
+            except StoreUnavailable:
+                raise  # no fault of the backstop's, and nothing can be stored: the loop tells it
             except Exception as error:  # a fault of ours must not end the tries
                 log.exception("unexpected error while keeping a backstop", entry=entry_id)
                 problem = TemporaryAwsProblem(

@@ -163,6 +163,17 @@ def test_credentials_that_sts_does_not_know_are_a_problem_that_is_said(
     assert clients.for_cluster(lab)
 
 
+def test_where_asking_sts_is_denied_it_says_who_denies_it_and_asks_again(
+    eks: EksStandIn, clients: EksClients, lab: Cluster
+) -> None:
+    told = {"code": "AccessDenied", "message": "denied by an endpoint policy"}
+    eks.faults.answer(403, **told, operation="GetCallerIdentity")
+    with pytest.raises(TemporaryAwsProblem, match="VPC endpoint") as refused:
+        clients.for_cluster(lab)
+    assert refused.value.code == "account_unknown"
+    assert clients.for_cluster(lab)
+
+
 def test_clients_asked_for_at_the_same_moment_are_made_once(
     clients: EksClients, lab: Cluster, prod: Cluster
 ) -> None:

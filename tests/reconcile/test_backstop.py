@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 from datetime import timedelta
+from threading import Event, Thread
 
 import pytest
 from backstop_world import AFTER, ROLE, BackstopWorld
@@ -19,11 +21,16 @@ from entry_world import (
     World,
     role,
 )
+from sqlalchemy import event
 
+from bot.core.errors import StoreUnavailable
 from bot.core.model import EndReason, GrantState
 from bot.core.planner import DEPLOYMENT_TAG, GRANT_TAG
 from bot.core.removal import LATE_AFTER
 from bot.metrics import build_registry
+from bot.reconcile.backstop import BackstopKeeper
+from bot.store.claims import Claims
+from bot.store.database import Database
 
 SECOND = timedelta(seconds=1)
 
@@ -441,3 +448,50 @@ def test_an_unchanged_schedule_is_not_asked_for_again_and_again(backed: Backstop
 def test_without_a_backstop_no_schedule_is_made(world: World) -> None:
     world.active("view", "a")
     assert world.eks.calls_of("GetSchedule", "CreateSchedule") == []
+
+
+@pytest.mark.parametrize("database_kind", ["postgresql"])
+def test_both_loops_at_one_entry_at_the_same_moment_do_not_block_each_other(
+    backed: BackstopWorld, database_url: str
+) -> None:
+    """The keeper, then the access loop, are about to change the entry and its backstop."""
+    grant_id = backed.ask("view", "a")
+    backed.bot.reconcile(*backed.bot.due())
+    [entry_id] = backed.keeper.due()
+    about_to, go_on, changed, outcome = Event(), Event(), Event(), []
+
+    def keep() -> None:
+        with contextlib.closing(Database(database_url)) as other:
+            event.listen(other.engine, "before_cursor_execute", keeper_before)
+            event.listen(other.engine, "after_cursor_execute", keeper_after)
+            keeper = BackstopKeeper(other, backed.clients, Claims(other), clock=backed.clock)
+            try:
+                keeper.keep(entry_id)
+                outcome.append("kept")
+            except StoreUnavailable as error:
+                outcome.append(str(error.__cause__))
+
+    def keeper_before(_: object, __: object, statement: str, *___: object) -> None:
+        if statement.startswith("UPDATE entries"):
+            about_to.set()
+            assert go_on.wait(10)
+
+    def keeper_after(_: object, __: object, statement: str, *___: object) -> None:
+        if statement.startswith("UPDATE entries"):
+            changed.set()
+
+    def access_before(_: object, __: object, statement: str, *___: object) -> None:
+        if statement.startswith("UPDATE entries SET due_at=CASE"):
+            go_on.set()
+            assert changed.wait(10)
+
+    keeping = Thread(target=keep)
+    keeping.start()
+    assert about_to.wait(10)
+    event.listen(backed.database.engine, "before_cursor_execute", access_before)
+    backed.bot.reconcile(entry_id)
+    event.remove(backed.database.engine, "before_cursor_execute", access_before)
+    keeping.join(10)
+    assert outcome == ["kept"]
+    backed.quiet()
+    assert backed.state(grant_id) is GrantState.ACTIVE
