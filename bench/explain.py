@@ -67,13 +67,13 @@ def main() -> None:
         ("one decision, a cluster asked about before", _decisions(asked, known)),
     ]
     print(f"{CLUSTERS:,} clusters, {RULES:,} rules, {len(known)} requests\n")  # noqa: T201 - what a script prints
-    print(f"{'':50}{'median':>9}{'slowest':>9}")  # noqa: T201
+    print(f"{'':50}{'median':>9}{'slowest':>9}")  # noqa: T201 - the same
     for name, seconds in rows:
-        print(f"{name:50}{_ms(statistics.median(seconds))}{_ms(max(seconds))}")  # noqa: T201
+        print(f"{name:50}{_ms(statistics.median(seconds))}{_ms(max(seconds))}")  # noqa: T201 - the same
     wall = statistics.median(whole) / statistics.median(bare)
-    print(f"\n`policy explain` takes {wall:.2f} times as long as loading the YAML alone.")  # noqa: T201
+    print(f"\n`policy explain` takes {wall:.2f} times as long as loading the YAML alone.")  # noqa: T201 - the same
     outcomes = sorted({_decide(used, *one).reasons[0].code for one in known})
-    print(f"Decided: {', '.join(outcomes)}.")  # noqa: T201
+    print(f"Decided: {', '.join(outcomes)}.")  # noqa: T201 - the same
 
 
 def policy_text() -> str:

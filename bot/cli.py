@@ -95,7 +95,9 @@ def run() -> None:
 
 @app.command()
 def sandbox(
-    port: Annotated[int, typer.Option(help="Where the page is; 0 takes a free port.")] = 8080,
+    port: Annotated[
+        int, typer.Option(min=0, max=65535, help="Where the page is; 0 takes a free port.")
+    ] = 8080,
     headless: Annotated[
         bool, typer.Option("--headless", help="Play the story without a page and exit.")
     ] = False,

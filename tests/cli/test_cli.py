@@ -27,6 +27,7 @@ def test_the_version_is_told(cli):
         ("policy", "check"),
         ("policy", "check", "one.yaml", "two.yaml"),
         ("sandbox", "--port", "high"),
+        ("sandbox", "--port", "65536"),
         ("db",),
         (),
     ],
