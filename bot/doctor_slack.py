@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from slack_sdk import WebClient
-from slack_sdk.errors import SlackApiError, SlackClientError
+from slack_sdk.errors import SlackApiError
 from slack_sdk.http_retry.builtin_handlers import RateLimitErrorRetryHandler
 
 from bot.core.policy import Policy
 from bot.core.policy_approval import Approval, OwnerPeople
 from bot.doctor_result import Result, Status, count, listed
+from bot.reconcile.slack_errors import NO_ANSWER
 from bot.settings import Settings, SettingsError
 
 CHANNEL_SCOPES = ("channels:read", "groups:read")
@@ -27,7 +28,6 @@ EMAIL_SCOPE = "users:read.email"
 
 POST_ANYWHERE = "chat:write.public"
 
-_FAILURES = (SlackApiError, SlackClientError, OSError)
 _BAD_TOKEN = frozenset(
     {
         "account_inactive",
@@ -55,7 +55,7 @@ class Slack:
         """Call a method. Raises _SlackSays."""
         try:
             return getattr(self.client, method)(**arguments).data
-        except _FAILURES as error:
+        except NO_ANSWER as error:
             raise _SlackSays(_code(error)) from error
 
 
@@ -84,7 +84,7 @@ def connection(settings: Settings) -> Result:
         client.apps_connections_open(app_token=settings.app_token())
     except SettingsError as error:
         return Result(check, Status.FINDING, str(error))
-    except _FAILURES as error:
+    except NO_ANSWER as error:
         code = _code(error)
         if code in _BAD_TOKEN:
             remedy = "Copy SLACK_APP_TOKEN again: Basic Information, App-Level Tokens."
@@ -105,7 +105,7 @@ def bot_token(settings: Settings, policy: Policy | None) -> tuple[Slack | None, 
         answer = client.auth_test()
     except SettingsError as error:
         return None, Result(check, Status.FINDING, str(error))
-    except _FAILURES as error:
+    except NO_ANSWER as error:
         code = _code(error)
         remedy = f"Let the bot reach {settings.slack_api_url}."
         if code in _BAD_TOKEN:

@@ -68,13 +68,13 @@ def describe(client: EKSClient, cluster: Cluster, principal_arn: str) -> Describ
             if is_not_found(error):
                 return None
             raise
-    return Described(
-        arn=entry["accessEntryArn"],
-        type=entry["type"],
-        tags=entry.get("tags", {}),
-        kubernetes_groups=frozenset(entry.get("kubernetesGroups", [])),
-        created_at=entry.get("createdAt"),
-    )
+        return Described(
+            arn=entry["accessEntryArn"],
+            type=entry["type"],
+            tags=entry.get("tags", {}),
+            kubernetes_groups=frozenset(entry.get("kubernetesGroups", [])),
+            created_at=entry.get("createdAt"),
+        )
 
 
 def policies_of(

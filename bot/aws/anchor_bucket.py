@@ -15,8 +15,9 @@ from typing import Any, Literal
 
 import boto3
 from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import ClientError
 
+from bot.aws.errors import NO_ANSWER
 from bot.core.audit_anchors import line
 from bot.core.audit_chain import Head
 from bot.core.audit_findings import Anchor
@@ -76,7 +77,7 @@ class AnchorBucket:
     def _translated(self, doing: str) -> Iterator[None]:
         try:
             yield
-        except (ClientError, BotoCoreError) as error:
+        except (ClientError, *NO_ANSWER) as error:
             code = type(error).__name__
             if isinstance(error, ClientError):
                 code = error.response["Error"]["Code"]

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError, ProfileNotFound
+from botocore.parsers import ResponseParserError
 
 from bot.core.errors import AwsProblem, PermanentAwsProblem, TemporaryAwsProblem
 from bot.core.model import Cluster
@@ -19,6 +20,12 @@ NO_ENTRIES = "config_map_mode"
 
 NO_CLUSTER = "no_cluster"
 """The code of the problem that AWS knows no such cluster in that account and region."""
+
+NO_ANSWER = (BotoCoreError, ResponseParserError, UnicodeError, KeyError)
+"""What asking AWS raises, beside ClientError, where no answer comes that can be read.
+
+Of a body that is no JSON botocore makes an answer in which every member is missing.
+"""
 
 _DENIED = frozenset({"AccessDenied", "AccessDeniedException", "UnauthorizedOperation"})
 _INVALID_PRINCIPAL = "invalid principal"
@@ -40,7 +47,7 @@ def translated(cluster: Cluster, principal_arn: str, doing: str) -> Iterator[Non
             "The bot has no AWS credentials, so it can change nothing. "
             "Whoever runs the bot gives it a role; docs/aws.md says where it comes from.",
         ) from error
-    except BotoCoreError as error:
+    except NO_ANSWER as error:
         raise TemporaryAwsProblem(
             "aws_unreachable",
             f"AWS did not answer for {cluster.name} ({type(error).__name__}). "

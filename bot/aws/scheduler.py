@@ -12,8 +12,9 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any
 
-from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError, ProfileNotFound
+from botocore.exceptions import ClientError, NoCredentialsError, ProfileNotFound
 
+from bot.aws.errors import NO_ANSWER
 from bot.core.backstop import (
     DELETE_ENTRY,
     EVENT_AGE,
@@ -48,7 +49,7 @@ def observe(client: Any, cluster: Cluster, group: str, name: str) -> Schedule | 
             if _is_gone(error):
                 return None
             raise
-    return _schedule(shown, cluster)
+        return _schedule(shown, cluster)
 
 
 def apply(client: Any, cluster: Cluster, step: Step) -> None:
@@ -157,7 +158,7 @@ def _translated(cluster: Cluster, group: str, doing: str) -> Iterator[None]:
             "The bot has no AWS credentials, so it can set no backstop. "
             "Whoever runs the bot gives it a role; docs/aws.md says where it comes from.",
         ) from error
-    except BotoCoreError as error:
+    except NO_ANSWER as error:
         raise TemporaryAwsProblem(
             "aws_unreachable",
             f"EventBridge Scheduler did not answer for {cluster.name} ({type(error).__name__}), so "

@@ -10,13 +10,13 @@ from datetime import datetime, timedelta
 
 import structlog
 from slack_sdk import WebClient
-from slack_sdk.errors import SlackApiError, SlackClientError
+from slack_sdk.errors import SlackApiError
 
 from bot.core.errors import DirectoryUnavailable
 from bot.core.lifecycle import BOT
 from bot.core.model import AuditEvent
 from bot.reconcile.backoff import pause
-from bot.reconcile.slack_errors import REFUSED, Delayed, code_of, delayed_by
+from bot.reconcile.slack_errors import NO_ANSWER, REFUSED, Delayed, code_of, delayed_by
 from bot.store import announcements, audit
 from bot.store.announcements import Announcement
 from bot.store.claims import Claims, StillHeld
@@ -97,7 +97,7 @@ class Announcer:
             # Without a time to wait, the fault may lie in this one message: the others go on.
             self._failed(announcement, str(delayed), delayed, whole=delayed.after is not None)
             return delayed.after is None
-        except (SlackClientError, OSError) as error:
+        except NO_ANSWER as error:
             problem = type(error).__name__
             self._failed(announcement, problem, Delayed(problem), whole=True)
             return False

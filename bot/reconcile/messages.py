@@ -16,14 +16,14 @@ from typing import Any, Protocol
 
 import structlog
 from slack_sdk import WebClient
-from slack_sdk.errors import SlackApiError, SlackClientError
+from slack_sdk.errors import SlackApiError
 
 from bot.core.errors import DirectoryUnavailable, StoreUnavailable
 from bot.core.lifecycle import BOT
 from bot.core.model import AccessRequest, AuditEvent, Grant, Review
 from bot.core.post_review import PostReview
 from bot.reconcile.backoff import pause
-from bot.reconcile.slack_errors import REFUSED, Delayed, code_of, delayed_by
+from bot.reconcile.slack_errors import NO_ANSWER, REFUSED, Delayed, code_of, delayed_by
 from bot.store import audit, grants, messages, post_reviews, requests
 from bot.store.claims import Claims
 from bot.store.database import Database
@@ -236,7 +236,7 @@ class MessageReconciler:
             with self._database.transaction() as tx:
                 messages.forget(tx, request.id, known)
             return False
-        except (SlackClientError, OSError) as error:
+        except NO_ANSWER as error:
             raise Delayed(type(error).__name__) from error
         self._put(request.id, replace(known, digest=wanted.digest))
         return True
@@ -265,7 +265,7 @@ class MessageReconciler:
             if code not in REFUSED:
                 raise delayed_by(error) from error
             return self._refused(request, wanted, known, code)
-        except (SlackClientError, OSError) as error:
+        except NO_ANSWER as error:
             raise Delayed(type(error).__name__) from error
         new = Posted(wanted.key, wanted.recipient, answer["channel"], answer["ts"], wanted.digest)
         self._put(request.id, new)

@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from http.client import HTTPException
 
 import structlog
-from slack_sdk.errors import SlackApiError
+from slack_sdk.errors import SlackApiError, SlackClientError
 
 log = structlog.get_logger(__name__)
+
+NO_ANSWER = (SlackClientError, OSError, HTTPException, UnicodeError)
+"""What asking Slack raises where it refuses, or where no answer comes that can be read.
+
+Half an answer is none of the SDK's errors and no OSError: urllib passes on what http.client says.
+"""
 
 REFUSED = frozenset(
     {

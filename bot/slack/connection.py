@@ -17,8 +17,9 @@ import structlog
 from slack_bolt import App
 from slack_bolt.adapter.socket_mode.websocket_client import SocketModeHandler
 from slack_sdk import WebClient
-from slack_sdk.errors import SlackApiError, SlackClientError
 from websocket import WebSocketApp
+
+from bot.reconcile.slack_errors import NO_ANSWER
 
 log = structlog.get_logger(__name__)
 
@@ -80,7 +81,7 @@ class SocketModeConnection:
                 self._unopened_looks = 0
                 self._opened_at = time.monotonic()  # give the new one its time
                 client.connect_to_new_endpoint(force=True)
-        except (SlackApiError, SlackClientError, OSError) as error:
+        except NO_ANSWER as error:
             log.warning("Slack cannot be reached for Socket Mode", cause=str(error))
         finally:
             self._lock.release()

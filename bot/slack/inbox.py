@@ -13,7 +13,6 @@ from typing import Any
 
 import structlog
 from slack_sdk import WebClient
-from slack_sdk.errors import SlackApiError, SlackClientError
 from sqlalchemy import Connection
 
 from bot.access.tickets import TicketQuestion
@@ -30,6 +29,7 @@ from bot.core.model import AuditEvent
 from bot.core.oncall import OnCallFacts, Schedules
 from bot.policy_file import LoadedPolicy
 from bot.reconcile.backoff import pause
+from bot.reconcile.slack_errors import NO_ANSWER
 from bot.slack.blocks import Message
 from bot.slack.carry_out import carry_out, give_back, revoke
 from bot.slack.fact_finder import FactFinder
@@ -217,7 +217,7 @@ class InboxWorker:
         answer = item.answer or {}
         try:
             sent = self._send(item, answer, now)
-        except (SlackApiError, SlackClientError, OSError) as error:
+        except NO_ANSWER as error:
             log.warning("Slack did not take an answer", item=item.id, error=type(error).__name__)
             sent = now - item.received_at > GIVE_UP_AFTER
         with self._database.transaction() as tx:

@@ -14,10 +14,11 @@ from typing import Any
 
 import structlog
 from slack_sdk import WebClient
-from slack_sdk.errors import SlackApiError, SlackClientError
+from slack_sdk.errors import SlackApiError
 
 from bot.core.errors import DirectoryUnavailable
 from bot.core.model import Person
+from bot.reconcile.slack_errors import NO_ANSWER
 from bot.slack.channels import Channels, is_channel
 
 log = structlog.get_logger(__name__)
@@ -176,7 +177,7 @@ class Directory:
                     "is granted. Nothing was changed; in a minute it works again.",
                 ) from error
             raise _unavailable(code) from error
-        except (SlackClientError, OSError) as error:
+        except NO_ANSWER as error:
             log.warning("Slack cannot be reached", method=method, error=type(error).__name__)
             raise _unavailable(type(error).__name__) from error
 

@@ -18,7 +18,7 @@ NO_URL = 404
 def respond(url: str, text: str, blocks: Iterable[dict[str, Any]] | None) -> int:
     """Show a message to the person alone, and return the HTTP status with which Slack took it.
 
-    Raises OSError or SlackClientError where Slack does not answer.
+    Raises one of NO_ANSWER where Slack does not answer.
     """
     try:
         response = WebhookClient(url).send(

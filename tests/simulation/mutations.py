@@ -342,6 +342,21 @@ BUGS: tuple[Mutation, ...] = (
         'requests.c.id == bindparam("request")',
         "tests/store/test_messages.py",
     ),
+    # Answers that are none, and work that fails
+    _bug(
+        "take half an answer of Slack for a fault of the bot",
+        "bot/reconcile/slack_errors.py",
+        "(SlackClientError, OSError, HTTPException, UnicodeError)",
+        "(SlackClientError, OSError)",
+        "tests/slack/test_odd_answers.py::test_an_answer_that_slack_did_not_take_is_put_off",
+    ),
+    _bug(
+        "take an answer of AWS that nobody can read for a fault of the bot",
+        "bot/aws/errors.py",
+        "(BotoCoreError, ResponseParserError, UnicodeError, KeyError)",
+        "(BotoCoreError,)",
+        "tests/aws/test_odd_answers.py",
+    ),
     _bug(
         "forget where a card is",
         "bot/reconcile/messages.py",
