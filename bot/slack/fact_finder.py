@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from datetime import datetime
+from functools import partial
 
 from bot.access.end import who_may_revoke
 from bot.access.facts import Facts, RevokingFacts
@@ -87,9 +89,12 @@ class FactFinder:
     def _asked(self, loaded: LoadedPolicy, needs: Needs) -> Facts:
         told = self._directory.membership_as_told
         membership = self._directory.membership if needs.all_groups else told
-        with ThreadPoolExecutor(1, "on-call") as asking:
-            # Beside Slack and not after it: whoever breaks glass waits for both.
-            on_call = asking.submit(self._on_call, needs.schedules)
+        with ExitStack() as stack:
+            on_call: Callable[[], OnCallFacts] = partial(self._on_call, needs.schedules)
+            if needs.schedules:
+                # Beside Slack and not after it: whoever breaks glass waits for both.
+                asking = stack.enter_context(ThreadPoolExecutor(1, "on-call"))
+                on_call = asking.submit(on_call).result
             people = self._directory.people(needs.people)
             members = membership(needs.groups)
         return Facts(
@@ -100,7 +105,7 @@ class FactFinder:
             membership=members,
             now=self._clock(),
             ticket=self._ticket(*needs.ticket) if needs.ticket else None,
-            on_call=on_call.result(),
+            on_call=on_call(),
         )
 
 

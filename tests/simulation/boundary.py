@@ -1,12 +1,14 @@
 """Every point at which the simulated process may die, lose its store, or be overtaken by others.
 
 A point is a transaction's begin, its commit, and each call to AWS or Slack, before and after it
-takes effect. The database and the clients are the real ones: these are events that SQLAlchemy,
-botocore and urllib offer to anybody.
+takes effect. The database and the clients are the real ones: these are hooks that SQLAlchemy, the
+drivers, botocore and urllib offer to anybody. A commit is met in the driver's own connection:
+SQLAlchemy's event for it would make every statement of the life dearer.
 """
 
 from __future__ import annotations
 
+import sqlite3
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -14,13 +16,21 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, event
+import psycopg
+from sqlalchemy import event
 from sqlalchemy.exc import OperationalError
 
 from bot.store.database import Database
 
 BEGIN, COMMIT = "begin", "commit"
 STORE = frozenset({BEGIN, COMMIT})
+
+Commit = Callable[[], None]
+"""Has the driver commit."""
+
+
+class StoreGone(Exception):
+    """The store does not answer; the hooks below say it as its driver does."""
 
 
 class SimulatedCrash(BaseException):
@@ -29,14 +39,14 @@ class SimulatedCrash(BaseException):
 
 @dataclass
 class _Armed:
-    """`after` so many points of `where` (empty: any), `act` is called with the connection.
+    """`after` so many points of `where` (empty: any), `act` is called with what commits there.
 
     It is counted by its `kind`; of a crash and an outage, by the point as well.
     """
 
     kind: str
     after: int
-    act: Callable[[Connection | None], None]
+    act: Callable[[Commit | None], None]
     where: frozenset[str]
 
 
@@ -98,7 +108,7 @@ class Boundary:
             self.dead = True
             raise SimulatedCrash
 
-    def reach(self, point: str, connection: Connection | None = None) -> None:
+    def reach(self, point: str, commit: Commit | None = None) -> None:
         """Pass a point. Raises what is met there."""
         if not self._watching or self._acting or threading.get_ident() != self._thread:
             return
@@ -111,49 +121,90 @@ class Boundary:
             armed.after -= 1
             if armed.after < 0:
                 self._armed.remove(armed)
-                self._meet(armed, point, connection)
+                self._meet(armed, point, commit)
 
-    def _meet(self, armed: _Armed, point: str, connection: Connection | None) -> None:
+    def _meet(self, armed: _Armed, point: str, commit: Commit | None) -> None:
         named = armed.kind in {"crash", "outage"}
         self.met[f"{armed.kind}: {point}" if named else armed.kind] += 1
         self._acting = True
         try:
-            armed.act(connection)
+            armed.act(commit)
         finally:
             self._acting = False
 
-    def _die(self, _: Connection | None) -> None:
+    def _die(self, _: Commit | None) -> None:
         self.dead = True
         raise SimulatedCrash
 
-    def _die_soon(self, _: Connection | None) -> None:
+    def _die_soon(self, _: Commit | None) -> None:
         self._committed = True
 
 
-def _go(_: Connection | None) -> None:
-    raise OperationalError("the simulated store", None, OSError("has gone away"))
+def _go(_: Commit | None) -> None:
+    raise StoreGone
 
 
-def _commit_and_go(connection: Connection | None) -> None:
-    if connection is not None:
-        connection.connection.commit()
-    _go(connection)
+def _commit_and_go(commit: Commit | None) -> None:
+    if commit is not None:
+        commit()
+    raise StoreGone
 
 
 @contextmanager
 def store_boundary(database: Database, boundary: Boundary) -> Iterator[None]:
-    """Let the boundary see each transaction of this database."""
+    """Let the boundary see each transaction of this database, which has no connection yet."""
+    connected = _sqlite(boundary) if database.is_sqlite else _postgresql(boundary)
 
     def begins(*_: Any) -> None:
-        boundary.reach(BEGIN)
+        try:
+            boundary.reach(BEGIN)
+        except StoreGone as gone:
+            # Here the pool gives a connection out, and no driver is asked.
+            raise OperationalError("the simulated store", None, gone) from gone
 
-    def commits(connection: Connection) -> None:
-        boundary.reach(COMMIT, connection)
-
+    event.listen(database.engine, "do_connect", connected)
     event.listen(database.engine, "checkout", begins)
-    event.listen(database.engine, "commit", commits)
+    if database.is_sqlite:
+        event.listen(database.engine, "connect", _without_fsync)
     try:
         yield
     finally:
+        event.remove(database.engine, "do_connect", connected)
         event.remove(database.engine, "checkout", begins)
-        event.remove(database.engine, "commit", commits)
+        if database.is_sqlite:
+            event.remove(database.engine, "connect", _without_fsync)
+
+
+def _without_fsync(connection: Any, _: Any) -> None:
+    """The simulated process dies, its machine never does."""
+    connection.execute("PRAGMA synchronous = OFF")
+
+
+def _sqlite(boundary: Boundary) -> Callable[..., None]:
+    class Watched(sqlite3.Connection):
+        def commit(self) -> None:
+            try:
+                boundary.reach(COMMIT, super().commit)
+            except StoreGone as gone:
+                raise sqlite3.OperationalError("disk I/O error") from gone
+            super().commit()
+
+    def connected(_: Any, __: Any, ___: Any, options: dict[str, Any]) -> None:
+        options["factory"] = Watched
+
+    return connected
+
+
+def _postgresql(boundary: Boundary) -> Callable[..., psycopg.Connection]:
+    class Watched(psycopg.Connection):
+        def commit(self) -> None:
+            try:
+                boundary.reach(COMMIT, super().commit)
+            except StoreGone as gone:
+                raise psycopg.OperationalError("server closed the connection") from gone
+            super().commit()
+
+    def connected(_: Any, __: Any, given: Any, options: dict[str, Any]) -> psycopg.Connection:
+        return Watched.connect(*given, **options)
+
+    return connected

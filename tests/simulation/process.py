@@ -9,9 +9,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor, Future
 from datetime import datetime
+from functools import cache
 from pathlib import Path
 from typing import Any
 
+from pydantic import SecretStr
 from slack_bolt import BoltRequest, BoltResponse
 from slack_sdk import WebClient
 
@@ -22,6 +24,8 @@ from bot.wiring import Bot, Given
 
 SIGNING_SECRET = "not a secret"
 _NO_PAUSE = 1e9  # calls a second: a pace by real time is of no use where time is simulated
+
+_HOMES = "slack-homes"
 
 CHANGING = ("giving back", "inbox", "access", "messages", "waiting", "starts")
 """The loops that change a request, its access or what is shown of it."""
@@ -49,6 +53,19 @@ class Later(Executor):
         self._waiting.clear()
 
 
+@cache
+def _settings(slack_url: str, policy_file: Path) -> Settings:
+    values: dict[str, Any] = {
+        "SLACK_BOT_TOKEN": "",
+        "SLACK_APP_TOKEN": None,
+        "SLACK_SIGNING_SECRET": SIGNING_SECRET,
+        "SLACK_API_URL": slack_url,
+        "EKS_ACCESS_CONFIG": policy_file,
+        "EKS_ACCESS_HTTP_PORT": 0,
+    }
+    return Settings(**values)
+
+
 class Process:
     """One running bot. `due` lists a loop's items, `work` does one of them."""
 
@@ -62,24 +79,18 @@ class Process:
         bot_token: str,
         clock: Callable[[], datetime],
     ) -> None:
-        self._later = Later()
-        values: dict[str, Any] = {
-            "SLACK_BOT_TOKEN": bot_token,
-            "SLACK_APP_TOKEN": None,
-            "SLACK_SIGNING_SECRET": SIGNING_SECRET,
-            "SLACK_API_URL": slack_url,
-            "EKS_ACCESS_CONFIG": policy_file,
-            "EKS_ACCESS_HTTP_PORT": 0,
-        }
+        self._later, self._homes = Later(), Later()
         given = Given(
             database=database,
             clients=clients,
             # Without the SDK's own repetition after a pause, so that each failure reaches the bot.
             slack=WebClient(bot_token, base_url=slack_url, timeout=10, retry_handlers=[]),
-            in_background=lambda _, __: self._later,
+            in_background=lambda _, name: self._homes if name == _HOMES else self._later,
             drift_calls_per_second=_NO_PAUSE,
         )
-        self.bot = Bot(Settings(**values), clock=clock, http_host="127.0.0.1", given=given)
+        token = {"slack_bot_token": SecretStr(bot_token)}
+        settings = _settings(slack_url, policy_file).model_copy(update=token)
+        self.bot = Bot(settings, clock=clock, http_host="127.0.0.1", given=given)
         self._loops = {loop.name: loop for loop in self.bot.loops}
 
     @property
@@ -107,6 +118,10 @@ class Process:
     def afterwards(self) -> None:
         """Do what a listener left to be done after its acknowledgement."""
         self._later.run()
+
+    def publish_homes(self) -> None:
+        """Publish the Homes that changed, each once, as where several changes come at once."""
+        self._homes.run()
 
     def watch_policy(self) -> None:
         """Look at the policy file, as a job of the bot's does every second."""

@@ -115,9 +115,9 @@ class StoreReader:
 
     def _changed(self) -> bool:
         """Whether somebody has committed since this was last asked, as far as that can be told."""
-        if not self._sqlite:
-            return True
-        version = self.rows("PRAGMA data_version")
+        # A commit writes to PostgreSQL's log, which may move without one too.
+        asked = "PRAGMA data_version" if self._sqlite else "SELECT pg_current_wal_insert_lsn()"
+        version = self.rows(asked)
         changed, self._version = version != self._version, version
         return changed
 
