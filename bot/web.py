@@ -7,6 +7,7 @@ a log line: what a service answers is never repeated.
 from __future__ import annotations
 
 import json
+import math
 import threading
 import time
 from collections.abc import Mapping, Sequence
@@ -20,6 +21,7 @@ import structlog
 
 import bot
 from bot.core.addresses import is_loopback, service_url
+from bot.core.retry_after import retry_after
 
 if TYPE_CHECKING:
     import httpx
@@ -35,7 +37,6 @@ MAX_BODY_BYTES = 4_000_000
 PATIENCE = 3.0
 """How many seconds a service may be silent; a whole answer may take twice as long."""
 
-_LONGEST_WAIT_TOLD = 3_600
 _OK = 200
 _NOT_FOUND = 404
 
@@ -239,7 +240,5 @@ def _wait(headers: Mapping[str, str]) -> int:
 
     Source: RFC 9110, "Retry-After"; PagerDuty, "REST API Rate Limits" (`ratelimit-reset`).
     """
-    text = headers.get("retry-after") or headers.get("ratelimit-reset") or ""
-    if text.isascii() and text.isdecimal() and len(text) <= len(str(_LONGEST_WAIT_TOLD)):
-        return min(int(text), _LONGEST_WAIT_TOLD)
-    return 0
+    asked = retry_after(headers) or retry_after(headers, "ratelimit-reset") or timedelta()
+    return math.ceil(asked.total_seconds())

@@ -15,7 +15,7 @@ from slack_sdk.errors import SlackApiError
 from bot.core.errors import DirectoryUnavailable
 from bot.core.lifecycle import BOT
 from bot.core.model import AuditEvent
-from bot.reconcile.backoff import pause
+from bot.reconcile.backoff import pause, worth_telling
 from bot.reconcile.slack_errors import NO_ANSWER, REFUSED, Delayed, code_of, delayed_by
 from bot.store import announcements, audit
 from bot.store.announcements import Announcement
@@ -25,7 +25,7 @@ from bot.store.database import Database
 log = structlog.get_logger(__name__)
 
 GIVEN_UP_AFTER = timedelta(hours=24)
-"""How old an announcement may be that Slack still does not take: after that it is no news."""
+"""How old an announcement may be that Slack still refuses: after that it is no news."""
 
 _BATCH = 50
 
@@ -98,8 +98,8 @@ class Announcer:
             self._failed(announcement, str(delayed), delayed, whole=delayed.after is not None)
             return delayed.after is None
         except NO_ANSWER as error:
-            problem = type(error).__name__
-            self._failed(announcement, problem, Delayed(problem), whole=True)
+            delayed = delayed_by(error)
+            self._failed(announcement, str(delayed), delayed, whole=True)
             return False
         with self._database.transaction() as tx:
             announcements.posted(tx, announcement.id, str(answer["channel"]), str(answer["ts"]))
@@ -123,13 +123,21 @@ class Announcer:
         self, announcement: Announcement, problem: str, delayed: Delayed, *, whole: bool
     ) -> None:
         now = self._clock()
-        due_at: datetime | None = now + max(
-            pause(announcement.attempts + 1), delayed.after or timedelta()
-        )
+        tries = announcement.attempts + 1
+        due_at: datetime | None = now + max(pause(tries), delayed.after or timedelta())
+        if worth_telling(tries):
+            log.warning(
+                "Slack did not take an announcement",
+                recipient=announcement.channel,
+                error=problem,
+                key=announcement.key,
+                tries=tries,
+            )
         with self._database.transaction() as tx:
             if whole and due_at is not None:
                 announcements.put_off(tx, announcement.channel, due_at)
-            if now - announcement.created_at >= GIVEN_UP_AFTER:
+            # That Slack asks to be left alone is no answer: it is asked again, however late.
+            if delayed.after is None and now - announcement.created_at >= GIVEN_UP_AFTER:
                 due_at = None
             announcements.failed(tx, announcement.id, problem, due_at)
         if due_at is None:

@@ -22,7 +22,7 @@ from bot.core.errors import DirectoryUnavailable, StoreUnavailable
 from bot.core.lifecycle import BOT
 from bot.core.model import AccessRequest, AuditEvent, Grant, Review
 from bot.core.post_review import PostReview
-from bot.reconcile.backoff import pause
+from bot.reconcile.backoff import pause, worth_telling
 from bot.reconcile.slack_errors import NO_ANSWER, REFUSED, Delayed, code_of, delayed_by
 from bot.store import audit, grants, messages, post_reviews, requests
 from bot.store.claims import Claims
@@ -178,6 +178,13 @@ class MessageReconciler:
         again: bool,
     ) -> None:
         attempts = backlog.attempts + 1 if delayed or again else 0
+        if delayed is not None and worth_telling(attempts):
+            log.warning(
+                "Slack did not take a message",
+                request=backlog.request_id,
+                error=str(delayed),
+                tries=attempts,
+            )
         due_at = changes_at
         if attempts:
             due_at = self._clock() + max(
@@ -237,7 +244,7 @@ class MessageReconciler:
                 messages.forget(tx, request.id, known)
             return False
         except NO_ANSWER as error:
-            raise Delayed(type(error).__name__) from error
+            raise delayed_by(error) from error
         self._put(request.id, replace(known, digest=wanted.digest))
         return True
 
@@ -266,7 +273,7 @@ class MessageReconciler:
                 raise delayed_by(error) from error
             return self._refused(request, wanted, known, code)
         except NO_ANSWER as error:
-            raise Delayed(type(error).__name__) from error
+            raise delayed_by(error) from error
         new = Posted(wanted.key, wanted.recipient, answer["channel"], answer["ts"], wanted.digest)
         self._put(request.id, new)
         return new

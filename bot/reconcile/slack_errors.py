@@ -8,6 +8,8 @@ from http.client import HTTPException
 import structlog
 from slack_sdk.errors import SlackApiError, SlackClientError
 
+from bot.core.retry_after import retry_after
+
 log = structlog.get_logger(__name__)
 
 NO_ANSWER = (SlackClientError, OSError, HTTPException, UnicodeError)
@@ -55,8 +57,11 @@ def code_of(error: SlackApiError) -> str:
     return str(error.response.get("error"))
 
 
-def delayed_by(error: SlackApiError) -> Delayed:
-    """The delay that an answer asks for, noted in the log."""
-    log.warning("Slack did not take a message", error=code_of(error))
-    seconds = error.response.headers.get("Retry-After")
-    return Delayed(code_of(error), timedelta(seconds=int(seconds)) if seconds else None)
+def delayed_by(error: Exception) -> Delayed:
+    """The delay that one of NO_ANSWER means, with the wait that Slack asks for."""
+    match error:
+        case Delayed():
+            return error
+        case SlackApiError():
+            return Delayed(code_of(error), retry_after(error.response.headers))
+    return Delayed(type(error).__name__)

@@ -157,7 +157,7 @@ async def strike(fault: Fault, request: Request) -> Response | None:
     return None
 
 
-def too_many(retry_after: int) -> Response:
+def too_many(retry_after: int | str) -> Response:
     return JSONResponse(
         {"ok": False, "error": "ratelimited"},
         status_code=429,

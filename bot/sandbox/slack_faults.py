@@ -18,15 +18,15 @@ class Fault:
     """One thing to go wrong, the next `times` calls of `method` (None: until removed).
 
     `status` answers with this HTTP status and no JSON; `ratelimited` answers 429 with so many
-    seconds of Retry-After; `error` answers `ok: false`; `drop` cuts the connection; `delay` waits
-    so many seconds first; `hold` waits until `release()`. With `after` the call takes effect and
-    only its answer is lost, replaced or late.
+    seconds of Retry-After, or that text; `error` answers `ok: false`; `drop` cuts the connection;
+    `delay` waits so many seconds first; `hold` waits until `release()`. With `after` the call takes
+    effect and only its answer is lost, replaced or late.
     """
 
     method: str = "*"
     times: int | None = 1
     status: int | None = None
-    ratelimited: int | None = None
+    ratelimited: int | str | None = None
     delay: float = 0
     drop: bool = False
     error: str | None = None
@@ -55,7 +55,7 @@ class Faults:
         *,
         times: int | None = 1,
         status: int | None = None,
-        ratelimited: int | None = None,
+        ratelimited: int | str | None = None,
         delay: float = 0,
         drop: bool = False,
         error: str | None = None,

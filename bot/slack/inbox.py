@@ -29,7 +29,7 @@ from bot.core.model import AuditEvent
 from bot.core.oncall import OnCallFacts, Schedules
 from bot.policy_file import LoadedPolicy
 from bot.reconcile.backoff import pause
-from bot.reconcile.slack_errors import NO_ANSWER
+from bot.reconcile.slack_errors import NO_ANSWER, Delayed, delayed_by
 from bot.slack.blocks import Message
 from bot.slack.carry_out import carry_out, give_back, revoke
 from bot.slack.fact_finder import FactFinder
@@ -215,23 +215,26 @@ class InboxWorker:
         """Tell the person. Where Slack does not take it, try again for a time."""
         now = self._clock()
         answer = item.answer or {}
+        after = timedelta()
         try:
             sent = self._send(item, answer, now)
-        except NO_ANSWER as error:
-            log.warning("Slack did not take an answer", item=item.id, error=type(error).__name__)
+        except (Delayed, *NO_ANSWER) as error:
+            delayed = delayed_by(error)
+            after = delayed.after or after
+            log.warning("Slack did not take an answer", item=item.id, error=str(delayed))
             sent = now - item.received_at > GIVE_UP_AFTER
         with self._database.transaction() as tx:
             if sent:
                 inbox.answered(tx, item.id)
             else:
-                inbox.later(tx, item, now + pause(item.attempts + 1))
+                inbox.later(tx, item, now + max(pause(item.attempts + 1), after))
 
     def _send(self, item: Item, answer: Mapping[str, Any], now: datetime) -> bool:
         if item.response_url and now - item.received_at < ANSWER_WITHIN:
             status = respond(item.response_url, answer["text"], answer["blocks"])
             if status < 400:  # noqa: PLR2004 - HTTP's own border
                 return True
-            if status >= 500 or status == 429:  # noqa: PLR2004
+            if status >= 500:  # noqa: PLR2004
                 return False
         elif item.response_url is None and answer["good"]:
             return True  # a form: its request's direct message is the answer

@@ -6,6 +6,7 @@ fail runs in the listener after it: an exception there would take the acknowledg
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections.abc import Callable, Mapping
 from concurrent.futures import Executor, ThreadPoolExecutor
@@ -22,6 +23,7 @@ from slack_sdk.errors import SlackApiError
 from bot.access.limits import ensure_not_too_many
 from bot.core.errors import DomainError, InvalidInput
 from bot.core.ids import parse_id
+from bot.reconcile.slack_errors import Delayed
 from bot.slack import commands, stored
 from bot.slack.blocks import Message
 from bot.slack.delegate_command import OpenDelegation
@@ -370,8 +372,9 @@ class Listeners:
     def _tell(self, body: Body, message: Message) -> None:
         """Answer where it was typed or clicked, for that person alone; else by a direct message."""
         url = body.get("response_url")
-        if url and respond(url, message.text, message.blocks) < HTTPStatus.BAD_REQUEST:
-            return
+        with contextlib.suppress(Delayed):
+            if url and respond(url, message.text, message.blocks) < HTTPStatus.BAD_REQUEST:
+                return
         user_id = body["user"]["id"] if "user" in body else body["user_id"]
         self._client.chat_postMessage(channel=user_id, text=message.text, blocks=message.blocks)
 

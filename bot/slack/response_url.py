@@ -6,10 +6,14 @@ Source: Slack, "Handling user interaction in your app", section "Responding to i
 from __future__ import annotations
 
 from collections.abc import Iterable
+from http import HTTPStatus
 from http.client import InvalidURL
 from typing import Any
 
 from slack_sdk.webhook import WebhookClient
+
+from bot.core.retry_after import retry_after
+from bot.reconcile.slack_errors import Delayed
 
 NO_URL = 404
 """The answer for what is no URL, the same as for one that is over."""
@@ -18,7 +22,7 @@ NO_URL = 404
 def respond(url: str, text: str, blocks: Iterable[dict[str, Any]] | None) -> int:
     """Show a message to the person alone, and return the HTTP status with which Slack took it.
 
-    Raises one of NO_ANSWER where Slack does not answer.
+    Raises Delayed where Slack wants to be left alone, and one of NO_ANSWER where it says nothing.
     """
     try:
         response = WebhookClient(url).send(
@@ -29,4 +33,6 @@ def respond(url: str, text: str, blocks: Iterable[dict[str, Any]] | None) -> int
         )
     except (ValueError, InvalidURL):  # from urllib, for text that is no URL
         return NO_URL
+    if response.status_code == HTTPStatus.TOO_MANY_REQUESTS:
+        raise Delayed("ratelimited", retry_after(response.headers))
     return response.status_code

@@ -11,9 +11,10 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Protocol
 
-from sqlalchemy import Connection, Row, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Row, func, insert, or_, select, update
 from sqlalchemy.exc import IntegrityError
 
+from bot.store.due import LONGEST_PUT_OFF
 from bot.store.tables import announcements
 
 LATE, POLICY_REFUSED, DRIFT = "late:", "policy.refused:", "drift:"
@@ -85,7 +86,7 @@ def announce(
 
 def channels_due(tx: Connection, now: datetime) -> list[str]:
     """The channels for which something is to be posted now, the longest waiting first."""
-    query = select(announcements.c.channel).where(announcements.c.due_at <= now)
+    query = select(announcements.c.channel).where(_due(now))
     return list(dict.fromkeys(tx.scalars(query.order_by(announcements.c.due_at))))
 
 
@@ -93,7 +94,7 @@ def due_in(tx: Connection, channel: str, now: datetime, limit: int) -> list[Anno
     """What is to be posted to the channel now, in the order in which it was announced."""
     query = (
         select(announcements)
-        .where(announcements.c.channel == channel, announcements.c.due_at <= now)
+        .where(announcements.c.channel == channel, _due(now))
         .order_by(announcements.c.id)
         .limit(limit)
     )
@@ -181,6 +182,11 @@ def put_off(tx: Connection, channel: str, until: datetime) -> None:
         .where(announcements.c.channel == channel, announcements.c.due_at < until)
         .values(due_at=until)
     )
+
+
+def _due(now: datetime) -> ColumnElement[bool]:
+    """What is due, or was put off while the clock was ahead."""
+    return or_(announcements.c.due_at <= now, announcements.c.due_at > now + LONGEST_PUT_OFF)
 
 
 def _announced(tx: Connection, key: str, channel: str) -> bool:

@@ -17,7 +17,7 @@ from sqlalchemy import Connection, Integer, bindparam, func, insert, not_, selec
 from sqlalchemy.exc import IntegrityError
 
 from bot.core.errors import Conflict
-from bot.store.due import LONGEST_PAUSE
+from bot.store.due import LONGEST_PAUSE, LONGEST_PUT_OFF
 from bot.store.tables import inbox
 
 
@@ -66,12 +66,15 @@ _COUNT = select(func.count()).where(
 _CHANGE = update(inbox).where(inbox.c.id == bindparam("item"))
 _CARRIED_OUT = _CHANGE.where(inbox.c.state == ItemState.NEW.value)
 _IS_NEVER_LIMITED = inbox.c.kind.in_(sorted(kind.value for kind in NEVER_LIMITED))
+_IS_PUT_OFF_ANSWER = (inbox.c.state == ItemState.ANSWERING.value) & (inbox.c.attempts > 0)
 _DUE, _DUE_NEVER_LIMITED = (
     select(inbox.c.id)
     .where(
-        # Nothing here is put off for long, so what seems to be was written while the clock was
-        # ahead.
-        (inbox.c.due_at <= bindparam("now")) | (inbox.c.due_at > bindparam("put_off")),
+        # Only an answer may be put off for long, at Slack's word. What else seems to be was written
+        # while the clock was ahead.
+        (inbox.c.due_at <= bindparam("now"))
+        | ((inbox.c.due_at > bindparam("put_off")) & not_(_IS_PUT_OFF_ANSWER))
+        | (inbox.c.due_at > bindparam("longest")),
         of_kind,
     )
     .order_by(inbox.c.id)
@@ -141,7 +144,12 @@ def count_since(tx: Connection, actor: str, since: datetime) -> int:
 
 def due(tx: Connection, now: datetime, limit: int, *, never_limited: bool) -> list[int]:
     """Ids of items to work on, the oldest first: those of NEVER_LIMITED, or the others."""
-    values = {"now": now, "put_off": now + LONGEST_PAUSE, "most": limit}
+    values = {
+        "now": now,
+        "put_off": now + LONGEST_PAUSE,
+        "longest": now + LONGEST_PUT_OFF,
+        "most": limit,
+    }
     return list(tx.scalars(_DUE_NEVER_LIMITED if never_limited else _DUE, values))
 
 

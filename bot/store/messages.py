@@ -18,10 +18,8 @@ from sqlalchemy import (
 )
 
 from bot.core.model import GrantState
+from bot.store.due import LONGEST_PUT_OFF
 from bot.store.tables import entries, grants, messages, requests
-
-_LONGEST_WAIT = timedelta(minutes=10)
-"""More than Slack asks anybody to wait; what is put off for longer was so by a wrong clock."""
 
 RUSH = 20
 """As many removals that wait at once, each for its first try, are a rush."""
@@ -107,7 +105,7 @@ def due(tx: Connection, now: datetime, limit: int) -> list[str]:
     Also those whose next try was put off while the clock was ahead. In a rush of removals, those of
     access whose removal has begun lately are left out: to remove more of it comes first.
     """
-    values = {"now": now, "put_off": now + _LONGEST_WAIT, "most": limit}
+    values = {"now": now, "put_off": now + LONGEST_PUT_OFF, "most": limit}
     if len(tx.scalars(_RUSH, {"now": now}).all()) < RUSH:
         return list(tx.scalars(_DUE, values))
     return list(tx.scalars(_DUE_IN_A_RUSH, values | {"lately": now - REMOVALS_FIRST}))

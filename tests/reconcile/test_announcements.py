@@ -134,12 +134,13 @@ def test_what_slack_does_not_take_now_comes_later_and_once(
     assert outbox.refusals() == []
 
 
-@pytest.mark.parametrize("seconds", [1, 30, 300])
+@pytest.mark.parametrize("seconds", [1, 30, 300, 601, 3600])
 def test_the_whole_channel_waits_as_long_as_slack_asks_for(outbox: Outbox, seconds: int) -> None:
     outbox.slack.faults.add("chat.postMessage", ratelimited=seconds)
     outbox.say("one", "two")
     outbox.round()
     outbox.say("three")
+    assert outbox.loop.due() == []
     outbox.clock.advance(seconds - 0.001)
     assert outbox.loop.due() == []
     assert outbox.posts() == 1
@@ -227,6 +228,25 @@ def test_it_is_given_up_after_a_day_and_the_log_says_so(
     outbox.say("two")
     outbox.settle()
     assert outbox.said() == ["two"]
+
+
+def test_what_slack_wants_later_is_not_given_up(outbox: Outbox) -> None:
+    outbox.slack.faults.add("chat.postMessage", times=30, ratelimited=86_400)
+    outbox.say("one")
+    outbox.settle()
+    assert outbox.said() == ["one"]
+    assert outbox.posts() == 31, "asked once an hour"
+
+
+def test_what_was_put_off_while_the_clock_was_ahead_is_posted_at_once(outbox: Outbox) -> None:
+    outbox.clock.advance(3 * GIVEN_UP_AFTER)
+    outbox.slack.faults.add("chat.postMessage", ratelimited=60)
+    outbox.say("one")
+    outbox.round()
+    outbox.clock.advance(-3 * GIVEN_UP_AFTER)
+    outbox.say("two")
+    outbox.round()
+    assert outbox.said() == ["one", "two"]
 
 
 def test_one_that_waited_while_the_bot_was_down_for_days_is_still_tried(outbox: Outbox) -> None:

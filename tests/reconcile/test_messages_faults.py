@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
 from typing import Any
 
 import pytest
@@ -99,17 +100,43 @@ def test_an_answer_that_does_not_come_in_time_holds_nothing_up_for_ever(
 # How soon again
 
 
-@pytest.mark.parametrize("seconds", [1, 30, 300])
+@pytest.mark.parametrize("seconds", [1, 30, 300, 600, 601, 3600])
 def test_it_waits_as_long_as_slack_asks_for(messages: MessageWorld, seconds: int) -> None:
     request = messages.desk.ask()
     messages.slack.faults.add("chat.postMessage", ratelimited=seconds)
     messages.round()
     assert messages.next_look(request.id) == messages.clock() + timedelta(seconds=seconds)
+    assert messages.loop.due() == []
     messages.clock.advance(seconds - 0.001)
     assert messages.loop.due() == []
     messages.clock.advance(0.001)
     messages.round()
     assert len(messages.cards()) == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"), [("1.5", 1.5), ("86400", 3600), ("soon", 0.25), ("-5", 0.25)]
+)
+def test_whatever_slack_says_of_the_wait_loses_nothing(
+    messages: MessageWorld, text: str, seconds: float
+) -> None:
+    request = messages.desk.ask()
+    messages.slack.faults.add("chat.postMessage", ratelimited=text)
+    messages.round()
+    assert messages.next_look(request.id) == messages.clock() + timedelta(seconds=seconds)
+    messages.settle()
+    assert len(messages.cards()) == 1
+
+
+def test_a_date_until_which_slack_wants_to_be_left_alone_is_kept(messages: MessageWorld) -> None:
+    request = messages.desk.ask()
+    until = format_datetime(datetime.now(UTC) + timedelta(minutes=20), usegmt=True)
+    messages.slack.faults.add("chat.postMessage", ratelimited=until)
+    messages.round()
+    due = messages.next_look(request.id)
+    assert due is not None
+    # Less what the call took: the server's own date says when it was sent.
+    assert timedelta(minutes=15) < due - messages.clock() <= timedelta(minutes=20)
 
 
 def test_it_does_not_wait_less_than_the_pause_where_slack_asks_for_less(

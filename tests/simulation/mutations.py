@@ -144,6 +144,27 @@ BUGS: tuple[Mutation, ...] = (
         "tests/reconcile/test_access_clock.py",
     ),
     _bug(
+        "take what Slack asks for, once it is long, for the fault of a wrong clock",
+        "bot/store/due.py",
+        "LONGEST_PUT_OFF = LONGEST_WAIT + LONGEST_PAUSE",
+        "LONGEST_PUT_OFF = timedelta(minutes=10)",
+        "tests/reconcile/test_messages_faults.py",
+    ),
+    _bug(
+        "read Retry-After as whole seconds alone",
+        "bot/core/retry_after.py",
+        'r"[0-9]{1,9}(\\.[0-9]{0,9})?"',
+        'r"[0-9]{1,9}"',
+        "tests/core/test_retry_after.py",
+    ),
+    _bug(
+        "give up an alarm because Slack wants it later",
+        "bot/reconcile/announcements.py",
+        "if delayed.after is None and now - announcement",
+        "if now - announcement",
+        "tests/reconcile/test_announcements.py",
+    ),
+    _bug(
         "let an extension count by itself",
         "bot/core/model.py",
         "            duration=self.already + self.duration,",

@@ -101,6 +101,23 @@ def test_an_answer_that_slack_did_not_take_is_put_off(
     assert worker.due_never_limited() == [], "it stands before nothing else"
 
 
+HALF_AN_HOUR = b"HTTP/1.1 429 Too Many Requests\r\nRetry-After: 1800\r\nContent-Length: 0\r\n\r\n"
+
+
+@pytest.mark.parametrize("url", [pytest.param(HALF_AN_HOUR, id="wait")], indirect=True)
+def test_an_answer_waits_as_long_as_slack_asks_for(
+    database: Database, clock: HandClock, url: str, make_worker: Callable[[], InboxWorker]
+) -> None:
+    item_id = put_in(database, clock, {"request_id": "7K3-QMX"}, url)
+    worker = make_worker()
+    worker.work(item_id)
+    assert worker.due_never_limited() == []
+    clock.advance(1799)
+    assert worker.due_never_limited() == []
+    clock.advance(1)
+    assert worker.due_never_limited() == [item_id]
+
+
 def test_nobody_is_known_by_such_an_answer(client: WebClient) -> None:
     with pytest.raises(DirectoryUnavailable):
         Directory(client).person("U01ANA")
