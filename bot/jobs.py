@@ -17,6 +17,7 @@ from apscheduler.jobstores.base import JobLookupError
 from apscheduler.schedulers.background import BackgroundScheduler
 
 from bot.core.errors import StoreUnavailable
+from bot.loop_signs import LoopSigns
 
 log = structlog.get_logger(__name__)
 
@@ -51,7 +52,7 @@ class Loop:
         self._look_again = False
         self.wake: Callable[[], None] = lambda: None
         self.woken = False
-        self.last_look: datetime | None = None
+        self.signs = LoopSigns(name, one_by_one=workers == 1)
 
     def tick(self) -> None:
         """Hand out what is due, and once more if somebody woke the loop meanwhile.
@@ -69,9 +70,11 @@ class Loop:
         try:
             items = self.due()
         except StoreUnavailable as error:
-            log.warning("the store does not answer", loop=self.name, cause=str(error.__cause__))
+            self.signs.failed(_now(), error)
             return
-        self.last_look = _now()
+        with self._lock:
+            idle = not items and not self._under_way
+        self.signs.looked(_now(), idle=idle)
         for item in items:
             with self._lock:
                 if item in self._under_way:
@@ -89,9 +92,12 @@ class Loop:
         try:
             self.work(item)
         except StoreUnavailable as error:
-            log.warning("the store does not answer", loop=self.name, cause=str(error.__cause__))
-        except Exception:
+            self.signs.failed(_now(), error, item)
+        except Exception as error:
+            self.signs.failed(_now(), error, item)
             log.exception("work failed; it is tried again", loop=self.name, item=item)
+        else:
+            self.signs.succeeded(_now())
         finally:
             with self._lock:
                 self._under_way.discard(item)
@@ -154,7 +160,8 @@ class Jobs:
         def after() -> datetime:
             loop.woken = True
             now = _now()
-            earliest = loop.last_look + _BETWEEN_LOOKS if loop.last_look is not None else now
+            last = loop.signs.last_look
+            earliest = last + _BETWEEN_LOOKS if last is not None else now
             # A clock that was set back must not put the look off.
             return min(max(now, earliest), now + _BETWEEN_LOOKS)
 

@@ -1,4 +1,4 @@
-"""What Prometheus reads: grants by state, removals that are late, and whether the loops look."""
+"""What Prometheus reads: grants by state, what is late, whether the loops and the store work."""
 
 from __future__ import annotations
 
@@ -15,23 +15,23 @@ from bot.core.errors import StoreUnavailable
 from bot.core.removal import late
 from bot.jobs import Loop
 from bot.store import audit_seals, backstops, drift, grants
-from bot.store.database import Database
+from bot.store.watch import StoreWatch
 
 
 def build_registry(
-    database: Database, loops: Sequence[Loop], clock: Callable[[], datetime]
+    store: StoreWatch, loops: Sequence[Loop], clock: Callable[[], datetime]
 ) -> CollectorRegistry:
     """A registry of its own, so that two bots in one process do not share figures."""
     registry = CollectorRegistry()
-    registry.register(_BotCollector(database, loops, clock))
+    registry.register(_BotCollector(store, loops, clock))
     return registry
 
 
 class _BotCollector(Collector):
     def __init__(
-        self, database: Database, loops: Sequence[Loop], clock: Callable[[], datetime]
+        self, store: StoreWatch, loops: Sequence[Loop], clock: Callable[[], datetime]
     ) -> None:
-        self._database = database
+        self._store = store
         self._loops = loops
         self._clock = clock
 
@@ -39,42 +39,60 @@ class _BotCollector(Collector):
         info = GaugeMetricFamily("eks_access_info", "The running version.", labels=["version"])
         info.add_metric([bot.__version__], 1)
         yield info
-        yield from self._grants()
+        yield from self._loop_signs()
+        # The late removals are told of whatever the store answers; the rest only if it does.
+        answers = self._store.look()
+        up = GaugeMetricFamily("eks_access_store_up", "Whether the store answers and takes writes.")
+        up.add_metric([], answers.writes)
+        yield up
+        if self._store.live is not None:
+            overdue = GaugeMetricFamily(
+                "eks_access_late_removals",
+                "Grants past their end that are not confirmed to be gone, as last known.",
+            )
+            now = self._clock()
+            overdue.add_metric([], sum(late(one, now) for one in self._store.live))
+            yield overdue
+        if answers.reads:
+            yield from self._stored()
+
+    def _loop_signs(self) -> Iterator[Metric]:
         looked = GaugeMetricFamily(
             "eks_access_loop_last_look_timestamp_seconds",
-            "When a loop last asked the store what is due.",
+            "When a loop last learned from the store what is due.",
             labels=["loop"],
         )
+        done = GaugeMetricFamily(
+            "eks_access_loop_last_success_timestamp_seconds",
+            "When a loop last did a piece of its work.",
+            labels=["loop"],
+        )
+        failing = GaugeMetricFamily(
+            "eks_access_loop_failing", "Whether the work of a loop fails.", labels=["loop"]
+        )
         for loop in self._loops:
-            if loop.last_look is not None:
-                looked.add_metric([loop.name], loop.last_look.timestamp())
-        yield looked
+            signs = loop.signs
+            if signs.last_look is not None:
+                looked.add_metric([loop.name], signs.last_look.timestamp())
+            if signs.last_success is not None:
+                done.add_metric([loop.name], signs.last_success.timestamp())
+            failing.add_metric([loop.name], signs.failing_since is not None)
+        yield from (looked, done, failing)
 
-    def _grants(self) -> Iterator[Metric]:
-        up = GaugeMetricFamily("eks_access_store_up", "Whether the store answers.")
+    def _stored(self) -> Iterator[Metric]:
         try:
-            with self._database.reading() as tx:
+            with self._store.database.reading() as tx:
                 live = grants.live(tx)
                 differing = drift.open_by_kind(tx)
                 scans = drift.scans(tx)
                 unsealed = audit_seals.waiting(tx)
                 unbacked = backstops.in_trouble(tx)
         except StoreUnavailable:
-            up.add_metric([], 0)
-            yield up
             return
-        up.add_metric([], 1)
-        yield up
         states = GaugeMetricFamily("eks_access_grants", "Live grants by state.", labels=["state"])
         for state in sorted(grants.LIVE):
             states.add_metric([state.value.lower()], sum(one.state is state for one in live))
         yield states
-        now = self._clock()
-        overdue = GaugeMetricFamily(
-            "eks_access_late_removals", "Grants past their end that EKS still may honour."
-        )
-        overdue.add_metric([], sum(late(one, now) for one in live))
-        yield overdue
         waiting = GaugeMetricFamily(
             "eks_access_unsealed_audit_events", "Audit events that wait for their seal."
         )

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 import structlog
+from prometheus_client import CollectorRegistry
 from slack_sdk import WebClient
 
 from bot.access.post_review import OwedReviews
@@ -32,6 +33,7 @@ from bot.reconcile.backstop import BackstopKeeper
 from bot.reconcile.drift_reports import DriftReporter
 from bot.reconcile.drift_scan import CALLS_PER_SECOND, DriftScanner
 from bot.reconcile.late_removals import LateRemovals
+from bot.reconcile.late_unstored import LateUnstored
 from bot.reconcile.messages import MessageReconciler, Projection
 from bot.reconcile.unheard import Unheard
 from bot.settings import Settings
@@ -42,7 +44,7 @@ from bot.slack.drift_views import drift_found, standing_digest
 from bot.slack.fact_finder import FactFinder
 from bot.slack.glass_desk import GlassDesk
 from bot.slack.inbox import InboxWorker
-from bot.slack.late_views import instead_of_channel, late_alarm, late_over
+from bot.slack.late_views import instead_of_channel, late_alarm, late_over, unstored_alarm
 from bot.slack.listeners import Listeners
 from bot.slack.people import Directory
 from bot.slack.policy_watch import PolicyWatch
@@ -52,6 +54,7 @@ from bot.slack.starts import Starts
 from bot.store import lockdowns
 from bot.store.claims import Claims
 from bot.store.database import Database
+from bot.store.watch import StoreWatch
 from bot.tickets import Jira, PagerDutyIncidents, TicketServices
 
 log = structlog.get_logger(__name__)
@@ -61,7 +64,7 @@ Clock = Callable[[], datetime]
 ACCESS_WORKERS = 16
 _OTHER_WORKERS = 4
 _ANCHOR_SECONDS = 5.0
-_STALE_LOOP = timedelta(seconds=10)
+_STORE_SECONDS = 5.0
 
 
 def utc_now() -> datetime:
@@ -254,10 +257,12 @@ class Bot:
                 self.listeners.app, settings.app_token(), settings.slack_api_url
             )
             self._jobs.every(1.0, "socket", self._connection.tend)
-        registry = build_registry(self.database, self.loops, clock)
+        self._store_watch = StoreWatch(self.database)
         slack = None if settings.socket_mode else self.listeners.app
         self.http = HttpServer(
-            build_http(self.readiness, registry, slack), http_host, settings.http_port
+            build_http(self.readiness, self._signals(client, directory), slack),
+            http_host,
+            settings.http_port,
         )
 
     def start(self) -> None:
@@ -276,6 +281,7 @@ class Bot:
         self._tickets.close()
         self._anchor(end=True)
         self._on_call.close()
+        self._store_watch.close()
         self.database.close()
 
     def abandon(self) -> None:
@@ -285,22 +291,17 @@ class Bot:
         self._scanner.close()
         self._tickets.close()
         self._on_call.close()
+        self._store_watch.close()
 
     def readiness(self) -> Readiness:
-        """Whether the bot can do its work now, part by part."""
-        oldest = datetime.now(UTC) - _STALE_LOOP
-        checks: dict[str, bool] = {"store": True, "policy": True}
-        try:
-            with self.database.reading() as tx:
-                tx.exec_driver_sql("SELECT 1")
-        except StoreUnavailable:
-            checks["store"] = False
+        """Whether the bot can do its work now, part by part: it is done, and not only tried."""
+        checks = {"store": self._store_watch.look().writes, "policy": True}
         try:
             self.policy.current()
         except PolicyUnavailable:
             checks["policy"] = False
         for loop in self.loops:
-            checks[f"loop {loop.name}"] = loop.last_look is not None and loop.last_look > oldest
+            checks[f"loop {loop.name}"] = loop.signs.well(datetime.now(UTC))
         if self._connection is not None:
             checks["slack"] = self._connection.alive()
         return Readiness(checks)
@@ -360,6 +361,20 @@ class Bot:
             Loop("late removals", late.due, late.tell, workers=1),
             Loop("unheard alarms", unheard.due, unheard.tell, workers=1),
         )
+
+    def _signals(self, client: WebClient, directory: Directory) -> CollectorRegistry:
+        """The metrics, and the job that tells people what comes of a store that is away."""
+        unstored = LateUnstored(
+            self._store_watch,
+            client,
+            self._policy_in_force,
+            people=lambda: alarm_people(self.policy, directory),
+            unfit=directory.unfit,
+            message=unstored_alarm,
+            clock=self.clock,
+        )
+        self._jobs.every(_STORE_SECONDS, "store", unstored.look)
+        return build_registry(self._store_watch, self.loops, self.clock)
 
     def _projection(self, directory: Directory, glass: GlassDesk) -> Callable[..., Projection]:
         def projection(

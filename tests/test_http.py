@@ -274,7 +274,10 @@ def test_without_the_store_the_bot_is_alive_and_not_ready_and_tells_people_so(po
         status, text = server.get("/readyz")
         assert (status, json.loads(text)["store"]) == (503, False)
         assert server.get("/healthz")[0] == 200
-        assert samples(server.get("/metrics")[1])["eks_access_store_up"] == 0
+        found = samples(server.get("/metrics")[1])
+        assert found["eks_access_store_up"] == 0
+        assert found["eks_access_late_removals"] == 0, "of what was live, by the clock"
+        assert "eks_access_grantsactive" not in found
         answer = stage.slack.human("U01ANA").command(NOW)
         assert "does not answer" in answer.text
         assert "Nothing was changed" in answer.text

@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from datetime import UTC, datetime
 from pathlib import Path
 from queue import Empty, Queue
 from typing import Any
@@ -17,6 +18,7 @@ from sqlalchemy import text
 
 from bot.core.errors import StoreUnavailable
 from bot.jobs import TICK_SECONDS, Jobs, Loop
+from bot.loop_signs import STALE, LoopSigns
 from bot.store.database import Database
 
 PATIENCE = 10
@@ -92,10 +94,10 @@ def test_a_loop_that_is_woken_while_it_looks_looks_once_more(
 def test_a_tick_hands_out_what_is_due_once(make_loop: Callable[..., Loop]) -> None:
     work = Work("a", "b", "c")
     loop = make_loop(work.due, work.do)
-    assert loop.last_look is None
+    assert loop.signs.last_look is None
     loop.tick()
     assert work.began(3) == ["a", "b", "c"]
-    assert loop.last_look is not None
+    assert loop.signs.last_look is not None
     work.nothing_more_begun()
 
 
@@ -187,11 +189,105 @@ def test_a_loop_goes_on_once_the_store_is_back(
         loop = make_loop(due, work.do)
         for _ in range(3):
             loop.tick()
-        assert loop.last_look is None, "readiness sees that the loop does not look"
+        assert loop.signs.last_look is None, "readiness sees that the loop does not look"
         folder.mkdir()
         loop.tick()
         assert work.began(1) == ["found"]
-        assert loop.last_look is not None
+        assert loop.signs.last_look is not None
+
+
+# What a loop tells of itself
+
+
+NOW = datetime(2026, 1, 5, 9, 0, tzinfo=UTC)
+AWAY = StoreUnavailable("store_unavailable", "")
+
+
+def signs(*, one_by_one: bool = False) -> LoopSigns:
+    """Those of a loop that has just looked."""
+    made = LoopSigns("test", one_by_one=one_by_one)
+    made.looked(NOW, idle=True)
+    return made
+
+
+def looking(made: LoopSigns) -> datetime:
+    """It goes on looking until nothing but its work can make it unwell. Returns the time then."""
+    now = NOW + STALE
+    made.looked(now, idle=False)
+    return now
+
+
+def test_a_loop_that_looks_and_whose_work_fails_is_not_well() -> None:
+    made = signs()
+    made.failed(NOW, AWAY, "a")
+    assert made.failing_since == NOW
+    assert made.well(NOW), "it may be over in a moment"
+    assert not made.well(looking(made))
+
+
+def test_a_loop_is_well_again_once_its_work_succeeds() -> None:
+    made = signs()
+    made.failed(NOW, AWAY, "a")
+    now = looking(made)
+    made.succeeded(now)
+    assert made.well(now)
+    assert (made.failing_since, made.last_success) == (None, now)
+
+
+def test_a_loop_is_well_again_once_there_is_nothing_to_do() -> None:
+    """Another replica did it."""
+    made = signs()
+    made.failed(NOW, AWAY, "a")
+    made.looked(NOW + STALE, idle=True)
+    assert made.well(NOW + STALE)
+
+
+def test_a_loop_that_no_longer_looks_is_not_well() -> None:
+    made = signs()
+    assert not made.well(NOW + STALE)
+    assert not LoopSigns("test", one_by_one=False).well(NOW)
+
+
+def test_one_item_that_fails_for_ever_does_not_make_the_bot_unready_and_two_do() -> None:
+    made = signs()
+    for _ in range(3):
+        made.failed(NOW, ValueError("odd"), "a")
+    assert made.well(looking(made))
+    made.failed(NOW, ValueError("odd"), "b")
+    assert not made.well(looking(made))
+
+
+def test_the_only_item_of_a_loop_that_has_one_at_a_time_counts() -> None:
+    made = signs(one_by_one=True)
+    made.failed(NOW, ValueError("odd"), "a")
+    assert not made.well(looking(made))
+
+
+def test_a_loop_tells_what_came_of_its_work(make_loop: Callable[..., Loop]) -> None:
+    outcomes: Queue[Exception | None] = Queue()
+
+    def work(_: str) -> None:
+        outcome = outcomes.get(timeout=PATIENCE)
+        if outcome is not None:
+            raise outcome
+
+    def due() -> list[str]:
+        return [] if outcomes.empty() else ["a"]
+
+    loop = make_loop(due, work, 1)
+    outcomes.put(AWAY)
+    loop.tick()
+    wait_until(lambda: loop.signs.failing_since is not None)
+    outcomes.put(None)
+    wait_until(lambda: loop.tick() or loop.signs.last_success is not None)
+    assert loop.signs.failing_since is None
+
+
+def wait_until(holds: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + PATIENCE
+    while not holds():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
 
 
 # The scheduler

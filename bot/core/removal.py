@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from bot.core.lifecycle import due_at, given_by
 from bot.core.model import EndReason, Grant, GrantState
 
 LATE_AFTER = timedelta(minutes=2)
@@ -40,13 +41,15 @@ class AlarmTimes:
 def due(grant: Grant) -> datetime | None:
     """When the access was to end: its end, or the moment somebody or something ended it before.
 
-    None for a grant that waits to be given, for one that never gave any, and for one whose access
-    goes on under an extension.
+    Of a grant that is being given, when it is given up: EKS may honour it by then. None for one
+    that waits for its start, that never gave any, or whose access goes on under an extension.
     """
     if never_given(grant) or grant.end_reason is EndReason.SUPERSEDED:
         return None
     if grant.state is GrantState.ACTIVE:
         return grant.ends_at
+    if grant.state is GrantState.PROVISIONING:
+        return given_by(grant)
     if grant.state in {GrantState.REVOKING, GrantState.ENDED} and grant.revoking_since is not None:
         return min(grant.ends_at, grant.revoking_since)
     return None
@@ -61,14 +64,20 @@ def lag(grant: Grant) -> timedelta | None:
 
 
 def late_at(grant: Grant) -> datetime | None:
-    """When a removal that goes on becomes late; None where none goes on."""
-    if grant.state is not GrantState.REVOKING or grant.revoking_since is None:
-        return None
-    return grant.revoking_since + LATE_AFTER
+    """When the end of a grant becomes late, in whatever state it is; None once it has ended.
+
+    It follows from the times of the row: where nothing can be stored, no loop moves the state on. A
+    removal that began late has a moment to be done.
+    """
+    if grant.state is GrantState.REVOKING and grant.revoking_since is not None:
+        to_end = min(grant.ends_at, grant.revoking_since)
+        return max(to_end + LATE_AFTER, grant.revoking_since + TRYING)
+    to_change = due_at(grant)
+    return to_change + LATE_AFTER if to_change is not None else None
 
 
 def late(grant: Grant, now: datetime) -> bool:
-    """Whether the removal takes so long that people must be told."""
+    """Whether the end is so late that people must be told."""
     at = late_at(grant)
     return at is not None and now >= at
 

@@ -29,7 +29,7 @@ from bot.core.errors import (
     TemporaryAwsProblem,
 )
 from bot.core.lifecycle import BOT
-from bot.core.model import AuditEvent, Grant
+from bot.core.model import AuditEvent, Grant, GrantState
 from bot.core.removal import late_at
 from bot.reconcile.backoff import pause
 from bot.store import audit, backstops, entries, grants
@@ -211,7 +211,8 @@ class BackstopKeeper:
         )
         attempts = look.kept.attempts + 1 if problem is not None or undone else 0
         # A removal that becomes late brings its schedule nearer.
-        times = [time for grant in after.live if (time := late_at(grant)) and time > now]
+        going = (grant for grant in after.live if grant.state is GrantState.REVOKING)
+        times = [time for grant in going if (time := late_at(grant)) and time > now]
         if attempts:
             times.append(now + pause(attempts))
         sentence = problem.sentence if problem is not None else None

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from collections.abc import Sequence
+from datetime import datetime, timedelta
 
 from bot.core.durations import format_duration
 from bot.core.model import AccessRequest, Grant
-from bot.core.removal import due, lag
+from bot.core.removal import by_hand, due, lag
 from bot.reconcile import slack_errors
 from bot.reconcile.late_removals import LateRemoval
 from bot.slack import blocks, phrases
 from bot.slack.blocks import Message
 from bot.slack.cards import problem
-from bot.slack.text import code, date, mention_channel, safe
+from bot.slack.text import code, count, date, mention, mention_channel, safe
 from bot.store.announcements import Announcement
+
+_MOST_BY_HAND = 3
 
 
 def late_alarm(late: LateRemoval) -> Message:
@@ -59,6 +62,42 @@ def late_over(request: AccessRequest, grant: Grant) -> Message:
     return Message(text, [blocks.section("over", text, times), _small(request)])
 
 
+def unstored_alarm(late: Sequence[Grant], since: datetime, now: datetime) -> Message:
+    """That access is past its end and cannot be removed, because the store takes no writes."""
+    text = (
+        ":rotating_light: My database takes no writes since "
+        f"{date(since, 'second')}, so I cannot end access. "
+        f"*{count(len(late), 'grant')} past the end* may still work:"
+    )
+    lines = [
+        f"• {mention(one.requester)} on {safe(one.cluster.name, 100)}, "
+        f"{code(one.principal_arn.rpartition(':')[2])}, late by {_late_by(one, now)} "
+        f"({code(one.id)})"
+        for one in late
+    ]
+    remedy = (
+        "Whoever runs the bot gets the database to take writes again: its log says what the "
+        "database answers. I keep trying, and remove the access within seconds once it does."
+    )
+    shown = late[:_MOST_BY_HAND]
+    hand = f"Until then, by hand, in the account of each cluster (the first {len(shown)}):"
+    commands = [
+        line
+        for one in shown
+        for line in by_hand(one, [other for other in late if other.id != one.id], alone=False)
+    ]
+    return Message(
+        text,
+        [
+            blocks.section("unstored", text),
+            *blocks.sections("late", lines, most=2, rest="grant"),
+            blocks.section("remedy", remedy),
+            blocks.section("hand", hand),
+            blocks.commands("commands", *commands),
+        ],
+    )
+
+
 def instead_of_channel(alarm: Announcement) -> Message:
     """An alarm for people, with the reason why it comes to them."""
     line = f"You read this because {_silenced(alarm)} or name another channel in the policy file."
@@ -80,6 +119,11 @@ def _silenced(alarm: Announcement) -> str:
                 f"reads {channel} and post nothing there. Give the app both scopes,"
             )
     return f"{channel} does not take messages ({safe(alarm.problem or 'refused', 60)}). Mend it,"
+
+
+def _late_by(grant: Grant, now: datetime) -> str:
+    to_end = due(grant)
+    return format_duration(now - to_end) if to_end is not None else "0 min"
 
 
 def _who(request: AccessRequest) -> str:

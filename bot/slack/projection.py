@@ -241,7 +241,7 @@ def _news_stage(request: AccessRequest, grant: Grant | None, now: datetime) -> s
         return None  # of two grants, the one that takes over says what there is to say
     if grant.end_reason is EndReason.FAILED:
         return "failed"
-    if late(grant, now):
+    if grant.state is GrantState.REVOKING and late(grant, now):
         return "late"
     said = {GrantState.SCHEDULED, GrantState.ACTIVE, GrantState.ENDED}
     return grant.state.value.lower() if grant.state in said else None
@@ -261,7 +261,7 @@ def _changes_at(grant: Grant | None, now: datetime) -> datetime | None:
     warn_at = _warn_at(grant)
     if warn_at is not None and warn_at > now:
         return warn_at
-    late_from = late_at(grant)
+    late_from = late_at(grant) if grant.state is GrantState.REVOKING else None
     return late_from if late_from is not None and late_from > now else None
 
 

@@ -16,7 +16,7 @@ from datetime import timedelta
 from functools import partial
 from typing import Any
 
-from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy import Connection, Engine, create_engine, event, false, insert, select
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import (
     ArgumentError,
@@ -29,6 +29,7 @@ from sqlalchemy.exc import (
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from bot.core.errors import StoreUnavailable
+from bot.store import tables
 
 PATIENCE = timedelta(seconds=2)
 """How long to wait for a connection, for the server to answer it, or for SQLite's write lock."""
@@ -39,6 +40,7 @@ _SILENCE_MS = 15_000
 host lost power. Nobody tells then: with what operating systems set, PostgreSQL would keep the
 claims of a dead replica for two hours, and a bot would wait as long for a dead PostgreSQL."""
 
+_TO_END = (tables.requests, tables.grants, tables.entries, tables.audit_events)
 _POOL_SIZE = 24
 _WAL_PAUSE = 0.01
 
@@ -104,6 +106,21 @@ class Database:
         """A connection on which each statement stands alone; for session locks on PostgreSQL."""
         with _translated(), self.engine.connect() as connection:
             yield connection.execution_options(isolation_level="AUTOCOMMIT")
+
+    def try_write(self) -> None:
+        """Write to each table that the end of a grant needs, without a row, and roll it back.
+
+        Raises StoreUnavailable where the store would not take it: it only reads, somebody else
+        holds its write lock, or a table is locked.
+        """
+        with self._turn_to_write(), _translated(), self.engine.connect() as connection:
+            if not self.is_sqlite:
+                milliseconds = int(self._patience * 1000)
+                connection.exec_driver_sql(f"SET LOCAL lock_timeout = {milliseconds}")
+            for table in _TO_END:
+                nothing = select(*table.c).where(false())
+                connection.execute(insert(table).from_select(list(table.c), nothing))
+            connection.rollback()
 
     def close(self) -> None:
         """Close the pool's connections."""

@@ -114,8 +114,12 @@ def entry_of(tx: Connection, grant_id: str) -> int | None:
 
 def past_end(tx: Connection, moment: datetime) -> tuple[Grant, ...]:
     """Grants whose access was to be gone at a moment, and is not confirmed to be."""
-    live = grants.c.state.in_([GrantState.REVOKING.value, GrantState.ACTIVE.value])
-    query = select(grants).where(live, _was_to_end_by(moment)).order_by(grants.c.id)
+    given = grants.c.state.in_([GrantState.REVOKING.value, GrantState.ACTIVE.value])
+    given_up = (grants.c.state == GrantState.PROVISIONING.value) & (
+        (grants.c.provision_by <= moment) | (grants.c.ends_at <= moment)
+    )
+    query = select(grants).where((given & _was_to_end_by(moment)) | given_up)
+    query = query.order_by(grants.c.id)
     return tuple(_grant(row) for row in tx.execute(query))
 
 

@@ -65,13 +65,34 @@ def test_what_was_never_given_or_goes_on_under_an_extension_has_no_lag() -> None
     assert removal.lag(ended(NOW, NOW, EndReason.SUPERSEDED)) is None
 
 
-@pytest.mark.parametrize("state", GrantState)
-def test_only_a_removal_that_goes_on_can_be_late(state: GrantState) -> None:
-    grant = replace(revoking(ENDS), state=state)
-    goes_on = state is GrantState.REVOKING
-    assert removal.late_at(grant) == (ENDS + 2 * MINUTE if goes_on else None)
-    assert removal.late(grant, ENDS + 2 * MINUTE) is goes_on
-    assert not removal.late(grant, ENDS + 2 * MINUTE - SECOND)
+@pytest.mark.parametrize(
+    ("grant", "to_end"),
+    [
+        (replace(ACTIVE, state=GrantState.SCHEDULED, starts_at=NOW), ACTIVE.provision_by),
+        (replace(ACTIVE, state=GrantState.PROVISIONING), ACTIVE.provision_by),
+        (replace(ACTIVE, state=GrantState.PROVISIONING, ends_at=NOW + MINUTE), NOW + MINUTE),
+        (ACTIVE, ENDS),
+        (revoking(ENDS), ENDS),
+        (revoking(NOW + 5 * MINUTE, EndReason.RETURNED), NOW + 5 * MINUTE),
+    ],
+    ids=lambda value: value.state.value if isinstance(value, Grant) else "",
+)
+def test_a_grant_past_its_end_is_late_in_every_live_state(grant: Grant, to_end: datetime) -> None:
+    """Where nothing can be stored its state stays as it is, and that must not hide it."""
+    assert removal.late_at(grant) == to_end + 2 * MINUTE
+    assert removal.late(grant, to_end + 2 * MINUTE)
+    assert not removal.late(grant, to_end + 2 * MINUTE - SECOND)
+
+
+def test_what_has_ended_is_not_late() -> None:
+    assert removal.late_at(ended(ENDS)) is None
+    assert not removal.late(ended(ENDS), ENDS + 24 * HOUR)
+
+
+def test_a_removal_that_began_late_has_a_moment_to_be_done() -> None:
+    back = ENDS + 5 * HOUR
+    assert removal.late(ACTIVE, back)
+    assert removal.late_at(revoking(since=back)) == back + removal.TRYING
 
 
 @pytest.mark.parametrize(
@@ -118,6 +139,13 @@ def test_access_that_nobody_even_begins_to_remove_is_late_too() -> None:
     assert removal.late_by(ACTIVE, ENDS - SECOND, since=NOW) == timedelta()
 
 
+def test_access_that_was_to_be_given_up_is_late_too() -> None:
+    giving = replace(ACTIVE, state=GrantState.PROVISIONING)
+    given_up = giving.provision_by
+    assert removal.late_by(giving, given_up + 5 * MINUTE, since=NOW) == 5 * MINUTE
+    assert removal.late_by(giving, given_up - SECOND, since=NOW) == timedelta()
+
+
 def test_a_bot_that_was_away_at_the_end_removes_first_and_calls_it_late_only_then() -> None:
     back = ENDS + 5 * HOUR
     just_begun = revoking(since=back)
@@ -131,7 +159,6 @@ def test_a_bot_that_was_away_at_the_end_removes_first_and_calls_it_late_only_the
     "grant",
     [
         ended(ENDS),
-        replace(ACTIVE, state=GrantState.PROVISIONING),
         replace(ACTIVE, state=GrantState.SCHEDULED),
         revoking(ENDS, EndReason.SUPERSEDED),
     ],

@@ -31,6 +31,7 @@ from bot.metrics import build_registry
 from bot.reconcile.backstop import BackstopKeeper
 from bot.store.claims import Claims
 from bot.store.database import Database
+from bot.store.watch import StoreWatch
 
 SECOND = timedelta(seconds=1)
 
@@ -96,7 +97,7 @@ def test_no_access_is_given_while_its_schedule_cannot_be_made(backed: BackstopWo
 
 def in_trouble(world: BackstopWorld) -> float | None:
     """What Prometheus reads."""
-    registry = build_registry(world.database, [], world.clock)
+    registry = build_registry(StoreWatch(world.database), [], world.clock)
     return registry.get_sample_value("eks_access_backstop_problems")
 
 

@@ -363,6 +363,56 @@ BUGS: tuple[Mutation, ...] = (
         'requests.c.id == bindparam("request")',
         "tests/store/test_messages.py",
     ),
+    # Signals that measure the trying
+    _bug(
+        "call late only what is being removed",
+        "bot/core/removal.py",
+        "    return to_change + LATE_AFTER if to_change is not None else None",
+        "    return None",
+        "tests/core/test_removal.py",
+    ),
+    _bug(
+        "take a loop for well because it looks",
+        "bot/loop_signs.py",
+        "return looks and (since is None or now - since < STALE)",
+        "return looks",
+        "tests/test_jobs.py",
+    ),
+    _bug(
+        "let one item that fails for ever make the bot unready",
+        "bot/loop_signs.py",
+        "whole = away or self._one_by_one or len(self._failed) > 1",
+        "whole = True",
+        "tests/test_jobs.py",
+    ),
+    _bug(
+        "take a store that can be read for one that can be written",
+        "bot/store/watch.py",
+        "            self.database.try_write()\n",
+        "            pass\n",
+        "tests/store/test_watch.py",
+    ),
+    _bug(
+        "wait for a store that is mute",
+        "bot/store/watch.py",
+        "asked.result(self._wait_seconds)",
+        "asked.result()",
+        "tests/store/test_watch.py",
+    ),
+    _bug(
+        "count nothing as late while the store cannot be read",
+        "bot/metrics.py",
+        "        if self._store.live is not None:\n",
+        "        if answers.reads and self._store.live is not None:\n",
+        "tests/test_http.py",
+    ),
+    _bug(
+        "tell late access by the store's outbox alone",
+        "bot/wiring.py",
+        '        self._jobs.every(_STORE_SECONDS, "store", unstored.look)\n',
+        "        assert unstored is not None\n",
+        "tests/e2e/test_store_takes_no_writes.py",
+    ),
     # Answers that are none, and work that fails
     _bug(
         "take half an answer of Slack for a fault of the bot",

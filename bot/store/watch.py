@@ -1,0 +1,90 @@
+"""Whether the store can be read and written now, and which grants were live when it last was read.
+
+For signals: they must be right where the store is away, and must not wait for it. A store that is
+mute takes a thread for as long as it is; so all who ask share one, and wait for a moment only.
+"""
+
+from __future__ import annotations
+
+import threading
+from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
+from dataclasses import dataclass
+
+import structlog
+from sqlalchemy.exc import SQLAlchemyError
+
+from bot.core.errors import StoreUnavailable
+from bot.core.model import Grant
+from bot.store import grants
+from bot.store.database import Database
+
+log = structlog.get_logger(__name__)
+
+WAIT_SECONDS = 4.0
+"""How long whoever asks waits: a store that takes longer is away."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answers:
+    """What the store did when it was asked."""
+
+    reads: bool
+    writes: bool
+
+
+_FAILURES = (StoreUnavailable, SQLAlchemyError)
+AWAY = Answers(reads=False, writes=False)
+
+
+class StoreWatch:
+    """Asks the store when somebody wants to know. Safe to call from several threads.
+
+    `live` are the grants that had not ended when it was last read; None before the first time.
+    """
+
+    def __init__(self, database: Database, *, wait_seconds: float = WAIT_SECONDS) -> None:
+        self.database = database
+        self.live: tuple[Grant, ...] | None = None
+        self._wait_seconds = wait_seconds
+        self._executor = ThreadPoolExecutor(1, "store-watch")
+        self._lock = threading.Lock()
+        self._next: Future[Answers] | None = None
+        self._well = True
+
+    def look(self) -> Answers:
+        """How it is now. Never waits for longer than `wait_seconds`."""
+        with self._lock:
+            # One that has begun may have asked before whatever the caller wants to know of.
+            if self._next is None or self._next.running() or self._next.done():
+                self._next = self._executor.submit(self._ask)
+            asked = self._next
+        try:
+            return asked.result(self._wait_seconds)
+        except (TimeoutError, CancelledError):
+            return AWAY
+
+    def close(self) -> None:
+        """Ask no more; a question that is under way is not waited for."""
+        self._executor.shutdown(wait=False, cancel_futures=True)
+
+    def _ask(self) -> Answers:
+        try:
+            with self.database.reading() as tx:
+                self.live = grants.live(tx)
+        except _FAILURES as error:
+            return self._noted(AWAY, error)
+        try:
+            self.database.try_write()
+        except _FAILURES as error:
+            return self._noted(Answers(reads=True, writes=False), error)
+        return self._noted(Answers(reads=True, writes=True))
+
+    def _noted(self, answers: Answers, error: Exception | None = None) -> Answers:
+        """The log has it when it begins and when it is over."""
+        if self._well and not answers.writes:
+            cause = str((error.__cause__ if error else None) or error)
+            log.error("the store takes no writes, so no access can end", cause=cause)
+        elif answers.writes and not self._well:
+            log.info("the store takes writes again")
+        self._well = answers.writes
+        return answers

@@ -1,0 +1,122 @@
+"""Whether the store takes writes is tried, and nobody who asks waits for one that is mute."""
+
+from __future__ import annotations
+
+import socket
+import sqlite3
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, closing, contextmanager
+from datetime import timedelta
+from pathlib import Path
+
+import psycopg
+import pytest
+from sqlalchemy import func, select
+from store_examples import add_grant
+
+from bot.store import migrate, tables
+from bot.store.database import Database
+from bot.store.watch import AWAY, Answers, StoreWatch
+
+WELL, ONLY_READS = Answers(reads=True, writes=True), Answers(reads=True, writes=False)
+PATIENCE = timedelta(milliseconds=200)
+
+
+@contextmanager
+def sqlite_locked(url: str) -> Iterator[None]:
+    """Another program holds the file's write lock, as an operator's shell may."""
+    file = url.removeprefix("sqlite:///")
+    with closing(sqlite3.connect(file, isolation_level=None)) as held:
+        held.execute("BEGIN IMMEDIATE")
+        yield
+
+
+@contextmanager
+def table_locked(url: str) -> Iterator[None]:
+    with psycopg.connect(url) as held:
+        held.execute("LOCK TABLE audit_events")
+        yield
+
+
+@contextmanager
+def only_reading(url: str) -> Iterator[None]:
+    """As after a failover: new sessions may only read."""
+    name = psycopg.conninfo.conninfo_to_dict(url)["dbname"]
+    with psycopg.connect(url, autocommit=True) as session:
+        session.execute(f"ALTER DATABASE {name} SET default_transaction_read_only = on")
+        yield
+        session.execute(f"ALTER DATABASE {name} RESET default_transaction_read_only")
+
+
+TROUBLES = [
+    ("sqlite", sqlite_locked),
+    ("postgresql", table_locked),
+    ("postgresql", only_reading),
+]
+
+
+@pytest.fixture
+def watch(database_url: str) -> Iterator[StoreWatch]:
+    """A watch on a store in which one grant is live."""
+    with closing(Database(database_url, patience=PATIENCE)) as database:
+        with database.transaction() as tx:
+            add_grant(tx)
+        watch = StoreWatch(database)
+        yield watch
+        watch.close()
+
+
+@pytest.mark.parametrize(("database_kind", "trouble"), TROUBLES)
+def test_a_store_that_reads_and_takes_no_writes_is_told_as_such(
+    watch: StoreWatch, database_url: str, trouble: Callable[[str], AbstractContextManager[None]]
+) -> None:
+    assert watch.look() == WELL
+    with trouble(database_url):
+        watch.database.engine.dispose()
+        assert watch.look() == ONLY_READS
+        assert len(watch.live or ()) == 1
+    watch.database.engine.dispose()
+    assert watch.look() == WELL
+
+
+def test_what_was_tried_leaves_nothing_behind(watch: StoreWatch) -> None:
+    def rows() -> list[int]:
+        with watch.database.reading() as tx:
+            counts = (
+                select(func.count()).select_from(one) for one in tables.metadata.tables.values()
+            )
+            return [int(tx.scalar(one) or 0) for one in counts]
+
+    before = rows()
+    watch.look()
+    assert rows() == before
+
+
+def test_what_was_live_is_still_known_where_the_store_is_gone(tmp_path: Path) -> None:
+    file = tmp_path / "eks-access.db"
+    with closing(Database(f"sqlite:///{file}", patience=PATIENCE)) as database:
+        migrate.upgrade(database)
+        watch = StoreWatch(database)
+        assert (watch.look(), watch.live) == (WELL, ())
+        with database.transaction() as tx:
+            add_grant(tx)
+        watch.look()
+        database.close()
+        for one in tmp_path.glob("eks-access.db*"):
+            one.rename(f"{one}.away")
+        file.mkdir()
+        assert watch.look() == AWAY
+        assert len(watch.live or ()) == 1
+        watch.close()
+
+
+def test_nobody_waits_for_a_store_that_is_mute_and_no_threads_pile_up() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as mute:
+        url = f"postgresql://somebody@127.0.0.1:{mute.getsockname()[1]}/eks_access"
+        with closing(Database(url)) as database:
+            watch = StoreWatch(database, wait_seconds=0.01)
+            before = threading.active_count()
+            assert [watch.look() for _ in range(20)] == [AWAY] * 20
+            assert threading.active_count() <= before + 1
+            watch.close()
