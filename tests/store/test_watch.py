@@ -114,7 +114,7 @@ def test_what_was_live_is_still_known_where_the_store_is_gone(tmp_path: Path) ->
 def test_nobody_waits_for_a_store_that_is_mute_and_no_threads_pile_up() -> None:
     with socket.create_server(("127.0.0.1", 0)) as mute:
         url = f"postgresql://somebody@127.0.0.1:{mute.getsockname()[1]}/eks_access"
-        with closing(Database(url)) as database:
+        with closing(Database(url, patience=timedelta(hours=1))) as database:
             watch = StoreWatch(database, wait_seconds=0.01)
             before = threading.active_count()
             assert [watch.look() for _ in range(20)] == [AWAY] * 20
