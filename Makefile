@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 # Half of the time a test waits for a server, so two workers a core keep the cores busy.
 PYTEST_WORKERS ?= $(shell expr 2 \* $$(nproc))
 
-.PHONY: sandbox test lint bench bench-audit bench-drift bench-ends bench-explain bench-restart simulate mutants fuzz kill browser screenshots constraints clean
+.PHONY: sandbox test lint bench bench-audit bench-drift bench-ends bench-explain bench-restart simulate mutants fuzz kill soak browser screenshots constraints clean
 
 sandbox: $(VENV)/sandbox.ok
 	$(BIN)/eks-access sandbox
@@ -59,6 +59,11 @@ mutants: $(VENV)/dev.ok
 # Every point at which a bot may be killed, on both databases, and replicas that die: some minutes.
 kill: $(VENV)/dev.ok
 	$(BIN)/python -m pytest tests/kill -n $$(nproc) --dist worksteal
+
+# Three replicas on PostgreSQL, through failovers, silent connections, a mute Slack and an EKS that
+# throttles: half an hour, or MINUTES=n.
+soak: $(VENV)/dev.ok
+	$(BIN)/python -m tests.soak $(if $(MINUTES),--minutes $(MINUTES))
 
 # The two below need Debian's package `chromium`.
 browser: $(VENV)/dev.ok
