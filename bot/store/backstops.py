@@ -11,11 +11,23 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Integer, Row, bindparam, case, func, insert, select, update
+from sqlalchemy import (
+    Boolean,
+    Connection,
+    Integer,
+    Row,
+    Text,
+    bindparam,
+    case,
+    func,
+    insert,
+    select,
+    update,
+)
 from sqlalchemy.exc import IntegrityError
 
 from bot.core.backstop import Known, Schedule, may_have_fired, strikes_until
-from bot.store.due import LONGEST_PAUSE
+from bot.store.due import LONGEST_PAUSE, due_after
 from bot.store.tables import backstops, entries
 
 # Built once: to build a statement takes longer than to carry it out, and these are the most used.
@@ -42,6 +54,12 @@ _SEEN = _CHANGE.values(
     shown=bindparam("shown"),
 )
 _WANT = _LOOK.values(attempts=0, problem=None, hopeless=False)
+_UNASKED = backstops.c.generation == bindparam("known")
+_REST = _CHANGE.values(
+    due_at=due_after(backstops.c.due_at, _UNASKED),
+    problem=case((_UNASKED, bindparam("what", type_=Text)), else_=backstops.c.problem),
+    hopeless=case((_UNASKED, bindparam("for_good", type_=Boolean)), else_=backstops.c.hopeless),
+)
 _DUE = (
     select(backstops.c.entry_id)
     .where(
@@ -185,12 +203,9 @@ def rest(
     hopeless: bool,
 ) -> None:
     """Say when to look again, unless somebody asked for it since `kept` was read."""
-    tx.execute(
-        update(backstops)
-        .where(backstops.c.entry_id == kept.entry_id, backstops.c.generation == kept.generation)
-        .values(due_at=due_at, problem=problem, hopeless=hopeless)
-    )
-    _change(tx, kept.entry_id, {"attempts": attempts})
+    which = {"entry": kept.entry_id, "known": kept.generation}
+    values = {"next": due_at, "attempts": attempts, "what": problem, "for_good": hopeless}
+    tx.execute(_REST, which | values)
 
 
 def _columns(schedule: Schedule) -> dict[str, Any]:

@@ -14,7 +14,6 @@ from sqlalchemy import (
     Integer,
     Row,
     bindparam,
-    case,
     delete,
     func,
     insert,
@@ -35,7 +34,7 @@ from bot.core.planner import (
     SetGroups,
 )
 from bot.store import backstops
-from bot.store.due import LONGEST_PAUSE
+from bot.store.due import LONGEST_PAUSE, due_after
 from bot.store.tables import associations, drift_findings, entries, grants
 
 PROPAGATION = timedelta(seconds=30)
@@ -52,13 +51,7 @@ _ATTEMPTS = select(entries.c.attempts).where(entries.c.id == bindparam("entry"))
 _PLACED = select(associations).where(associations.c.entry_id == bindparam("entry"))
 _CHANGE = update(entries).where(entries.c.id == bindparam("entry"))
 _REST = _CHANGE.values(
-    due_at=case(
-        (
-            entries.c.generation == bindparam("known"),
-            bindparam("next", type_=entries.c.due_at.type),
-        ),
-        else_=entries.c.due_at,
-    )
+    due_at=due_after(entries.c.due_at, entries.c.generation == bindparam("known"))
 )
 _FORGET = delete(associations).where(associations.c.entry_id == bindparam("entry"))
 _TO_DO = (entries.c.attempts > 0) | entries.c.id.in_(

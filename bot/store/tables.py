@@ -6,6 +6,7 @@ looks into.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
@@ -13,6 +14,7 @@ from sqlalchemy import (
     JSON,
     BigInteger,
     Boolean,
+    CheckConstraint,
     Column,
     DateTime,
     Dialect,
@@ -60,6 +62,7 @@ metadata = MetaData(
         "uq": "uq_%(table_name)s_%(column_0_N_name)s",
         "fk": "fk_%(table_name)s_%(column_0_N_name)s",
         "pk": "pk_%(table_name)s",
+        "ck": "ck_%(table_name)s_%(constraint_name)s",
     }
 )
 
@@ -394,3 +397,36 @@ audit_unsealed = Table(
     metadata,
     _column("event_id", _Counter, primary_key=True, autoincrement=False),
 )
+
+
+@dataclass(frozen=True, slots=True)
+class LiveIsDue:
+    """`condition` holds for each row of `table`: a live one has a time in the column `due`."""
+
+    table: str
+    key: str
+    due: str
+    condition: str
+
+
+# What is live has a time at which a loop looks at it: no row may be left that nothing ever finds.
+# The database refuses it: PostgreSQL by these constraints, SQLite, which cannot add one to a table
+# that others refer to, by triggers of the same effect. See bot.store.never_due for the rest.
+LIVE_IS_DUE = (
+    LiveIsDue("entries", "id", "due_at", "attempts = 0 OR due_at IS NOT NULL"),
+    LiveIsDue("backstops", "entry_id", "due_at", "attempts = 0 OR due_at IS NOT NULL"),
+    LiveIsDue(
+        "requests", "id", "messages_due_at", "messages_attempts = 0 OR messages_due_at IS NOT NULL"
+    ),
+    LiveIsDue("inbox", "id", "due_at", "state = 'DONE' OR due_at IS NOT NULL"),
+    LiveIsDue(
+        "announcements",
+        "id",
+        "due_at",
+        "due_at IS NOT NULL OR posted_ts IS NOT NULL OR problem IS NOT NULL",
+    ),
+)
+for _one in LIVE_IS_DUE:
+    metadata.tables[_one.table].append_constraint(
+        CheckConstraint(_one.condition, name="live_is_due")
+    )

@@ -472,6 +472,19 @@ BUGS: tuple[Mutation, ...] = (
         "test_sts_that_is_mute_holds_the_calls_of_a_role_for_seconds_alone",
     ),
     _bug(
+        "leave what two workers looked at to nobody",
+        "bot/store/due.py",
+        "asked = func.coalesce(due_at, literal(AT_ONCE, due_at.type))",
+        "asked = func.coalesce(due_at, literal(None, due_at.type))",
+        "tests/store/test_never_due.py",
+    ),
+    _bug(
+        "look at an entry again only once it fails",
+        TROUBLES,
+        "times = [due for grant in live if (due := lifecycle.due_at(grant)) is not None]",
+        "times = [now for grant in live if lifecycle.due_at(grant) is None and not unsettled]",
+    ),
+    _bug(
         "show a state that is not read back",
         "bot/slack/cards.py",
         '            lines = [f"*GRANTING…*',

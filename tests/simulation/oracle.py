@@ -163,6 +163,8 @@ class Oracle:
             self._verify_review(now.requests[request_id], now.reviewed[request_id], events)
         if not before.requests.keys() <= now.requests.keys():
             raise Violation(7, "a request went from the store")
+        if now.never_due:
+            raise Violation(2, f"live, and never looked at again: {', '.join(now.never_due)}")
         for key in list(self.shadow.books):
             self.shadow.verify_others(key)
 

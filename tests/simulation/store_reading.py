@@ -1,4 +1,8 @@
-"""What the store holds, read as plain SQL: the oracle shares no code with the bot's own queries."""
+"""What the store holds, read as plain SQL: the oracle shares no code with the bot's own queries.
+
+But for one: what is live and never due is found by the queries of the bot's own sweep, so that each
+is tried in every life.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +15,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import psycopg
+
+from bot.store.never_due import KINDS
 
 
 @dataclass(frozen=True)
@@ -71,6 +77,7 @@ class Snapshot:
     backstops_due: tuple[datetime, ...]
     inbox_due: tuple[datetime, ...]
     reviewed: dict[str, str]
+    never_due: tuple[str, ...] = ()
 
 
 class StoreReader:
@@ -94,7 +101,7 @@ class StoreReader:
 
     def rows(self, query: str, *values: Any) -> list[tuple[Any, ...]]:
         if not self._sqlite:
-            query = query.replace("?", "%s")
+            query = query.replace("%", "%%").replace("?", "%s")
         with self._cursor() as cursor:
             cursor.execute(query, values)
             return list(cursor.fetchall())
@@ -148,6 +155,9 @@ class StoreReader:
             backstops_due=tuple(self._must(row[0]) for row in backstops),
             inbox_due=tuple(self._must(row[2]) for row in waiting if row[2] is not None),
             reviewed={row[0]: row[1] for row in reviews},
+            never_due=tuple(
+                f"{kind.table} {row[0]}" for kind in KINDS for row in self.rows(kind.query)
+            ),
         )
 
     def owed(self, requester: str) -> dict[str, datetime]:

@@ -171,7 +171,9 @@ def test_a_wish_made_during_a_round_is_not_lost(database: Database, how: str) ->
 def test_a_wish_starts_the_count_of_failures_anew(database: Database) -> None:
     with database.transaction() as tx:
         entry_id = wish(tx)
-        entries.rest(tx, entries.get(tx, entry_id, NOW), None, attempts=9, problem="throttled")
+        entries.rest(
+            tx, entries.get(tx, entry_id, NOW), NOW + MINUTE, attempts=9, problem="throttled"
+        )
         entries.wake(tx, entry_id, NOW)
         assert entries.get(tx, entry_id, NOW).attempts == 0
 

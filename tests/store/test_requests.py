@@ -289,7 +289,7 @@ def test_a_touched_request_owes_its_messages_again(database: Database) -> None:
 @pytest.mark.usefixtures("asked")
 def test_a_decision_makes_the_messages_due(database: Database) -> None:
     with database.transaction() as tx:
-        messages.rest(tx, messages.backlog(tx, ID), None, attempts=3)
+        messages.rest(tx, messages.backlog(tx, ID), NOW + HOUR, attempts=3)
         requests.decide(tx, approval())
         assert messages.due(tx, NOW + MINUTE, 10) == [ID]
         assert messages.backlog(tx, ID).attempts == 0

@@ -1,0 +1,90 @@
+"""Rows that are live and have no time at which anything looks at them again.
+
+No row may ever be so: each loop finds its work by a time in a column, and what has none is lost in
+silence. What one row alone tells, the database refuses to store; see LIVE_IS_DUE in
+bot.store.tables. The rest is found here. Audit events are left out: one without a seal that waits
+for none was not written by the bot, and `eks-access audit verify` tells of it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import Connection, bindparam, text
+
+from bot.store.tables import LIVE_IS_DUE, UtcDateTime
+
+_LIVE_GRANT = "EXISTS (SELECT 1 FROM grants WHERE grants.entry_id = {} AND grants.state <> 'ENDED')"
+_REMOVAL = (
+    "EXISTS (SELECT 1 FROM associations WHERE associations.entry_id = entries.id AND removing)"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """Rows of `table`, called by `key`, that are live and never due; `column` makes them due."""
+
+    table: str
+    key: str
+    column: str
+    where: str
+
+    @property
+    def query(self) -> str:
+        """Plain SQL that gives the keys, on SQLite and PostgreSQL."""
+        return f"SELECT {self.key} FROM {self.table} WHERE {self.where}"  # noqa: S608 - our own text
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """One such row."""
+
+    table: str
+    key: str
+
+
+KINDS = (
+    *(Kind(one.table, one.key, one.due, f"NOT ({one.condition})") for one in LIVE_IS_DUE),
+    # The access loop looks at an entry by its time alone, and each end is reached so.
+    Kind(
+        "entries",
+        "id",
+        "due_at",
+        f"due_at IS NULL AND ({_LIVE_GRANT.format('entries.id')} OR {_REMOVAL})",
+    ),
+    # A schedule that is to go, or whose making was begun.
+    Kind(
+        "backstops",
+        "entry_id",
+        "due_at",
+        "due_at IS NULL AND name IS NOT NULL AND alone AND NOT shown "
+        f"AND NOT {_LIVE_GRANT.format('backstops.entry_id')}",
+    ),
+    Kind("requests", "id", "lapses_at", "state = 'PENDING' AND lapses_at IS NULL"),
+    # Reminders may be over; that it is overdue is told once, and that is in `steps`.
+    Kind(
+        "post_reviews",
+        "request_id",
+        "step_due_at",
+        "reviewed_at IS NULL AND step_due_at IS NULL "
+        "AND CAST(steps AS VARCHAR(1000)) NOT LIKE '%overdue%'",
+    ),
+)
+
+
+def find(tx: Connection) -> tuple[Found, ...]:
+    """All rows that are live and never due."""
+    found = {
+        Found(kind.table, str(key)): None
+        for kind in KINDS
+        for key in tx.execute(text(kind.query)).scalars()
+    }
+    return tuple(found)
+
+
+def make_due(tx: Connection, now: datetime) -> None:
+    """Have each of these rows looked at now."""
+    for kind in KINDS:
+        change = f"UPDATE {kind.table} SET {kind.column} = :now WHERE {kind.where}"  # noqa: S608 - our own text
+        tx.execute(text(change).bindparams(bindparam("now", type_=UtcDateTime())), {"now": now})
