@@ -21,6 +21,7 @@ from sqlalchemy import event
 from sqlalchemy.exc import OperationalError
 
 from bot.store.database import Database
+from tests.simulation.store_troubles import FULL, Troubles
 
 BEGIN, COMMIT = "begin", "commit"
 STORE = frozenset({BEGIN, COMMIT})
@@ -31,6 +32,10 @@ Commit = Callable[[], None]
 
 class StoreGone(Exception):
     """The store does not answer; the hooks below say it as its driver does."""
+
+
+class Unforeseen(Exception):
+    """What AWS or Slack never does, and no code can have foreseen."""
 
 
 class SimulatedCrash(BaseException):
@@ -82,6 +87,10 @@ class Boundary:
             outage = _Armed("outage: committed", after, _commit_and_go, frozenset({COMMIT}))
         self._armed.append(outage)
 
+    def arm_raise(self, after: int, where: frozenset[str]) -> None:
+        """Raise at a point of `where` what nobody has foreseen."""
+        self._armed.append(_Armed("raised", after, _raise, where))
+
     def arm(self, kind: str, after: int, act: Callable[[], None], where: frozenset[str]) -> None:
         """Let somebody else act at a point of `where`."""
         self._armed.append(_Armed(kind, after, lambda _: act(), where))
@@ -124,7 +133,7 @@ class Boundary:
                 self._meet(armed, point, commit)
 
     def _meet(self, armed: _Armed, point: str, commit: Commit | None) -> None:
-        named = armed.kind in {"crash", "outage"}
+        named = armed.kind in {"crash", "outage", "raised"}
         self.met[f"{armed.kind}: {point}" if named else armed.kind] += 1
         self._acting = True
         try:
@@ -140,6 +149,10 @@ class Boundary:
         self._committed = True
 
 
+def _raise(_: Commit | None) -> None:
+    raise Unforeseen("what nobody has foreseen")
+
+
 def _go(_: Commit | None) -> None:
     raise StoreGone
 
@@ -151,60 +164,83 @@ def _commit_and_go(commit: Commit | None) -> None:
 
 
 @contextmanager
-def store_boundary(database: Database, boundary: Boundary) -> Iterator[None]:
-    """Let the boundary see each transaction of this database, which has no connection yet."""
-    connected = _sqlite(boundary) if database.is_sqlite else _postgresql(boundary)
-
-    def begins(*_: Any) -> None:
-        try:
-            boundary.reach(BEGIN)
-        except StoreGone as gone:
-            # Here the pool gives a connection out, and no driver is asked.
-            raise OperationalError("the simulated store", None, gone) from gone
-
-    event.listen(database.engine, "do_connect", connected)
-    event.listen(database.engine, "checkout", begins)
-    if database.is_sqlite:
-        event.listen(database.engine, "connect", _without_fsync)
+def store_boundary(database: Database, boundary: Boundary, troubles: Troubles) -> Iterator[None]:
+    """Let the boundary see each transaction of this database, which has no session yet, and each
+    session meet what is wrong with the store."""
+    kind = _sqlite if database.is_sqlite else _postgresql
+    hooks = {**kind(boundary, troubles), "handle_error": troubles.refused}
+    for name, hook in hooks.items():
+        event.listen(database.engine, name, hook)
     try:
         yield
     finally:
-        event.remove(database.engine, "do_connect", connected)
-        event.remove(database.engine, "checkout", begins)
-        if database.is_sqlite:
-            event.remove(database.engine, "connect", _without_fsync)
+        for name, hook in hooks.items():
+            event.remove(database.engine, name, hook)
 
 
-def _without_fsync(connection: Any, _: Any) -> None:
-    """The simulated process dies, its machine never does."""
-    connection.execute("PRAGMA synchronous = OFF")
+def _begin(boundary: Boundary) -> None:
+    try:
+        boundary.reach(BEGIN)
+    except StoreGone as gone:
+        # Here the pool gives a session out, and no driver is asked.
+        raise OperationalError("the simulated store", None, gone) from gone
 
 
-def _sqlite(boundary: Boundary) -> Callable[..., None]:
+def _sqlite(boundary: Boundary, troubles: Troubles) -> dict[str, Callable[..., Any]]:
     class Watched(sqlite3.Connection):
+        hurries = False
+
         def commit(self) -> None:
+            if troubles.kind == FULL and self.in_transaction:
+                self.rollback()
+                raise _disk_full()
             try:
                 boundary.reach(COMMIT, super().commit)
             except StoreGone as gone:
                 raise sqlite3.OperationalError("disk I/O error") from gone
             super().commit()
 
-    def connected(_: Any, __: Any, ___: Any, options: dict[str, Any]) -> None:
+    def connects(_: Any, __: Any, ___: Any, options: dict[str, Any]) -> None:
         options["factory"] = Watched
 
-    return connected
+    def connected(session: Any, _: Any) -> None:
+        # The simulated process dies, its machine never does.
+        session.execute("PRAGMA synchronous = OFF")
+
+    def taken(session: Any, *_: Any) -> None:
+        troubles.sqlite(session)
+        _begin(boundary)
+
+    return {"do_connect": connects, "connect": connected, "checkout": taken}
 
 
-def _postgresql(boundary: Boundary) -> Callable[..., psycopg.Connection]:
+def _disk_full() -> sqlite3.OperationalError:
+    error = sqlite3.OperationalError("database or disk is full")
+    error.sqlite_errorcode = sqlite3.SQLITE_FULL
+    error.sqlite_errorname = "SQLITE_FULL"
+    return error
+
+
+def _postgresql(boundary: Boundary, troubles: Troubles) -> dict[str, Callable[..., Any]]:
     class Watched(psycopg.Connection):
+        hurries = False
+        patience = ""
+
         def commit(self) -> None:
+            if troubles.kind == FULL:
+                self.rollback()
+                raise psycopg.errors.DiskFull("could not extend file: No space left on device")
             try:
                 boundary.reach(COMMIT, super().commit)
             except StoreGone as gone:
                 raise psycopg.OperationalError("server closed the connection") from gone
             super().commit()
 
-    def connected(_: Any, __: Any, given: Any, options: dict[str, Any]) -> psycopg.Connection:
+    def connects(_: Any, __: Any, given: Any, options: dict[str, Any]) -> psycopg.Connection:
         return Watched.connect(*given, **options)
 
-    return connected
+    def taken(session: Any, *_: Any) -> None:
+        troubles.postgresql(session)
+        _begin(boundary)
+
+    return {"do_connect": connects, "checkout": taken}

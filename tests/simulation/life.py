@@ -22,7 +22,7 @@ from bot.sandbox.slack_faults import Fault as SlackFault
 from bot.store import entries
 from bot.store.database import Database
 from tests.simulation.approvals import is_member
-from tests.simulation.boundary import SimulatedCrash
+from tests.simulation.boundary import SimulatedCrash, Unforeseen
 from tests.simulation.oracle import Oracle
 from tests.simulation.process import Process
 from tests.simulation.scene import CLUSTERS, Json, changed, furnish_eks, furnish_slack, text_of
@@ -30,11 +30,15 @@ from tests.simulation.shadow import Violation
 from tests.simulation.showing import verify_slack
 from tests.simulation.stage import SLACK, Stage
 from tests.simulation.store_reading import StoreReader
+from tests.simulation.store_troubles import Copies
 
 TICK = timedelta(milliseconds=500)
 ALLOWED = timedelta(minutes=5)
 """How long everything may take to be right once faults have ended: pauses grow to a minute, and a
 write that was cut off by a crash is waited for a minute and a half."""
+
+MOST_ASKED = timedelta(hours=1)
+"""How long a pause that Slack asks for is kept to, at most."""
 
 _ROUNDS = 200
 _MOST_ITEMS = 40
@@ -86,7 +90,9 @@ def act(name: str) -> Callable[[Act], Act]:
 class Life:
     """What the acts work with: the stage, the bot's process, Slack, and the oracle."""
 
-    def __init__(self, stage: Stage, story: Story, database: Database, url: str) -> None:
+    def __init__(
+        self, stage: Stage, story: Story, database: Database, url: str, copies: Copies
+    ) -> None:
         self.stage = stage
         self.story = story
         self.setting = story.setting
@@ -101,6 +107,9 @@ class Life:
         furnish_slack(self.slack)
         self.variant = "good"
         self.reader = StoreReader(url)
+        self.copies = copies
+        copies.leave = self._leave_store
+        self.operators = Database(url)
         self.oracle = Oracle(self.setting, self.reader, self.eks, self.slack, self.clock)
         self.laid_aws: list[tuple[str, EksFault]] = []
         self.laid_slack: list[tuple[str, SlackFault, int]] = []
@@ -108,11 +117,13 @@ class Life:
         self.propagating = False
         self.was_without_policy = False
         self.clock_went_back = False
+        self.slack_waits_until = self.clock()
         self._found: Violation | None = None
         stage.aws.asking = self.oracle.asked
         stage.aws.told = self.oracle.told
         stage.aws.pass_time = lambda seconds: self.clock.move(timedelta(seconds=seconds))
         stage.listen(self._carried_out)
+        stage.slack_transport.asked_to_wait = self._asked_to_wait
         self._strikes: list[tuple[datetime, Stored]] = []
         if self.setting["backstop"]:
             self.clock.passed = self._fire_schedules
@@ -123,6 +134,11 @@ class Life:
     def close(self) -> None:
         self.process.close()
         self.reader.close()
+        self.operators.close()
+
+    def _leave_store(self) -> None:
+        self.reader.leave()
+        self.operators.close()
 
     # The process
 
@@ -180,6 +196,8 @@ class Life:
             self.counts["met: the store was away"] += 1
         except Violation:
             raise
+        except Unforeseen:
+            pass  # a loop tells of it and goes on with the next item
         except Exception as error:
             raise Violation("no unhandled exception", f"{type(error).__name__}: {error}") from error
         if judged:
@@ -202,6 +220,12 @@ class Life:
             # Raised here it would look to the bot like a failed call.
             self._found = self._found or found
 
+    def _asked_to_wait(self, retry_after: str) -> None:
+        """Slack asked for a pause; what is no number of seconds, or too many, is not believed."""
+        seconds = float(retry_after) if retry_after.replace(".", "").isdigit() else 0
+        until = self.clock() + min(timedelta(seconds=seconds), MOST_ASKED)
+        self.slack_waits_until = max(self.slack_waits_until, until)
+
     def _fire_schedules(self) -> None:
         """EventBridge Scheduler carries out what is due, as late as the setting says."""
         scheduler, now = self.eks.scheduler, self.clock()
@@ -220,7 +244,7 @@ class Life:
     def tick(self, loops: tuple[str, ...] | None = None) -> bool:
         """Let the loops look once, and half a second pass. False where a crash cut it short."""
         loops = loops or self.process.loops
-        started, before = self.clock(), self.boundary.met.total()
+        started, before = self.clock(), self._disturbed()
         process = self.process
         for loop in loops:
             items: list[Any] = []
@@ -238,10 +262,15 @@ class Life:
                 process.publish_homes()
             if self.process is not process:
                 return False
-        if self.boundary.met.total() == before and {"access", "waiting"} <= set(loops):
+        undisturbed = self._disturbed() == before and self.stage.troubles.kind is None
+        if undisturbed and {"access", "waiting"} <= set(loops):
             self.oracle.after_tick(started)
         self.clock.move(TICK)
         return True
+
+    def _disturbed(self) -> int:
+        """Grows with each fault that meets the bot."""
+        return self.boundary.met.total() + self.counts["met: the store was away"]
 
     def move(self, by: timedelta) -> None:
         """Let time pass; what was under way arrives at EKS, as it does within half a minute."""
@@ -260,42 +289,60 @@ class Life:
         if self._found is not None:
             raise self._found
 
-    def calm(self) -> None:
-        """Faults end; soon everything must be right. Raises Violation."""
-        self.end_faults()
+    def calm(self, *, slack: bool = True) -> None:
+        """Faults end; soon everything must be right. Raises Violation.
+
+        Without `slack`, Slack goes on as it is, and what it is asked or told need not be right.
+        """
+        scopes_come = slack and self.stage.slack_transport.refuses == "missing_scope"
+        self.end_faults(slack=slack)
+        if scopes_come:
+            # What the bot may see of channels it keeps for a minute that does not pass here.
+            self.rebirth()
         self._wake_tampered()
         began = self.clock()
         for round_ in range(_ROUNDS):
             self.tick()
             if round_ == 1:
                 self.settle_eks()
-            due = self._next_due()
+            due = self._next_due(slack=slack)
             if due is None:
                 break
-            if self.clock() - began > ALLOWED:
-                raise Violation(2, f"not at rest {ALLOWED} after the last fault: {self._unrest()}")
+            if self.clock() - max(began, self.slack_waits_until) > ALLOWED:
+                raise Violation(
+                    2, f"not at rest {ALLOWED} after the last fault: {self._unrest(slack=slack)}"
+                )
             self.clock.move(min(max(due - self.clock(), timedelta()), ALLOWED))
         else:
-            raise Violation(2, f"not at rest after {_ROUNDS} rounds: {self._unrest()}")
+            raise Violation(2, f"not at rest after {_ROUNDS} rounds: {self._unrest(slack=slack)}")
         self.settle_eks()
         self.oracle.look()
         self.oracle.at_rest()
+        if not slack:
+            self.counts["calm: access was right without Slack"] += 1
+            return
         verify_slack(
             self.oracle.now,
             self.slack,
             self.reader.posted(),
             audit_known=not self.was_without_policy,
             clock_went_back=self.clock_went_back,
+            forgotten=self.oracle.forgotten,
         )
         self.counts["calm: everything was right"] += 1
 
-    def end_faults(self) -> None:
+    def end_faults(self, *, slack: bool = True) -> None:
         """Nothing goes wrong from here on, until a step lays something again."""
         self.boundary.disarm()
-        self.stage.aws.late, self.stage.aws.slow = 0, 0.0
-        self._count_faults()
+        self.stage.troubles.end()
+        self.stage.aws.late, self.stage.aws.half, self.stage.aws.slow = 0, 0, 0.0
         self.eks.faults.clear()
+        self._count_faults()
+        if not slack:
+            return
+        self.stage.slack_transport.odd.clear()
         self.slack.faults.clear()
+        self.stage.slack_transport.refuses = None
         for channel in list(self.slack.channels.values()):
             if channel.is_archived:
                 self.slack.unarchive(channel.id)
@@ -315,16 +362,19 @@ class Life:
             self.oracle.shadow.books[cluster, principal].tampered = False
             query = "SELECT id FROM entries WHERE cluster = ? AND principal_arn = ?"
             for (entry_id,) in self.reader.rows(query, cluster, principal):
-                with self.database.transaction() as tx:
+                with self.operators.transaction() as tx:
                     entries.wake(tx, entry_id, self.clock())
 
-    def _next_due(self) -> Any:
+    def _next_due(self, *, slack: bool) -> Any:
         """When the next thing that is not right yet is looked at; None: all is at rest."""
         snapshot = self.oracle.now
-        if not self._unrest():
+        if not self._unrest(slack=slack):
             return None
         now = self.clock()
-        times = [*snapshot.inbox_due, *snapshot.entries_due, *snapshot.backstops_due]
+        times = [*snapshot.entries_due, *snapshot.backstops_due]
+        if not slack:
+            return min(times, default=now)
+        times += snapshot.inbox_due
         times += [one.due_at for one in snapshot.requests.values() if one.due_at is not None]
         times += [
             one.lapses_at
@@ -333,19 +383,28 @@ class Life:
         ]
         return min((time for time in times), default=now)
 
-    def _unrest(self) -> list[str]:
+    def _unrest(self, *, slack: bool) -> list[str]:
+        snapshot, now = self.oracle.now, self.clock()
+        found = [
+            f"grant {one.id} {one.state}"
+            for one in snapshot.grants.values()
+            if one.state in {"PROVISIONING", "REVOKING"}
+            or (one.state == "ACTIVE" and one.ends_at <= now)
+        ]
+        if any(time <= now for time in snapshot.entries_due):
+            found.append("an entry is due")
+        if any(time <= now for time in snapshot.backstops_due):
+            found.append("a backstop is due")
+        return found + self._untold() if slack else found
+
+    def _untold(self) -> list[str]:
+        """What Slack is still to be asked or told."""
         snapshot, now = self.oracle.now, self.clock()
         found = [
             f"inbox {item} {state}"
             for item, (state, who) in snapshot.inbox.items()
             # To others Slack brings no direct message, and an answer to them is given up in time.
             if state == "NEW" or is_member(who, self.slack)
-        ]
-        found += [
-            f"grant {one.id} {one.state}"
-            for one in snapshot.grants.values()
-            if one.state in {"PROVISIONING", "REVOKING"}
-            or (one.state == "ACTIVE" and one.ends_at <= now)
         ]
         for one in snapshot.requests.values():
             # Slack takes nothing for somebody who is deactivated, however often it is tried.
@@ -354,10 +413,6 @@ class Life:
                 found.append(f"messages of {one.id} due {one.due_at}")
             if one.state == "PENDING" and one.lapses_at is not None and one.lapses_at <= now:
                 found.append(f"{one.id} lapses")
-        if any(time <= now for time in snapshot.entries_due):
-            found.append("an entry is due")
-        if any(time <= now for time in snapshot.backstops_due):
-            found.append("a backstop is due")
         return found
 
     # Naming things
@@ -368,7 +423,14 @@ class Life:
         return ids[number % len(ids)] if ids else None
 
     def finish(self) -> None:
-        """The end of every life: all is right, then all access ends, and all is right again."""
+        """The end of every life: all is right, then all access ends, and all is right again.
+
+        A Slack that refuses for good keeps no access: that ends first.
+        """
+        if self.stage.slack_transport.refuses is not None:
+            live = [one.ends_at for one in self.oracle.now.grants.values() if one.state == "ACTIVE"]
+            self.move(max(max(live, default=self.clock()) - self.clock(), timedelta()))
+            self.calm(slack=False)
         self.calm()
         ends = [one.ends_at for one in self.oracle.now.grants.values() if one.state == "ACTIVE"]
         ends += [
@@ -388,8 +450,8 @@ class Life:
 def live(stage: Stage, story: Story) -> Outcome:
     """Carry a story out. Never raises for what is wrong with the bot: it is in the outcome."""
     stage.reset()
-    with stage.database(story.setting["database"]) as (database, url):
-        life = Life(stage, story, database, url)
+    with stage.database(story.setting["database"]) as (database, url, copies):
+        life = Life(stage, story, database, url, copies)
         outcome = Outcome(life.counts, trace=life.trace)
         try:
             for outcome.at, step in enumerate([*story.steps, ["finish"]]):

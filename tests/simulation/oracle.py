@@ -18,7 +18,7 @@ from bot.sandbox.scheduler import Fired
 from bot.sandbox.slack_admin import ManagedWorkspace
 from tests.simulation import approvals
 from tests.simulation.scene import ACCOUNT, BACKSTOP_AFTER, REGION, Json, level_gives, role
-from tests.simulation.shadow import BOT, OTHERS, Key, Shadow, Violation, covers, union
+from tests.simulation.shadow import BOT, Key, Shadow, Violation, covers, union
 from tests.simulation.store_reading import GrantRow, RequestRow, Snapshot, StoreReader
 from tests.simulation.transports import Exchange
 
@@ -60,7 +60,8 @@ class Seen:
 class Oracle:
     """`said` is what people did, as (who, what, request id); `document` the policy in force.
 
-    While `locked_down`, nothing may be granted.
+    While `locked_down`, nothing may be granted. Of the requests in `forgotten` the store lost what
+    Slack may show.
     """
 
     def __init__(
@@ -86,6 +87,7 @@ class Oracle:
         self.shadow = Shadow(self._entry, self._reader.read_grants, clock, setting["standing"])
         self._before: dict[Key, Entry | None] = {}
         self._late = False
+        self.forgotten: set[str] = set()
         self.transitions: Counter[str] = Counter()
 
     # What the transports tell
@@ -167,6 +169,24 @@ class Oracle:
             raise Violation(2, f"live, and never looked at again: {', '.join(now.never_due)}")
         for key in list(self.shadow.books):
             self.shadow.verify_others(key)
+        for row in self._reader.never_due() if now is not before else ():
+            raise Violation("due", f"nothing ever looks at {row} again")
+
+    def went_back(self) -> None:
+        """The store lost its last commits, and nobody who is asked can know what was in them.
+
+        What had ended by then must not be given anew. What the bot put at EKS and the store has
+        forgotten, or the other way round, is as if others had done it.
+        """
+        lost, self.now = self.now, self._reader.read_anew()
+        self.locked_down = self._reader.locked_down()
+        ended = {one.id for one in lost.grants.values() if one.state == "ENDED"}
+        self.shadow.went_back(
+            self._reader.own(),
+            {one.id for one in self.now.grants.values() if one.state in {"ACTIVE", "REVOKING"}}
+            & ended,
+        )
+        self.forgotten |= self.now.requests.keys()
 
     def after_tick(self, started: datetime) -> None:
         """A tick of all loops passed without any fault: what was over is being removed."""
@@ -435,7 +455,7 @@ class Oracle:
         if missing:
             raise Violation(4, f"at {key} {missing} is missing")
         groups = {group for one in live for group in one.groups}
-        theirs = {group for group, whose in book.groups.items() if whose == OTHERS}
+        theirs = {group for group, whose in book.groups.items() if whose != BOT}
         if not groups <= set(entry.kubernetes_groups) <= groups | theirs:
             raise Violation(4, f"at {key} the groups are {entry.kubernetes_groups}, not {groups}")
 

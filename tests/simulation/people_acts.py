@@ -122,11 +122,12 @@ def again(life: Life) -> None:
 def operator_revokes(life: Life, number: int) -> None:
     """`eks-access revoke` ends a grant, as the command line does."""
     request_id = life.request_id(number)
-    if request_id is None or request_id not in life.oracle.now.grants:
+    known = request_id is not None and request_id in life.oracle.now.grants
+    if not known or life.stage.troubles.kind is not None:
         return
     life.oracle.said[("operator", "revoke", request_id)] += 1
     try:
-        with life.database.transaction() as tx:
+        with life.operators.transaction() as tx:
             end.revoke(tx, request_id, EndReason.REVOKED, "operator", life.clock())
     except Conflict:
         return
@@ -136,8 +137,10 @@ def operator_revokes(life: Life, number: int) -> None:
 def lock_down(life: Life, on: bool, revoking: bool) -> None:
     """`eks-access lockdown on` or `off`; `revoking` ends what is live, too."""
     now = life.clock()
+    if life.stage.troubles.kind is not None:
+        return  # as the command says
     try:
-        with life.database.transaction() as tx:
+        with life.operators.transaction() as tx:
             if on:
                 lockdown.begin(tx, by="operator", reason="an alarm", revoking=revoking, now=now)
             else:

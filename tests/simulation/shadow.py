@@ -16,7 +16,7 @@ from tests.simulation.scene import DEPLOYMENT
 from tests.simulation.store_reading import GrantRow
 
 TAG = "eks-access:deployment"
-BOT, OTHERS, ORPHAN = "bot", "others", "orphan"
+BOT, OTHERS, ORPHAN, OPEN = "bot", "others", "orphan", "whose it is, is open"
 Key = tuple[str, str]
 Scope = frozenset[str] | None
 """Namespaces; an empty set is the whole cluster, None is nothing."""
@@ -83,11 +83,12 @@ class Shadow:
         self._at_start: tuple[GrantRow, ...] = ()
         self._late = False
         self.touched: set[Key] = set()
+        self._over: set[str] = set()
 
     def begin(self) -> None:
         """The bot begins a piece of work. What gave access then may be acted upon until its end."""
         now = self._clock()
-        self._at_start = tuple(one for one in self._grants() if one.gives(now))
+        self._at_start = tuple(one for one in self._given_by() if one.gives(now))
 
     # Others
 
@@ -122,6 +123,29 @@ class Shadow:
         book.contested |= taken
         book.tampered = book.made_by == BOT or BOT in book.policies.values()
         book.theirs = self._foreign_part(entry, book)
+
+    def went_back(
+        self, own: Mapping[Key, tuple[frozenset[str], frozenset[str]]], over: set[str]
+    ) -> None:
+        """The store forgot what came last. `own` is what it knows to be the bot's, by entry.
+
+        The grants `over` had ended, and give nothing any more, whatever the store says of them.
+        """
+        self._over |= over
+        for key, book in self.books.items():
+            self.touched.add(key)
+            book.tampered = True
+            if book.made_by != BOT:
+                continue
+            if key not in own:
+                book.made_by = ORPHAN
+            policies, groups = own.get(key, (frozenset(), frozenset()))
+            given = {policy for policy, whose in book.policies.items() if whose == BOT}
+            book.contested |= given - policies
+            mine = {group for group, whose in book.groups.items() if whose == BOT}
+            book.groups |= dict.fromkeys(mine - groups, OPEN)
+        for grant in self._grants():
+            self.touched.add((grant.cluster, grant.principal))
 
     # The bot
 
@@ -240,7 +264,7 @@ class Shadow:
         if after is None or self._late:
             return
         now = self._clock()
-        live = [one for one in self._of(key) if one.gives(now)]
+        live = [one for one in self._given_by(key) if one.gives(now)]
         live += [one for one in self._at_start if (one.cluster, one.principal) == key]
         for association in after.associations:
             scope = frozenset(association.namespaces)
@@ -267,6 +291,11 @@ class Shadow:
             had = _given(grant, before)
             if had and not _given(grant, after):
                 raise Violation(4, f"the bot took from {key} what the active {grant.id} gives")
+
+    def _given_by(self, key: Key | None = None) -> list[GrantRow]:
+        """The grants, without those that were over before the store went back."""
+        found = self._of(key) if key is not None else self._grants()
+        return [one for one in found if one.id not in self._over]
 
     def _of(self, key: Key) -> list[GrantRow]:
         return [one for one in self._grants() if (one.cluster, one.principal) == key]

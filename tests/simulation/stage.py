@@ -14,6 +14,7 @@ import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from datetime import UTC, datetime, timedelta
+from http.client import HTTPException
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -31,14 +32,16 @@ from bot.sandbox.slack_admin import ManagedWorkspace
 from bot.sandbox.slack_api import WebApi
 from bot.store import migrate
 from bot.store.database import Database
-from tests.simulation.boundary import Boundary, store_boundary
+from tests.simulation.boundary import Boundary, Unforeseen, store_boundary
 from tests.simulation.scene import ACCOUNT, LAB, REGION
+from tests.simulation.store_troubles import Copies, PostgresqlCopies, SqliteCopies, Troubles
 from tests.simulation.transports import AwsTransport, SlackTransport, installed
 
 START = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
 SLACK = "http://slack.simulation"
-_FORESEEN = (SlackClientError, OSError, StoreUnavailable)
-"""What a log line with an exception may tell of: Slack or the store said no, or nothing at all."""
+_FORESEEN = (SlackClientError, OSError, HTTPException, StoreUnavailable, Unforeseen)
+"""What a log line with an exception may tell of: Slack or the store said no, or nothing at all, or
+the simulation raised what nobody expects."""
 
 _GARBAGE = 50_000
 _METHODS = slack_chat.METHODS | slack_directory.METHODS | slack_views.METHODS
@@ -62,7 +65,9 @@ class Clock:
 class Postgresql(Protocol):
     """The part of the tests' PostgreSQL server that is used here."""
 
+    def create(self, template: str = "template1") -> str: ...
     def create_migrated(self) -> str: ...
+    def execute(self, *statements: str) -> None: ...
     def url_of(self, name: str) -> str: ...
     def drop(self, name: str) -> None: ...
 
@@ -78,6 +83,7 @@ class Stage:
         self.policy_file = folder / "eks-access.yaml"
         self.clock = Clock()
         self.boundary = Boundary()
+        self.troubles = Troubles(self.boundary.met)
         self.errors: list[Mapping[str, Any]] = []
         self._postgresql = postgresql
         self.eks = EksStandIn(account=ACCOUNT, clock=self.clock)
@@ -127,25 +133,28 @@ class Stage:
         self._told = told
 
     @contextmanager
-    def database(self, kind: str) -> Iterator[tuple[Database, str]]:
-        """A fresh, migrated database and its URL, with the boundary around it."""
+    def database(self, kind: str) -> Iterator[tuple[Database, str, Copies]]:
+        """A fresh, migrated database, its URL and what keeps it, with the boundary around it."""
         if kind == "postgresql" and self._postgresql is not None:
             server = self._postgresql()
             name = server.create_migrated()
             database = Database(server.url_of(name))
+            copies = PostgresqlCopies(server, name, database)
             try:
-                with store_boundary(database, self.boundary):
-                    yield database, server.url_of(name)
+                with store_boundary(database, self.boundary, self.troubles):
+                    yield database, server.url_of(name), copies
             finally:
                 database.close()
+                copies.drop()
                 server.drop(name)
             return
         self._database.close()
         for rest in ("", "-wal", "-shm"):
             Path(f"{self._sqlite}{rest}").unlink(missing_ok=True)
         shutil.copyfile(self._template, self._sqlite)
-        with store_boundary(self._database, self.boundary):
-            yield self._database, f"sqlite:///{self._sqlite}"
+        copies = SqliteCopies(self._sqlite, self._database)
+        with store_boundary(self._database, self.boundary, self.troubles):
+            yield self._database, f"sqlite:///{self._sqlite}", copies
 
     def reset(self) -> None:
         self.clock.time, self.clock.passed = START, lambda: None
@@ -153,7 +162,10 @@ class Stage:
         self.boundary.revive()
         self.boundary.disarm()
         self.boundary.met.clear()
+        self.troubles.end()
         self.aws.reset()
+        self.slack_transport.odd.clear()
+        self.slack_transport.refuses = None
         self._told = lambda _: None
 
     def _tell(self, call: Any) -> None:

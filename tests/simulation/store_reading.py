@@ -80,24 +80,64 @@ class Snapshot:
     never_due: tuple[str, ...] = ()
 
 
+_NEVER_DUE = (
+    ("the inbox item", "SELECT id FROM inbox WHERE state <> 'DONE' AND due_at IS NULL"),
+    ("the request", "SELECT id FROM requests WHERE state = 'PENDING' AND lapses_at IS NULL"),
+    (
+        "the messages of",
+        "SELECT id FROM requests WHERE messages_attempts > 0 AND messages_due_at IS NULL",
+    ),
+    (
+        "the grant",
+        "SELECT grants.id FROM grants JOIN entries ON entries.id = entry_id "
+        "WHERE state <> 'ENDED' AND due_at IS NULL",
+    ),
+    (
+        "the backstop of the entry",
+        "SELECT entry_id FROM backstops WHERE due_at IS NULL AND "
+        "(attempts > 0 OR (name IS NOT NULL AND NOT confirmed))",
+    ),
+    (
+        "the announcement",
+        "SELECT id FROM announcements WHERE due_at IS NULL AND posted_ts IS NULL "
+        "AND problem IS NULL",
+    ),
+)
+"""What is a live row of each table, and due never."""
+
+
 class StoreReader:
     """Reads one database, by its URL, on a connection of its own."""
 
     def __init__(self, url: str) -> None:
+        self._url = url
         self._sqlite = url.startswith("sqlite:///")
-        self._connection: Any
-        if self._sqlite:
-            self._connection = sqlite3.connect(url.removeprefix("sqlite:///"), isolation_level=None)
-        else:
-            self._connection = psycopg.connect(url, autocommit=True)
+        self._connection: Any = self._connect()
         self._audited = 0
         self._documents: dict[str, tuple[Any, Any]] = {}
         self._version: Any = None
         self._last: Snapshot | None = None
         self._grants_now: list[GrantRow] = []
 
+    def _connect(self) -> Any:
+        if self._sqlite:
+            return sqlite3.connect(self._url.removeprefix("sqlite:///"), isolation_level=None)
+        return psycopg.connect(self._url, autocommit=True)
+
     def close(self) -> None:
+        if self._connection is not None:
+            self._connection.close()
+
+    def leave(self) -> None:
+        """End the session until something is read again."""
         self._connection.close()
+        self._connection = None
+
+    def read_anew(self) -> Snapshot:
+        """Everything, of a store that may be another by now, as if all its events were read."""
+        self._version = self._last = None
+        self._audited = self.rows("SELECT coalesce(max(id), 0) FROM audit_events")[0][0]
+        return self.read()
 
     def rows(self, query: str, *values: Any) -> list[tuple[Any, ...]]:
         if not self._sqlite:
@@ -160,6 +200,27 @@ class StoreReader:
             ),
         )
 
+    def never_due(self) -> list[str]:
+        """What is live and would never be looked at again, in words (a sweep of all tables)."""
+        return [f"{what} {key}" for what, query in _NEVER_DUE for (key,) in self.rows(query)]
+
+    def locked_down(self) -> bool:
+        return bool(self.rows("SELECT id FROM lockdowns WHERE state = 'ON'"))
+
+    def own(self) -> dict[tuple[str, str], tuple[frozenset[str], frozenset[str]]]:
+        """By entry that the bot made: the policies and the groups that it put there."""
+        found: dict[tuple[str, str], tuple[frozenset[str], frozenset[str]]] = {}
+        for entry_id, cluster, principal, groups in self.rows(
+            "SELECT id, cluster, principal_arn, kubernetes_groups FROM entries WHERE created"
+        ):
+            policies = self.rows("SELECT policy_arn FROM associations WHERE entry_id = ?", entry_id)
+            named = json.loads(groups) if isinstance(groups, str) else groups
+            found[cluster, principal] = (
+                frozenset(row[0].rpartition("/")[2] for row in policies),
+                frozenset(named),
+            )
+        return found
+
     def owed(self, requester: str) -> dict[str, datetime]:
         """By request: when a review of the person's break-glass was due that nobody gave."""
         query = "SELECT request_id, due_at FROM post_reviews WHERE requester = ? "
@@ -191,6 +252,8 @@ class StoreReader:
 
     @contextmanager
     def _cursor(self) -> Iterator[Any]:
+        if self._connection is None:
+            self._connection = self._connect()
         cursor = self._connection.cursor()
         try:
             yield cursor

@@ -18,8 +18,9 @@ from tests.simulation.runner import run_here, tell
 from tests.simulation.scene import ACCOUNT, DAN, DEPLOYMENT, LAB, REGION, role
 from tests.simulation.shadow import BOT, TAG, Book
 from tests.simulation.stage import Stage
+from tests.simulation.store_troubles import FULL, LOCKED
 from tests.simulation.threat_mutations import THREATS
-from tests.simulation.writer import write
+from tests.simulation.writer import REFUSALS, write
 
 EACH, CHUNKS = 20, 25
 ACTS_KNOWN = tuple(ACTS)
@@ -28,6 +29,7 @@ AWS = (
     "arrived late",
     "connection cut",
     "denied",
+    "half an answer",
     "not there yet",
     "server error",
     "shown late",
@@ -56,7 +58,17 @@ POINTS = (
     "slack asked",
     "slack answered",
 )
-SLACK = ("channel archived", "cut", "down", "error", "posted, answer lost", "rate limited")
+SLACK = (
+    "channel archived",
+    "cut",
+    "down",
+    "error",
+    "half an answer",
+    "odd Retry-After",
+    "posted, answer lost",
+    "rate limited",
+    *(f"refuses for good ({error})" for error in REFUSALS),
+)
 ONCE_BROKEN = (8469, 11885, 15905)
 """Of 20,000: a write from a clock that was ahead, an extension whose end had passed, and a bot gone
 for good under the schedule of before."""
@@ -67,9 +79,12 @@ FAULTS = {
     *(f"met: others {what}" for what in BY_OTHERS),
     *(f"met: crash: {point}" for point in POINTS),
     *(f"met: outage: {point}" for point in ("begin", "commit", "committed")),
+    *(f"met: raised: {what} {when}" for what in ("aws", "slack") for when in ("asked", "answered")),
+    *(f"met: store {kind}" for kind in (LOCKED, FULL)),
     *(f"met: meanwhile: {what}" for what in ("operator revokes", "tick", "time", "type")),
     "became: break-glass reviewed",
     "became: grant revoked in Slack",
+    "calm: access was right without Slack",
     "became: schedule fired: deleted",
     "met: lockdown off",
     "met: lockdown on",
@@ -77,6 +92,7 @@ FAULTS = {
     "met: the clock was set ahead",
     "met: the clock was set back",
     "met: the store was away",
+    "met: the store went back",
 }
 """Each is met at least once in the lives of a run of the tests."""
 

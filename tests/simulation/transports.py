@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from email.message import Message
+from http import HTTPStatus
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
@@ -37,6 +38,7 @@ _READS = frozenset(
         "ListSchedules",
     }
 )
+HALF = "half"
 SLACK_BEFORE, SLACK_AFTER = "slack asked", "slack answered"
 
 
@@ -77,8 +79,9 @@ class AwsTransport:
     """Takes over what the bot's clients of EKS and of EventBridge Scheduler send.
 
     `late` is how many of the next writes to keep: the bot sees a timeout, and `arrive` lets them
-    reach AWS. `slow` passes the seconds to `pass_time` while the next call is under way. `asking`
-    is told before a call reaches AWS, `told` what the bot saw of it.
+    reach AWS. `half` is of how many of the next answers one half comes. `slow` passes the seconds
+    to `pass_time` while the next call is under way. `asking` is told before a call reaches AWS,
+    `told` what the bot saw of it.
     """
 
     def __init__(self, eks: EksStandIn, boundary: Boundary) -> None:
@@ -86,6 +89,7 @@ class AwsTransport:
         self._boundary = boundary
         self.late = 0
         self.slow = 0.0
+        self.half = 0
         self.under_way: list[UnderWay] = []
         self.asking: Callable[[str, Mapping[str, Any], bool], None] = lambda *_: None
         self.pass_time: Callable[[float], None] = lambda _: None
@@ -108,7 +112,7 @@ class AwsTransport:
 
     def reset(self) -> None:
         """Forget what a life left behind."""
-        self.late, self.slow = 0, 0.0
+        self.late, self.half, self.slow = 0, 0, 0.0
         self.under_way.clear()
         self.asking = lambda *_: None
         self.told = lambda _: None
@@ -162,6 +166,12 @@ class AwsTransport:
             self.told(Exchange(operation, params, None, None))
             self._boundary.reach(AWS_AFTER)
             raise ConnectionClosedError(endpoint_url=request.url) from error
+        if self.half and status == HTTPStatus.OK:
+            self.half -= 1
+            self._boundary.met["aws: half an answer"] += 1
+            self.told(Exchange(operation, params, None, None))
+            self._boundary.reach(AWS_AFTER)
+            return AWSResponse(request.url, status, headers, _Body(answer[: len(answer) // 2]))
         parsed = json.loads(answer) if answer else {}
         self.told(Exchange(operation, params, status, parsed))
         self._boundary.reach(AWS_AFTER)
@@ -226,7 +236,9 @@ class _Cut:
 class SlackTransport(urllib.request.BaseHandler):
     """Answers what urllib would send to `base`: the Web API and response URLs.
 
-    `calls` counts them, so that an acknowledgement can be shown to wait for none.
+    `calls` counts them, so that an acknowledgement can be shown to wait for none. `odd` are the
+    next answers that are none: "half" breaks off, all else is the Retry-After of a 429. `refuses`
+    is the error with which Slack answers every call to its Web API, until it is taken away.
     """
 
     handler_order = 1
@@ -236,6 +248,9 @@ class SlackTransport(urllib.request.BaseHandler):
         self._application = application
         self._boundary = boundary
         self.calls = 0
+        self.odd: list[str] = []
+        self.refuses: str | None = None
+        self.asked_to_wait: Callable[[str], None] = lambda _: None
 
     def serve(self, application: Starlette) -> None:
         """Answer with this application from now on."""
@@ -247,8 +262,23 @@ class SlackTransport(urllib.request.BaseHandler):
             raise OSError(f"the simulation knows no host {request.host}")
         self.calls += 1
         self._boundary.reach(SLACK_BEFORE)
-        status, headers, body, cut = self._ask(request)
+        odd = self.odd.pop(0) if self.odd else None
+        if odd is not None:
+            what = "half an answer" if odd == HALF else "odd Retry-After"
+            self._boundary.met[f"slack: {what}"] += 1
+        if self.refuses is not None and urlsplit(request.full_url).path.startswith("/api/"):
+            self._boundary.met[f"slack: refuses for good ({self.refuses})"] += 1
+            body = json.dumps({"ok": False, "error": self.refuses}).encode()
+            status, headers, cut = 200, [("Content-Type", "application/json")], False
+        elif odd in {None, HALF}:
+            status, headers, body, cut = self._ask(request)
+        else:
+            self.asked_to_wait(odd)
+            body = b'{"ok": false, "error": "ratelimited"}'
+            status, headers, cut = 429, [("Retry-After", odd)], False
         self._boundary.reach(SLACK_AFTER)
+        if odd == HALF:
+            raise http.client.IncompleteRead(body[: len(body) // 2], len(body))
         if cut:
             raise http.client.RemoteDisconnected("the simulated Slack cut the connection")
         message = Message()

@@ -35,7 +35,8 @@ from tests.simulation.scene import (
     VARIANTS,
     Json,
 )
-from tests.simulation.transports import AWS_AFTER, AWS_BEFORE, SLACK_AFTER, SLACK_BEFORE
+from tests.simulation.store_troubles import FULL, LOCKED
+from tests.simulation.transports import AWS_AFTER, AWS_BEFORE, HALF, SLACK_AFTER, SLACK_BEFORE
 
 Steps = list[list[Any]]
 
@@ -62,10 +63,21 @@ CALLING_AT = 4
 
 _CALLS = (AWS_BEFORE, AWS_AFTER, SLACK_BEFORE, SLACK_AFTER)
 
+STORE_AT, ODD_AT = 1, 2
+"""Of five seeds, those with these remainders have a store that only reads, is locked or full, or
+loses its last commits; and AWS and Slack that do what nobody has foreseen."""
+
 BACKSTOP_AT = 5
 """Of ten seeds, the one with this last digit has a backstop. Clocks are right in these lives:
 EventBridge Scheduler goes by its own."""
 
+REFUSALS = (
+    "account_inactive",
+    "invalid_auth",
+    "missing_scope",
+    "org_login_required",
+    "token_revoked",
+)
 _SCHEDULE_CALLS = ("GetSchedule", "CreateSchedule", "UpdateSchedule", "DeleteSchedule")
 _READS = ("DescribeAccessEntry", "ListAssociatedAccessPolicies")
 _WRITES = (
@@ -97,11 +109,48 @@ def write(seed: int) -> Story:
         steps = _with_backstop(draw, seed, steps)
     elif seed % POSTGRESQL_EVERY == RESTARTED_AT:
         steps.insert(len(steps) // 2, ["restart"])
+    elif seed % 5 == STORE_AT:
+        steps = _with_store(_Draw(f"store {seed}"), steps, back=not setting["repair"])
+    elif seed % 5 == ODD_AT:
+        steps = _with_odd_things(_Draw(f"odd {seed}"), steps)
     elif seed % 5 == CALLING_AT:
         for _ in range(2):
             dies = ["crash at", draw.choice(_CALLS), draw.randrange(8)]
             steps.insert(draw.randrange(len(steps)), dies)
     return Story(seed, setting, steps)
+
+
+def _with_store(draw: _Draw, steps: Steps, *, back: bool) -> Steps:
+    """The story where the store has troubles: for a while, with all that happens meanwhile."""
+    begins = draw.randrange(1, len(steps) + 1)
+    ends = min(begins + draw.choice((1, 2, 3, 6)), len(steps))
+    if back and draw.random() < 0.6:
+        first, last = ["store kept"], ["store back"]
+    else:
+        first, last = ["store", draw.choice((LOCKED, FULL))], ["store", None]
+    everything: list[Any] = ["tick", list(CHANGING)]
+    later: Steps = [["time", draw.choice((1, 30, 300))]] if draw.random() < 0.5 else []
+    during = [*steps[begins:ends], everything, *later, everything]
+    return [*steps[:begins], first, *during, last, everything, *steps[ends:]]
+
+
+def _with_odd_things(draw: _Draw, steps: Steps) -> Steps:
+    """The story where AWS and Slack do what nobody has foreseen."""
+    told = list(steps)
+    for _ in range(draw.choice((1, 2, 3))):
+        waits = ("601", "86400", "2.5", "Tue, 03 Mar 2026 09:00:00 GMT", "")
+        odd = draw.choice(
+            (
+                ["raise", draw.randrange(8), draw.choice((1, 1, 2, 5))],
+                ["odd answers", "aws", HALF, draw.choice((1, 2, 3))],
+                ["odd answers", "slack", HALF, draw.choice((1, 2, 5))],
+                ["odd answers", "slack", draw.choice(waits), draw.choice((1, 2))],
+            )
+        )
+        told.insert(draw.randrange(len(told)), odd)
+    if draw.random() < 0.3:
+        told.insert(draw.randrange(1, len(told) + 1), ["slack refuses", draw.choice(REFUSALS)])
+    return told
 
 
 def _with_backstop(draw: _Draw, seed: int, steps: Steps) -> Steps:
