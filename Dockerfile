@@ -21,6 +21,7 @@ ENV PATH=/opt/eks-access/bin:$PATH \
     PYTHONDONTWRITEBYTECODE=1 \
     PYTHONUNBUFFERED=1 \
     EKS_ACCESS_CONFIG=/etc/eks-access/eks-access.yaml \
+    EKS_ACCESS_HTTP_HOST=0.0.0.0 \
     EKS_ACCESS_HTTP_PORT=8000
 
 # Where a SQLite file lies, unless DATABASE_URL says otherwise. With PostgreSQL nothing is kept here.

@@ -36,6 +36,7 @@ from bot.core.lifecycle import OPERATOR
 from bot.core.model import EndReason, GrantState
 from bot.doctor import examine
 from bot.doctor_result import Status
+from bot.http_server import raise_file_limit
 from bot.logs import configure_logs
 from bot.policy_file import PolicyError, load_policy
 from bot.settings import Settings
@@ -81,6 +82,7 @@ def _options(
 def run() -> None:
     """Run the bot, until it is told to stop. SIGHUP has it read the policy file again."""
     configure_logs()
+    raise_file_limit()
     settings = environment()
     with explained(), opened(settings) as database:
         settings.ensure_slack()
@@ -301,7 +303,12 @@ def _serve(settings: Settings, database: Database) -> None:
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, lambda which, _: told.put(which))
     running.start()
-    log.info("started", version=bot.__version__, http_port=running.http.port)
+    log.info(
+        "started",
+        version=bot.__version__,
+        http_host=settings.http_address,
+        http_port=running.http.port,
+    )
     while _next(told) == signal.SIGHUP:
         log.info("told to read the policy file again")
         running.read_policy_again()

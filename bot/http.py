@@ -3,33 +3,35 @@
 from __future__ import annotations
 
 import contextlib
-import socket
-import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import structlog
-import uvicorn
+from anyio import CapacityLimiter, to_thread
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 from slack_bolt import App
 from slack_bolt.adapter.starlette.handler import to_bolt_request, to_starlette_response
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
-from bot.settings import SettingsError
+from bot.logs import Seldom
 
 log = structlog.get_logger(__name__)
 
 MAX_BODY_BYTES = 1_000_000
 """Slack's largest payloads, a view of 250 KB in JSON inside a form, stay far below this."""
 
-STOP_WITHIN_SECONDS = 3
-"""How long a stop waits for requests under way: Slack waits no longer for an answer either."""
+_LOOKS_AT_ONCE = 2
+"""How many probes and readers of metrics the store is asked for at the same time: each takes one of
+its connections, which removals need."""
 
 _UNAUTHORIZED = 401
+_refusals = Seldom(
+    log, "a payload whose signature does not fit SLACK_SIGNING_SECRET, or is old, is refused"
+)
 # What Bolt raises on a body that is no payload of Slack's. It reads ids out of the body before it
 # looks at the signature, so anybody can send it such a one.
 _MALFORMED = (ValueError, TypeError, AttributeError, LookupError, RecursionError)
@@ -50,6 +52,7 @@ def build_http(
     readiness: Callable[[], Readiness], registry: CollectorRegistry, slack: App | None
 ) -> Starlette:
     """The application. `slack` is the Bolt app in HTTP mode, None in Socket Mode."""
+    looks = CapacityLimiter(_LOOKS_AT_ONCE)
 
     async def healthz(request: Request) -> Response:
         del request
@@ -57,16 +60,19 @@ def build_http(
 
     async def readyz(request: Request) -> Response:
         del request
-        state = await run_in_threadpool(readiness)
+        state = await to_thread.run_sync(readiness, limiter=looks)
         return JSONResponse(dict(state.checks), status_code=200 if state.ready else 503)
 
     async def metrics(request: Request) -> Response:
         del request
-        content = await run_in_threadpool(generate_latest, registry)
+        content = await to_thread.run_sync(generate_latest, registry, limiter=looks)
         return Response(content, media_type=CONTENT_TYPE_LATEST)
 
     async def slack_events(request: Request) -> Response:
-        body = await _body(request)
+        try:
+            body = await _body(request)
+        except ClientDisconnect:
+            return Response(status_code=400)  # which nobody reads
         if slack is None or body is None:
             return PlainTextResponse("too large\n", status_code=413)
         if not _may_be_signed(request):
@@ -89,55 +95,6 @@ def build_http(
     return Starlette(routes=routes)
 
 
-class HttpServer:
-    """Uvicorn in a thread. `port` 0 takes a free one; `port` then tells which.
-
-    Raises SettingsError where the port cannot be taken.
-    """
-
-    def __init__(self, app: Starlette, host: str, port: int) -> None:
-        config = uvicorn.Config(
-            app,
-            log_config=None,
-            access_log=False,
-            lifespan="off",
-            timeout_graceful_shutdown=STOP_WITHIN_SECONDS,
-        )
-        self._server = uvicorn.Server(config)
-        self._socket = _listening(host, port)
-        self.port: int = self._socket.getsockname()[1]
-        self._thread = threading.Thread(
-            target=self._server.run, kwargs={"sockets": [self._socket]}, name="http", daemon=True
-        )
-
-    def start(self) -> None:
-        """Serve. The socket listens already, so nobody is turned away until the thread runs."""
-        self._thread.start()
-
-    def stop(self) -> None:
-        """Finish what is under way and stop."""
-        self._server.should_exit = True
-        if self._thread.ident is None:
-            self._socket.close()  # it was never started
-            return
-        self._thread.join(timeout=2 * STOP_WITHIN_SECONDS)
-
-
-def _listening(host: str, port: int) -> socket.socket:
-    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        listener.bind((host, port))
-        listener.listen()
-    except OSError as error:
-        listener.close()
-        raise SettingsError(
-            f"Port {port} cannot be used ({error.strerror}). Stop what uses it, or set "
-            "EKS_ACCESS_HTTP_PORT to another."
-        ) from error
-    return listener
-
-
 def _may_be_signed(request: Request) -> bool:
     """Whether Bolt can compare the signature's headers, where there are any, with what is right."""
     timestamp = request.headers.get("x-slack-request-timestamp", "0")
@@ -148,14 +105,14 @@ def _may_be_signed(request: Request) -> bool:
 
 
 def _refused() -> Response:
-    log.warning(
-        "a payload whose signature does not fit SLACK_SIGNING_SECRET, or is old, is refused"
-    )
+    _refusals.warn()
     return JSONResponse({"error": "invalid request"}, status_code=_UNAUTHORIZED)
 
 
 async def _body(request: Request) -> bytes | None:
     """The body, or None where it is longer than any that Slack sends."""
+    if int(request.headers.get("content-length", 0)) > MAX_BODY_BYTES:
+        return None
     received = bytearray()
     async for chunk in request.stream():
         received += chunk

@@ -7,7 +7,10 @@ from __future__ import annotations
 
 import logging
 import sys
-from collections.abc import Mapping
+import threading
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
@@ -16,6 +19,8 @@ from bot.core.masking import without_secrets
 
 _SILENT = ("websocket", "slack_sdk.web.base_client")
 """What these report is reported once more by whoever called them."""
+
+_BETWEEN_LINES_SECONDS = 60.0
 
 _QUIET = frozenset(
     {
@@ -65,6 +70,34 @@ def configure_logs(level: str = "INFO") -> None:
         logger_factory=structlog.stdlib.LoggerFactory(),
         cache_logger_on_first_use=True,
     )
+
+
+class Seldom:
+    """A warning that anybody can bring about: at once, and then once a minute with their number.
+
+    So nobody fills a disk by it. `seconds` tells the time, and need not be the time of day.
+    """
+
+    def __init__(
+        self, log: Any, event: str, *, seconds: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._log = log
+        self._event = event
+        self._seconds = seconds
+        self._lock = threading.Lock()
+        self._next: float | None = None
+        self._times = 0
+
+    def warn(self, **more: object) -> None:
+        """Count it, and write the line if none was written for a minute."""
+        now = self._seconds()
+        with self._lock:
+            self._times += 1
+            if self._next is not None and now < self._next:
+                return
+            times, self._times = self._times, 0
+            self._next = now + _BETWEEN_LINES_SECONDS
+        self._log.warning(self._event, times=times, **more)
 
 
 def redact(logger: WrappedLogger, method: str, event: EventDict) -> EventDict:

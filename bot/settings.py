@@ -11,7 +11,7 @@ import os
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field, SecretStr, ValidationError
+from pydantic import Field, IPvAnyAddress, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
@@ -41,6 +41,7 @@ class Settings(BaseSettings):
     slack_api_url: str = Field(SLACK_API_URL, alias="SLACK_API_URL")
     database_url: SecretStr = Field(SecretStr("sqlite:///eks-access.db"), alias="DATABASE_URL")
     config: Path = Field(Path("eks-access.yaml"), alias="EKS_ACCESS_CONFIG")
+    http_host: IPvAnyAddress | None = Field(None, alias="EKS_ACCESS_HTTP_HOST")
     http_port: int = Field(8000, alias="EKS_ACCESS_HTTP_PORT", ge=0, le=65535)
     pagerduty_token: SecretStr | None = Field(None, alias="PAGERDUTY_TOKEN")
     pagerduty_api_url: str = Field(PAGERDUTY_API_URL, alias="PAGERDUTY_API_URL")
@@ -61,6 +62,17 @@ class Settings(BaseSettings):
     def socket_mode(self) -> bool:
         """Whether Slack reaches the bot over Socket Mode (an app token is there), or over HTTP."""
         return self.slack_app_token is not None
+
+    @property
+    def http_address(self) -> str:
+        """Where the bot's own HTTP listens.
+
+        By default on loopback in Socket Mode, which nobody has to reach from outside, and on all
+        addresses in HTTP mode, because Slack comes from there.
+        """
+        if self.http_host is not None:
+            return str(self.http_host)
+        return "127.0.0.1" if self.socket_mode else "0.0.0.0"  # noqa: S104 - as said above
 
     def bot_token(self) -> str:
         """The bot token. Raises SettingsError where it is missing."""

@@ -20,7 +20,8 @@ from bot.core.errors import PolicyUnavailable, StoreUnavailable
 from bot.core.model import AccessRequest, AuditEvent, Grant, RequestState, Review
 from bot.core.policy import Policy
 from bot.core.post_review import PostReview
-from bot.http import HttpServer, Readiness, build_http
+from bot.http import Readiness, build_http
+from bot.http_server import HttpServer
 from bot.jobs import Jobs, Loop
 from bot.metrics import build_registry
 from bot.oncall import OnCallServices, Opsgenie, PagerDuty
@@ -94,7 +95,6 @@ class Bot:
         settings: Settings,
         *,
         clock: Clock = utc_now,
-        http_host: str = "0.0.0.0",  # noqa: S104 - probes and Slack come from outside the container
         given: Given = Given(),
     ) -> None:
         self.clock = clock
@@ -261,7 +261,7 @@ class Bot:
         slack = None if settings.socket_mode else self.listeners.app
         self.http = HttpServer(
             build_http(self.readiness, self._signals(client, directory), slack),
-            http_host,
+            settings.http_address,
             settings.http_port,
         )
 

@@ -532,7 +532,9 @@ def test_the_image_runs_the_bot_as_nobody_special_and_holds_no_secret():
 def test_every_threat_has_tests_that_are_there():
     text = read("docs/security.md")
     rows = re.findall(r"^\| (\d+) \| .*? \| .*? \| (.*) \|$", text, re.MULTILINE)
-    assert [int(number) for number, _ in rows] == list(range(1, 23))
+    numbers = [int(number) for number, _ in rows]
+    assert numbers == sorted(set(numbers))
+    assert set(range(1, 23)) <= set(numbers)
     for number, cell in rows:
         named = re.findall(r"`(tests/[\w/]+\.py)::(test_\w+)`", cell)
         assert named, f"threat {number} names no test"

@@ -10,13 +10,15 @@ from collections.abc import Iterator
 from urllib.parse import urlencode
 
 import pytest
+import structlog
 from prometheus_client import CollectorRegistry
 from prometheus_client.parser import text_string_to_metric_families
 from sqlalchemy import func, select
 
 import bot
 from bot.core.drift import Kind
-from bot.http import MAX_BODY_BYTES, HttpServer, Readiness, build_http
+from bot.http import MAX_BODY_BYTES, Readiness, build_http
+from bot.http_server import HttpServer
 from bot.sandbox.http_delivery import Tampering
 from bot.sandbox.stage import Stage, furnish
 from bot.settings import SettingsError
@@ -166,6 +168,8 @@ def test_a_malformed_body_is_answered_with_400(server, body, kind):
 
 def test_a_body_longer_than_any_of_slacks_is_not_read_to_its_end(server):
     assert server.post(b"text=" + b"x" * MAX_BODY_BYTES, FORM) == 413
+    long = {"Content-Length": str(MAX_BODY_BYTES + 1)}
+    assert fetch(server.port, "POST", "/slack/events", headers=long)[0] == 413
     just = urlencode({"payload": "x"}).encode()
     assert server.post(just.ljust(MAX_BODY_BYTES, b"&"), FORM) == 400
 
@@ -174,6 +178,19 @@ def test_a_client_that_goes_away_in_the_middle_harms_nobody(server):
     with socket.create_connection(("127.0.0.1", server.port)) as connection:
         connection.sendall(b"POST /slack/events HTTP/1.1\r\nHost: x\r\nContent-Length: 50\r\n\r\nx")
     assert server.get("/healthz")[0] == 200
+
+
+def test_what_strangers_send_fills_no_log(server, caplog):
+    with structlog.testing.capture_logs() as said:
+        for _ in range(20):
+            assert server.post(b"{}", JSON, {"X-Slack-Signature": "v0="}) == 401
+        for _ in range(20):
+            with socket.create_connection(("127.0.0.1", server.port)) as connection:
+                head = b"POST /slack/events HTTP/1.1\r\nHost: x\r\nContent-Length: 50\r\n\r\nx"
+                connection.sendall(head)
+            assert server.get("/healthz")[0] == 200
+    assert len([one for one in said if "signature" in one["event"]]) <= 1
+    assert not [one for one in caplog.records if one.name.startswith("uvicorn")]
 
 
 def test_slack_can_try_the_request_url(server):

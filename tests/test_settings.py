@@ -117,6 +117,21 @@ def test_a_secrets_directory_that_is_none_is_named(monkeypatch):
         read_settings()
 
 
+def test_http_listens_on_loopback_in_socket_mode_and_on_all_addresses_for_slack(monkeypatch):
+    assert read_settings().http_address == "0.0.0.0"  # noqa: S104 - that is what it is about
+    monkeypatch.setenv("SLACK_APP_TOKEN", APP_TOKEN)
+    assert read_settings().http_address == "127.0.0.1"
+    monkeypatch.setenv("EKS_ACCESS_HTTP_HOST", "::")
+    assert read_settings().http_address == "::"
+
+
+@pytest.mark.parametrize("host", ["localhost", "0.0.0", "*"])
+def test_a_host_that_is_no_address_names_the_variable(monkeypatch, host):
+    monkeypatch.setenv("EKS_ACCESS_HTTP_HOST", host)
+    with pytest.raises(SettingsError, match="EKS_ACCESS_HTTP_HOST"):
+        read_settings()
+
+
 @pytest.mark.parametrize("port", ["99999", "-1", "http"])
 def test_a_wrong_port_names_the_variable(monkeypatch, port):
     monkeypatch.setenv("EKS_ACCESS_HTTP_PORT", port)

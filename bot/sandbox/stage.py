@@ -98,6 +98,7 @@ class Stage:
             "SLACK_API_URL": self.slack.api_url,
             "DATABASE_URL": self.database_url,
             "EKS_ACCESS_CONFIG": self.policy_file,
+            "EKS_ACCESS_HTTP_HOST": "127.0.0.1",
             "EKS_ACCESS_HTTP_PORT": 0,
             **self.services.settings(),
         }
@@ -109,7 +110,7 @@ class Stage:
         database = Database(self.database_url)
         migrate.upgrade(database)
         database.close()
-        bot = Bot(settings, clock=self.clock, http_host="127.0.0.1")
+        bot = Bot(settings, clock=self.clock)
         self.panel.watch(bot.database)
         bot.start()
         self.clock.subscribe(bot.wake)

@@ -5,12 +5,13 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import resource
 import signal
 import socket
 import subprocess
 import sys
 import urllib.request
-from contextlib import closing
+from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Any
 
@@ -118,6 +119,38 @@ def test_the_bot_runs_serves_health_is_alone_on_its_file_and_stops_in_good_order
     assert report["head"] == {name: events[-1][name] for name in ("position", "hash")}
     assert not [event for event in events if event["level"] in ("error", "critical")], log
     assert not [name for name, secret in secrets(stage).items() if secret in log]
+
+
+def test_silent_connections_to_the_http_port_keep_no_removal_and_no_probe_waiting(
+    stage, cli, tmp_path
+):
+    three_grants(stage)
+    environment = process_environment(stage)
+    log = tmp_path / "bot.log"
+    few_files = 'ulimit -Sn 100; ulimit -Hn 256; exec "$0" run'
+    with log.open("w") as written, ExitStack() as opened:
+        process = subprocess.Popen(  # noqa: S603 - our own command
+            ["/bin/sh", "-c", few_files, COMMAND],
+            env=environment,
+            stderr=written,
+        )
+        try:
+            stage.slack.wait_connected(timeout=30)
+            started = [json.loads(line) for line in log.read_text().splitlines()]
+            port = next(one["http_port"] for one in started if one["event"] == "started")
+            assert resource.prlimit(process.pid, resource.RLIMIT_NOFILE) == (256, 256)
+            for _ in range(400):
+                opened.enter_context(socket.create_connection(("127.0.0.1", port), timeout=30))
+            assert cli("revoke", "--all", **environment).exit_code == 0
+            assert stage.eks.wait_for(lambda: not principals(stage), timeout=30)
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}/healthz", timeout=30) as answer:
+                assert answer.status == 200
+        finally:
+            process.kill()
+            process.wait()
+    said = log.read_text()
+    assert "Too many open files" not in said
+    assert said.count("too many connections to the HTTP port") == 1
 
 
 def test_a_broken_policy_file_keeps_no_grant_from_ending(stage):

@@ -413,6 +413,51 @@ BUGS: tuple[Mutation, ...] = (
         "        assert unstored is not None\n",
         "tests/e2e/test_store_takes_no_writes.py",
     ),
+    # What can be exhausted from outside
+    _bug(
+        "let silent connections take all files",
+        "bot/http_server.py",
+        "while len(connections) >= MOST_CONNECTIONS:",
+        "while len(connections) >= 100_000:",
+        "tests/cli/test_cli_run.py::"
+        "test_silent_connections_to_the_http_port_keep_no_removal_and_no_probe_waiting",
+    ),
+    _bug(
+        "wait for a request for ever",
+        "bot/http_server.py",
+        "self._deadline = self.loop.call_later(self._patience, self.transport.abort)",
+        "self._deadline = None",
+        "tests/test_http_server.py::test_a_request_that_comes_byte_by_byte_is_not_waited_for",
+    ),
+    _bug(
+        "close connections that are being answered",
+        "bot/http_server.py",
+        "if isinstance(one, _Connection) and one.idle]",
+        "if isinstance(one, _Connection)]",
+        "tests/test_http_server.py::test_one_that_is_being_answered_is_not_closed_for_others",
+    ),
+    _bug(
+        "say for each try that no file is left",
+        "bot/http_server.py",
+        "self._no_files.warn(cause=error.strerror)",
+        'log.warning("no connection can be accepted", cause=error.strerror)',
+        "tests/test_http_server.py::"
+        "test_where_no_file_is_left_the_log_says_so_once_and_it_goes_on_afterwards",
+    ),
+    _bug(
+        "let probes take every thread",
+        "bot/http.py",
+        "_LOOKS_AT_ONCE = 2",
+        "_LOOKS_AT_ONCE = 40",
+        "tests/test_http_server.py::test_probes_take_few_threads_and_few_connections_of_the_store",
+    ),
+    _bug(
+        "log each refused payload",
+        "bot/http.py",
+        "    _refusals.warn()",
+        '    log.warning("a payload whose signature does not fit")',
+        "tests/test_http.py::test_what_strangers_send_fills_no_log",
+    ),
     # Answers that are none, and work that fails
     _bug(
         "take half an answer of Slack for a fault of the bot",

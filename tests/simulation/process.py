@@ -90,7 +90,7 @@ class Process:
         )
         token = {"slack_bot_token": SecretStr(bot_token)}
         settings = _settings(slack_url, policy_file).model_copy(update=token)
-        self.bot = Bot(settings, clock=clock, http_host="127.0.0.1", given=given)
+        self.bot = Bot(settings, clock=clock, given=given)
         self._loops = {loop.name: loop for loop in self.bot.loops}
 
     @property
