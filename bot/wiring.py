@@ -17,7 +17,7 @@ from bot.access.waiting import WaitingRequests
 from bot.aws.anchor_bucket import AnchorBucket
 from bot.aws.clients import EksClients
 from bot.core.errors import PolicyUnavailable, StoreUnavailable
-from bot.core.model import AccessRequest, AuditEvent, Grant, RequestState, Review
+from bot.core.model import AccessRequest, AuditEvent, Cluster, Grant, RequestState, Review
 from bot.core.policy import Policy
 from bot.core.post_review import PostReview
 from bot.http import Readiness, build_http
@@ -108,7 +108,9 @@ class Bot:
             Jira(settings.jira_url, settings.jira_email, settings.jira_key(), clock=clock),
             PagerDutyIncidents(settings.pagerduty_api_url, settings.pagerduty_key(), clock=clock),
         )
-        access = AccessReconciler(self.database, clients, claims, clock=clock, repair=self._repair)
+        access = AccessReconciler(
+            self.database, clients, claims, clock=clock, repair=self._repair, named=self._named
+        )
         self._on_call = OnCallServices(
             {
                 "pagerduty": PagerDuty(
@@ -167,7 +169,7 @@ class Bot:
         self._access_loop = Loop(
             "access", access.due, self._then_messages(access.reconcile), workers=ACCESS_WORKERS
         )
-        keeper = BackstopKeeper(self.database, clients, claims, clock=clock)
+        keeper = BackstopKeeper(self.database, clients, claims, clock=clock, named=self._named)
         self._backstop_loop = Loop(
             "backstops", keeper.due, self._then_access(keeper.keep), workers=_OTHER_WORKERS
         )
@@ -435,6 +437,11 @@ class Bot:
 
     def _policy_in_force(self) -> Policy:
         return self.policy.current().policy
+
+    def _named(self, cluster: Cluster) -> Cluster | None:
+        """The cluster as the policy in force names it, where it does."""
+        policy = self._policy()
+        return policy.clusters_by_name.get(cluster.name) if policy is not None else None
 
     def _repair(self) -> bool:
         """Whether what others took away is made anew: not while nothing is to be granted."""

@@ -20,7 +20,7 @@ from aws_assume_role_lib import aws_assume_role_lib
 from botocore.config import Config
 from botocore.session import get_session
 
-from bot.aws.errors import translated
+from bot.aws.errors import WRONG_ACCOUNT, translated
 from bot.core.errors import TemporaryAwsProblem
 from bot.core.model import Cluster
 
@@ -107,7 +107,7 @@ class EksClients:
         self._own_account = account
         if account != cluster.account:
             raise TemporaryAwsProblem(
-                "wrong_account",
+                WRONG_ACCOUNT,
                 f"{cluster.name} is in account {cluster.account}, and the bot's AWS credentials "
                 f"are of account {account}, so it can neither give nor end access there. Whoever "
                 f"runs the bot gives it a role of {cluster.account}, or names one as "

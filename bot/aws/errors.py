@@ -27,6 +27,9 @@ NO_ANSWER = (BotoCoreError, ResponseParserError, UnicodeError, KeyError)
 Of a body that is no JSON botocore makes an answer in which every member is missing.
 """
 
+ROLE_DENIED, ACCESS_DENIED, WRONG_ACCOUNT = "role_denied", "access_denied", "wrong_account"
+"""The codes of what AWS refuses the role that reaches a cluster, or of one that is elsewhere."""
+
 _DENIED = frozenset({"AccessDenied", "AccessDeniedException", "UnauthorizedOperation"})
 _INVALID_PRINCIPAL = "invalid principal"
 _MODE = "authentication mode must be"
@@ -69,7 +72,7 @@ def _problem(  # noqa: C901, PLR0911 - a table of answers, one a line, reads bes
     name = cluster.name
     if code in _DENIED and error.operation_name == "AssumeRole":
         return PermanentAwsProblem(
-            "role_denied",
+            ROLE_DENIED,
             f"AWS does not let the bot assume `{cluster.assume_role}`, the role that reaches "
             f"{name} ({code}). Whoever runs the bot lets it do so, and that role trust it.",
         )
@@ -82,7 +85,7 @@ def _problem(  # noqa: C901, PLR0911 - a table of answers, one a line, reads bes
         )
     if code in _DENIED:
         return PermanentAwsProblem(
-            "access_denied",
+            ACCESS_DENIED,
             f"AWS does not let the bot {doing} on {name} ({code}). Whoever runs the bot grants "
             "its role that permission; docs/aws.md lists what it needs.",
         )

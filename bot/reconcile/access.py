@@ -24,10 +24,11 @@ from bot.core.errors import (
     PermanentAwsProblem,
     TemporaryAwsProblem,
 )
-from bot.reconcile import access_grants
+from bot.reconcile import access_grants, ways
 from bot.reconcile.access_grants import Snapshot, plan_for
 from bot.reconcile.access_troubles import Trouble, Waiting, goes_on, looked, rest
 from bot.reconcile.drift_watch import DriftWatch
+from bot.reconcile.ways import Named, nowhere
 from bot.store import backstops, drift, entries, grants
 from bot.store.claims import ClaimLost, Claims, StillHeld
 from bot.store.database import Database
@@ -44,7 +45,8 @@ _BATCH = 200
 class AccessReconciler:
     """The loop that keeps EKS equal to the store. Safe to call from several threads.
 
-    `repair` says whether access that others took away is made anew.
+    `repair` says whether access that others took away is made anew, and `named` how the policy in
+    force reaches a cluster.
     """
 
     def __init__(
@@ -55,12 +57,14 @@ class AccessReconciler:
         *,
         clock: Callable[[], datetime],
         repair: Callable[[], bool] = lambda: False,
+        named: Named = nowhere,
     ) -> None:
         self._database = database
         self._clients = clients
         self._claims = claims
         self._clock = clock
         self._drift = DriftWatch(database, repair, clock=clock)
+        self._named = named
         self._begun = False
 
     def due(self) -> list[int]:
@@ -91,7 +95,7 @@ class AccessReconciler:
     def _round(self, entry_id: int, still_held: StillHeld) -> None:
         entry = self._start(entry_id)
         try:
-            troubles = self._act(entry, still_held)
+            troubles = self._reach(entry, still_held)
         except AwsProblem as error:
             if error.code == NO_ENTRIES or (error.code == NO_CLUSTER and self._is_unwritten(entry)):
                 troubles = self._end_without(entry, error)
@@ -121,6 +125,28 @@ class AccessReconciler:
                 entries.set_clock_right(tx, entry_id, now)
                 entry = entries.get(tx, entry_id, now)
             return entry
+
+    def _reach(self, entry: Entry, still_held: StillHeld) -> list[Trouble]:
+        """As `_act`; where AWS refuses the role of the row, by the one that the policy names."""
+        mute: AwsProblem | None = None
+        troubles: list[Trouble] = []
+        try:
+            troubles = self._act(entry, still_held)
+        except AwsProblem as problem:
+            mute = problem
+        problems = [mute] if mute is not None else [one.problem for one in troubles]
+        other = ways.by_policy(entry, self._named) if ways.refused(problems) else None
+        if other is None:
+            if mute is not None:
+                raise mute
+            return troubles
+        troubles = self._act(other, still_held)
+        if not ways.refused(one.problem for one in troubles):
+            role = other.cluster.assume_role
+            with self._database.transaction() as tx:
+                entries.reach_by(tx, entry.id, role)
+            log.info("reached by the policy's role", cluster=entry.cluster.name, role=role)
+        return troubles
 
     def _act(self, entry: Entry, still_held: StillHeld) -> list[Trouble]:
         """Do what is to be done, and store what came of it. Returns what could not be done.

@@ -13,7 +13,7 @@ to go.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 import structlog
@@ -31,7 +31,9 @@ from bot.core.errors import (
 from bot.core.lifecycle import BOT
 from bot.core.model import AuditEvent, Grant, GrantState
 from bot.core.removal import late_at
+from bot.reconcile import ways
 from bot.reconcile.backoff import pause
+from bot.reconcile.ways import Named, nowhere
 from bot.store import audit, backstops, entries, grants
 from bot.store.backstops import Kept
 from bot.store.claims import Claims, StillHeld
@@ -58,7 +60,10 @@ class _Overtaken(Exception):
 
 
 class BackstopKeeper:
-    """The loop that keeps backstops. Safe to call from several threads."""
+    """The loop that keeps backstops. Safe to call from several threads.
+
+    `named` is how the policy in force reaches a cluster.
+    """
 
     def __init__(
         self,
@@ -67,11 +72,13 @@ class BackstopKeeper:
         claims: Claims,
         *,
         clock: Callable[[], datetime],
+        named: Named = nowhere,
     ) -> None:
         self._database = database
         self._clients = clients
         self._claims = claims
         self._clock = clock
+        self._named = named
 
     def due(self) -> list[int]:
         """Ids of the entries whose backstop is to be looked at now."""
@@ -88,7 +95,7 @@ class BackstopKeeper:
                 return
             problem: AwsProblem | None = None
             try:
-                self._bring_up_to_date(look, still_held)
+                self._reach(look, still_held)
             except _Overtaken:
                 log.info("overtaken, left to the next round", backstop=entry_id)
                 return
@@ -125,6 +132,19 @@ class BackstopKeeper:
             now=now,
         )
         return _Look(entry, kept, live, wanted)
+
+    def _reach(self, look: _Look, still_held: StillHeld) -> None:
+        """By the role of the row, or where AWS refuses it by the one that the policy names.
+
+        Which is right for the row is left to the access loop. Raises AwsProblem.
+        """
+        try:
+            self._bring_up_to_date(look, still_held)
+        except AwsProblem as problem:
+            other = ways.by_policy(look.entry, self._named) if ways.refused([problem]) else None
+            if other is None:
+                raise
+            self._bring_up_to_date(replace(look, entry=other), still_held)
 
     def _bring_up_to_date(self, look: _Look, still_held: StillHeld) -> None:
         """Make the schedule what is wanted, and store what was read back. Raises AwsProblem."""

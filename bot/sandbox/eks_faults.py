@@ -118,9 +118,9 @@ class Faults:
 
     Everywhere: `operation` is the operation's name as in `CreateAccessEntry`, or None for all but
     those of STS, which is another service: `AssumeRole` and `GetCallerIdentity` are to be named;
-    `cluster` (a name) and `principal` (an ARN) narrow it; `times` is how many calls it meets,
-    None for all until `clear()`. One call meets every matching delay, and of the errors and
-    drops the one laid first.
+    `cluster` (a name) and `principal` (an ARN; of AssumeRole the role) narrow it; `times` is how
+    many calls it meets, None for all until `clear()`. One call meets every matching delay, and of
+    the errors and drops the one laid first.
     """
 
     def __init__(self) -> None:

@@ -379,8 +379,11 @@ class EksServer:
         """What moto's STS answers, unless a fault that names the operation meets the call."""
         body = environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
         environ["wsgi.input"] = io.BytesIO(body)
-        operation = dict(parse_qsl(body.decode())).get("Action", "")
-        seconds, fault, released = self.faults.take(operation, None, None, named=True)
+        asked = dict(parse_qsl(body.decode()))
+        operation = asked.get("Action", "")
+        seconds, fault, released = self.faults.take(
+            operation, None, asked.get("RoleArn"), named=True
+        )
         effect = fault.effect if fault else None
         if isinstance(effect, AccessDenied):
             effect = Answer(

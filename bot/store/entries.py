@@ -288,6 +288,14 @@ def set_backstop(
         backstops.want(tx, entry_id, now, new=backstop is not None)
 
 
+def reach_by(tx: Connection, entry_id: int, role: str | None) -> None:
+    """Let a role reach an entry's cluster, or the bot's own credentials, whatever did before."""
+    document = tx.scalars(select(entries.c.document).where(entries.c.id == entry_id)).one()
+    before = _cluster.validate_python(document["cluster"])
+    after = _cluster.dump_python(replace(before, assume_role=role), mode="json")
+    _change(tx, entry_id, document=document | {"cluster": after})
+
+
 def placed_on(tx: Connection, cluster: Cluster, now: datetime) -> list[Entry]:
     """The entries of a cluster that the bot made, or put something on, and has not cleared."""
     query = select(entries.c.id).where(

@@ -68,7 +68,13 @@ class BackstopWorld(World):
         self.keeper = self.fresh_keeper()
 
     def fresh_keeper(self) -> BackstopKeeper:
-        return BackstopKeeper(self.database, self.clients, Claims(self.database), clock=self.clock)
+        return BackstopKeeper(
+            self.database,
+            self.clients,
+            Claims(self.database),
+            clock=self.clock,
+            named=lambda cluster: self.policy.clusters_by_name.get(cluster.name),
+        )
 
     def restart(self) -> None:
         """Loops that know nothing but the store."""

@@ -108,6 +108,7 @@ class World:
             Claims(store),
             clock=self.clock,
             repair=lambda: self.policy.drift.repair,
+            named=lambda cluster: self.policy.clusters_by_name.get(cluster.name),
         )
 
     # What people do
