@@ -35,10 +35,13 @@ class LoopSigns:
         self.failing_since: datetime | None = None
 
     def well(self, now: datetime) -> bool:
-        """Whether it does its work now."""
+        """Whether it does its work now.
+
+        A time in the future was written before somebody set the clock back, and tells nothing.
+        """
         since = self.failing_since
-        looks = self.last_look is not None and now - self.last_look < STALE
-        return looks and (since is None or now - since < STALE)
+        looks = self.last_look is not None and abs(now - self.last_look) < STALE
+        return looks and (since is None or abs(now - since) < STALE)
 
     def looked(self, now: datetime, *, idle: bool) -> None:
         """It learned what is due; `idle`: that is nothing, and nothing is under way."""

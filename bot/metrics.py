@@ -70,6 +70,16 @@ class _BotCollector(Collector):
         failing = GaugeMetricFamily(
             "eks_access_loop_failing", "Whether the work of a loop fails.", labels=["loop"]
         )
+        items = GaugeMetricFamily(
+            "eks_access_loop_failing_items",
+            "Items whose work failed when it was last tried. It is tried again.",
+            labels=["loop"],
+        )
+        slow = GaugeMetricFamily(
+            "eks_access_loop_slow_items",
+            "Items that a worker has been at for longer than a minute.",
+            labels=["loop"],
+        )
         for loop in self._loops:
             signs = loop.signs
             if signs.last_look is not None:
@@ -77,7 +87,9 @@ class _BotCollector(Collector):
             if signs.last_success is not None:
                 done.add_metric([loop.name], signs.last_success.timestamp())
             failing.add_metric([loop.name], signs.failing_since is not None)
-        yield from (looked, done, failing)
+            items.add_metric([loop.name], loop.failing)
+            slow.add_metric([loop.name], loop.slow)
+        yield from (looked, done, failing, items, slow)
 
     def _stored(self) -> Iterator[Metric]:
         try:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import structlog
 from prometheus_client import CollectorRegistry
@@ -162,20 +163,14 @@ class Bot:
             shown=lambda request: self.listeners.show_change(request.requester),
             clock=clock,
         )
-        self._inbox_loop = Loop("inbox", inbox.due, inbox.work, workers=_OTHER_WORKERS)
-        self._back_loop = Loop(
-            "giving back", inbox.due_never_limited, inbox.work, workers=_OTHER_WORKERS
-        )
-        self._access_loop = Loop(
+        self._inbox_loop = _batched("inbox", inbox.due, inbox.work)
+        self._back_loop = _batched("giving back", inbox.due_never_limited, inbox.work)
+        self._access_loop = _batched(
             "access", access.due, self._then_messages(access.reconcile), workers=ACCESS_WORKERS
         )
         keeper = BackstopKeeper(self.database, clients, claims, clock=clock, named=self._named)
-        self._backstop_loop = Loop(
-            "backstops", keeper.due, self._then_access(keeper.keep), workers=_OTHER_WORKERS
-        )
-        self._message_loop = Loop(
-            "messages", messages.due, messages.reconcile, workers=_OTHER_WORKERS
-        )
+        self._backstop_loop = _batched("backstops", keeper.due, self._then_access(keeper.keep))
+        self._message_loop = _batched("messages", messages.due, messages.reconcile)
         starts = Starts(
             self.database,
             claims,
@@ -191,7 +186,7 @@ class Bot:
             changed=self._wake_all,
             clock=clock,
         )
-        self._start_loop = Loop("starts", starts.due, starts.work, workers=_OTHER_WORKERS)
+        self._start_loop = _batched("starts", starts.due, starts.work)
         announcer = Announcer(self.database, client, claims, unfit=directory.unfit, clock=clock)
         self._announcement_loop = Loop(
             "announcements", announcer.due, announcer.post, workers=_OTHER_WORKERS
@@ -205,7 +200,7 @@ class Bot:
         )
         self._ticket_loop = Loop("tickets", ticket_watch.due, ticket_watch.work, workers=1)
         waiting = WaitingRequests(self.database, changed=self._wake_messages, clock=clock)
-        self._waiting_loop = Loop("waiting", waiting.due, waiting.work, workers=1)
+        self._waiting_loop = _batched("waiting", waiting.due, waiting.work, workers=1)
         self._scanner = DriftScanner(
             self.database,
             clients,
@@ -228,7 +223,7 @@ class Bot:
         )
         self._report_loop = Loop("drift reports", reporter.due, reporter.report, workers=1)
         owed = OwedReviews(self.database, changed=self._wake_messages, clock=clock)
-        self._review_loop = Loop("reviews", owed.due, owed.work, workers=1)
+        self._review_loop = _batched("reviews", owed.due, owed.work, workers=1)
         self._sealer = AuditSealer(self.database, claims, clock=clock)
         self._audit_loop = Loop("audit", self._sealer.due, self._sealer.seal, workers=1)
         self.loops = (
@@ -451,6 +446,16 @@ class Bot:
             return False
         with self.database.reading() as tx:
             return repair and lockdowns.current(tx) is None
+
+
+def _batched(
+    name: str,
+    due: Callable[[int], Sequence[Any]],
+    work: Callable[[Any], None],
+    workers: int = _OTHER_WORKERS,
+) -> Loop:
+    """A loop whose `due` lists a batch, and as many more as it is told."""
+    return Loop(name, due, work, workers=workers, batched=True)
 
 
 def audit_bucket(settings: Settings) -> AnchorBucket | None:

@@ -8,16 +8,18 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from queue import Empty, Queue
 from typing import Any
 
 import pytest
+import structlog
+from apscheduler.schedulers import SchedulerNotRunningError
 from sqlalchemy import text
 
 from bot.core.errors import StoreUnavailable
-from bot.jobs import TICK_SECONDS, Jobs, Loop
+from bot.jobs import SLOW_SECONDS, TICK_SECONDS, Jobs, Loop
 from bot.loop_signs import STALE, LoopSigns
 from bot.store.database import Database
 
@@ -63,8 +65,10 @@ class Work:
 def make_loop() -> Iterator[Callable[..., Loop]]:
     loops: list[Loop] = []
 
-    def make(due: Callable[[], Any], work: Callable[[Any], None], workers: int = 4) -> Loop:
-        loops.append(Loop("test", due, work, workers=workers))
+    def make(
+        due: Callable[..., Any], work: Callable[[Any], None], workers: int = 4, **more: Any
+    ) -> Loop:
+        loops.append(Loop("test", due, work, workers=workers, **more))
         return loops[-1]
 
     yield make
@@ -152,9 +156,62 @@ def test_what_did_not_become_due_again_wakes_nobody(make_loop: Callable[..., Loo
     assert not woken.is_set()
 
 
-@pytest.mark.parametrize("error", [ValueError("odd"), StoreUnavailable("store_unavailable", "")])
+# Work that fails, or hangs
+
+
+class Hand:
+    """Seconds of a monotonic clock that is moved by hand."""
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
+
+    def __call__(self) -> float:
+        return self.seconds
+
+
+class Batch:
+    """A store in small: what is due stays due until it is done, in batches of `size`, by age."""
+
+    def __init__(self, size: int, *items: str) -> None:
+        self.size = size
+        self.waiting = list(items)
+        self.tried: Queue[str] = Queue()
+        self.done: Queue[str] = Queue()
+
+    def due(self, beside: int) -> list[str]:
+        return self.waiting[: self.size + beside]
+
+    def work(self, item: str) -> None:
+        self.tried.put(item)
+        if item.startswith("poisoned"):
+            raise ValueError(item)
+        self.waiting.remove(item)
+        self.done.put(item)
+
+
+@pytest.fixture
+def hand() -> Iterator[Hand]:
+    """Nothing is printed meanwhile: to print hundreds of tracebacks takes many seconds."""
+    with structlog.testing.capture_logs():
+        yield Hand()
+
+
+def settled(loop: Loop) -> None:
+    """Tick once, and wait until what that handed out is done. For a loop with one worker.
+
+    It has two threads, and both of them meet once neither works on anything.
+    """
+    loop.tick()
+    meeting = threading.Barrier(2)
+    for met in [loop._executor.submit(meeting.wait, PATIENCE) for _ in range(2)]:
+        met.result(PATIENCE)
+
+
+@pytest.mark.parametrize(
+    "error", [ValueError("odd"), SystemExit(1), StoreUnavailable("store_unavailable", "")]
+)
 def test_work_that_fails_is_handed_out_again_and_holds_nothing_else_up(
-    make_loop: Callable[..., Loop], error: Exception
+    make_loop: Callable[..., Loop], hand: Hand, error: BaseException
 ) -> None:
     done: Queue[str] = Queue()
 
@@ -163,15 +220,161 @@ def test_work_that_fails_is_handed_out_again_and_holds_nothing_else_up(
         if item == "a":
             raise error
 
-    loop = make_loop(lambda: ["a", "b"], fail_for_a, workers=1)
+    loop = make_loop(lambda: ["a", "b"], fail_for_a, workers=1, monotonic=hand)
     counted = {"a": 0, "b": 0}
     for _ in range(PATIENCE * 20):
         loop.tick()
+        hand.seconds += 1
         with contextlib.suppress(Empty):
             counted[done.get(timeout=0.05)] += 1
         if min(counted.values()) >= 3:
             return
     raise AssertionError(counted)
+
+
+@pytest.mark.parametrize("error", [ValueError("odd"), SystemExit(1)])
+def test_work_that_fails_is_put_off_whatever_it_raises(
+    make_loop: Callable[..., Loop], hand: Hand, error: BaseException
+) -> None:
+    tried: Queue[str] = Queue()
+
+    def fail(item: str) -> None:
+        tried.put(item)
+        raise error
+
+    loop = make_loop(lambda: ["a"], fail, workers=1, monotonic=hand)
+    for _ in range(3):
+        settled(loop)
+    assert tried.qsize() == 1
+    assert loop.failing == 1
+
+
+def test_a_batch_of_items_that_fail_for_ever_keeps_nothing_from_being_done(
+    make_loop: Callable[..., Loop], hand: Hand
+) -> None:
+    poisoned = [f"poisoned {number}" for number in range(250)]
+    batch = Batch(100, *poisoned, "good")
+    loop = make_loop(batch.due, batch.work, workers=1, batched=True, monotonic=hand)
+    for _ in range(4):
+        settled(loop)
+    assert batch.done.get(timeout=PATIENCE) == "good"
+    assert loop.failing == 250, "none is forgotten"
+    batch.waiting.append("new")
+    hand.seconds += 3600
+    loop.tick()
+    assert batch.done.get(timeout=PATIENCE) == "new"
+
+
+def test_what_is_new_is_not_behind_all_that_is_tried_again(
+    make_loop: Callable[..., Loop], hand: Hand
+) -> None:
+    poisoned = [f"poisoned {number}" for number in range(50)]
+    batch = Batch(100, *poisoned)
+    loop = make_loop(batch.due, batch.work, workers=1, batched=True, monotonic=hand)
+    settled(loop)
+    while not batch.tried.empty():
+        batch.tried.get()
+    batch.waiting.append("new")
+    hand.seconds += 1
+    settled(loop)
+    order = [batch.tried.get(timeout=PATIENCE) for _ in range(51)]
+    assert order.index("new") <= 1
+    assert sorted(order) == sorted([*poisoned, "new"]), "and these are tried all the same"
+
+
+def test_what_is_tried_again_is_not_behind_all_that_is_new(
+    make_loop: Callable[..., Loop], hand: Hand
+) -> None:
+    batch = Batch(100, "poisoned")
+    loop = make_loop(batch.due, batch.work, workers=1, batched=True, monotonic=hand)
+    settled(loop)
+    assert batch.tried.get(timeout=PATIENCE) == "poisoned"
+    batch.waiting += [f"new {number}" for number in range(50)]
+    hand.seconds += 1
+    settled(loop)
+    order = [batch.tried.get(timeout=PATIENCE) for _ in range(51)]
+    assert order.index("poisoned") <= 1
+
+
+def test_pauses_between_tries_grow_to_a_minute_and_go_on_for_ever(
+    make_loop: Callable[..., Loop], hand: Hand
+) -> None:
+    batch = Batch(100, "poisoned")
+    loop = make_loop(batch.due, batch.work, workers=1, batched=True, monotonic=hand)
+    tried: list[float] = []
+    for _ in range(4 * 600):
+        settled(loop)
+        with contextlib.suppress(Empty):
+            batch.tried.get_nowait()
+            tried.append(hand.seconds)
+        hand.seconds += 0.25
+    pauses = [after - before for before, after in itertools.pairwise(tried)]
+    assert pauses[:9] == [0.25, 0.5, 1, 2, 4, 8, 16, 32, 60]
+    assert set(pauses[8:]) == {60}
+
+
+def test_what_fails_for_ever_is_told_ever_more_seldom(
+    make_loop: Callable[..., Loop], hand: Hand
+) -> None:
+    batch = Batch(100, "poisoned")
+    loop = make_loop(batch.due, batch.work, workers=1, batched=True, monotonic=hand)
+    with structlog.testing.capture_logs() as logs:
+        for _ in range(100):
+            settled(loop)
+            hand.seconds += 60
+    assert [one["tries"] for one in logs] == [1, 2, 4, 8, 16, 32, 64]
+    assert all(one["item"] == "poisoned" and one["exc_info"] for one in logs)
+
+
+def test_what_works_again_is_no_longer_counted(make_loop: Callable[..., Loop], hand: Hand) -> None:
+    batch = Batch(100, "poisoned")
+    loop = make_loop(batch.due, batch.work, workers=1, batched=True, monotonic=hand)
+    settled(loop)
+    assert loop.failing == 1
+    batch.waiting.clear()  # somebody else did it
+    hand.seconds += 3600
+    settled(loop)
+    assert loop.failing == 0
+
+
+def test_items_that_hang_keep_no_other_from_being_done(
+    make_loop: Callable[..., Loop], hand: Hand
+) -> None:
+    release = threading.Event()
+    begun: Queue[str] = Queue()
+    items = ["a", "b"]
+
+    def hang(item: str) -> None:
+        begun.put(item)
+        if item != "c":
+            release.wait(3 * PATIENCE)
+
+    loop = make_loop(lambda: items, hang, workers=2, monotonic=hand)
+    try:
+        loop.tick()
+        assert {begun.get(timeout=PATIENCE) for _ in items} == {"a", "b"}
+        items.append("c")
+        loop.tick()
+        assert begun.empty()
+        hand.seconds += SLOW_SECONDS
+        loop.tick()
+        assert begun.get(timeout=PATIENCE) == "c"
+        assert loop.slow == 2
+    finally:
+        release.set()
+
+
+def test_a_loop_whose_look_fails_for_ever_tells_it_ever_more_seldom(
+    make_loop: Callable[..., Loop],
+) -> None:
+    def due() -> list[str]:
+        raise ValueError("odd")
+
+    loop = make_loop(due, lambda _: None)
+    with structlog.testing.capture_logs() as logs:
+        for _ in range(100):
+            loop.tick()
+    assert [one["failures"] for one in logs] == [1, 2, 4, 8, 16, 32, 64]
 
 
 def test_a_loop_goes_on_once_the_store_is_back(
@@ -305,7 +508,8 @@ def run_jobs() -> Iterator[Callable[..., Jobs]]:
 
     yield run
     for jobs in running:
-        jobs.stop()
+        with contextlib.suppress(SchedulerNotRunningError):
+            jobs.stop()
 
 
 def test_what_is_due_at_the_start_is_done_at_the_start_and_again_by_itself(
@@ -370,6 +574,82 @@ def test_other_work_is_done_at_intervals(run_jobs: Callable[..., Jobs]) -> None:
     jobs.every(0.01, "other", lambda: done.put(1))
     for _ in range(3):
         done.get(timeout=PATIENCE)
+
+
+def test_other_work_that_fails_is_repeated_and_told_ever_more_seldom(
+    run_jobs: Callable[..., Jobs],
+) -> None:
+    done: Queue[int] = Queue()
+
+    def fail() -> None:
+        done.put(1)
+        raise ValueError("odd")
+
+    with structlog.testing.capture_logs() as logs:
+        jobs = run_jobs()
+        jobs.every(0.01, "other", fail)
+        for _ in range(9):
+            done.get(timeout=PATIENCE)
+        jobs.stop()
+        told = [one["failures"] for one in logs]
+    assert told[:4] == [1, 2, 4, 8]
+    assert all(one & (one - 1) == 0 for one in told)
+
+
+def test_jobs_that_hang_hold_no_other_up_however_many_they_are(
+    run_jobs: Callable[..., Jobs],
+) -> None:
+    release = threading.Event()
+    hanging: Queue[int] = Queue()
+    jobs = run_jobs()
+
+    def hang() -> None:
+        hanging.put(1)
+        release.wait(3 * PATIENCE)
+
+    for number in range(20):
+        jobs.every(60, f"hanging {number}", hang)
+    try:
+        for _ in range(20):
+            hanging.get(timeout=PATIENCE)
+        done: Queue[int] = Queue()
+        jobs.every(60, "other", lambda: done.put(1))
+        done.get(timeout=PATIENCE)
+    finally:
+        release.set()
+
+
+class SetClock(datetime):
+    """The wall clock, which somebody sets. The monotonic clock goes on."""
+
+    ahead = timedelta()
+
+    @classmethod
+    def now(cls, tz: Any = None) -> datetime:
+        return datetime.now(tz) + cls.ahead
+
+
+@pytest.mark.parametrize("ahead", [timedelta(hours=-1), timedelta(days=365 * 5)], ids=str)
+def test_loops_go_on_though_the_clock_is_set(
+    run_jobs: Callable[..., Jobs], monkeypatch: pytest.MonkeyPatch, ahead: timedelta
+) -> None:
+    monkeypatch.setattr(SetClock, "ahead", timedelta())
+    for module in ("apscheduler.schedulers.base", "bot.jobs"):
+        monkeypatch.setattr(f"{module}.datetime", SetClock)
+    work = Work("a")
+    jobs = run_jobs(Loop("test", work.due, work.do, workers=1))
+    done: Queue[int] = Queue()
+    jobs.every(1, "other", lambda: done.put(1))
+    work.began(2)
+    done.get(timeout=PATIENCE)
+    SetClock.ahead = ahead
+    for _ in range(3):
+        work.began(1)
+    for _ in range(2):
+        done.get(timeout=PATIENCE)
+    began = time.monotonic()
+    work.began(2)
+    assert time.monotonic() - began >= TICK_SECONDS / 2, "it does not spin"
 
 
 def test_stopping_lets_what_is_under_way_finish_and_begins_nothing_new() -> None:

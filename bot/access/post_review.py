@@ -126,10 +126,10 @@ class OwedReviews:
         self._changed = changed
         self._clock = clock
 
-    def due(self) -> list[str]:
-        """Ids of the break-glass requests whose review has a step to take now."""
+    def due(self, beside: int = 0) -> list[str]:
+        """Ids of break-glasses whose review has a step to take: `beside` more than a batch."""
         with self._database.reading() as tx:
-            return post_reviews.due(tx, self._clock(), _BATCH)
+            return post_reviews.due(tx, self._clock(), _BATCH + beside)
 
     def work(self, request_id: str) -> None:
         """Take the steps that are due for one of them."""

@@ -6,6 +6,7 @@ what is live a silent service changes nothing, because access has an end of its 
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
@@ -77,7 +78,7 @@ def ensure_open(facts: Facts, ask: Ask, decision: Decision) -> None:
 
 
 class TicketWatch:
-    """The loop that ends live access when its ticket closes. Used from one thread."""
+    """The loop that ends live access when its ticket closes. Safe to call from several threads."""
 
     def __init__(
         self,
@@ -93,6 +94,7 @@ class TicketWatch:
         self._ask = ask
         self._changed = changed
         self._clock = clock
+        self._lock = threading.Lock()
         self._looked: dict[str, datetime] = {}
         self._unknown: set[str] = set()
 
@@ -101,13 +103,16 @@ class TicketWatch:
         now = self._clock()
         with self._database.reading() as tx:
             live = requests.hanging_on_tickets(tx)
-        self._looked = {one: at for one, at in self._looked.items() if one in live}
-        return [one for one in live if not self._looked_lately(one, now)]
+        with self._lock:
+            self._looked = {one: at for one, at in self._looked.items() if one in live}
+            self._unknown.intersection_update(live)
+            return [one for one in live if not self._looked_lately(one, now)]
 
     def work(self, grant_id: str) -> None:
         """Look at the ticket of one grant, and end the access if it is closed."""
         now = self._clock()
-        self._looked[grant_id] = now
+        with self._lock:
+            self._looked[grant_id] = now
         with self._database.reading() as tx:
             request = requests.get(tx, grant_id)
         if self._closed(request):
@@ -125,14 +130,15 @@ class TicketWatch:
         status = self._ask(service, request.ticket or "")
         if status.problem:
             log.warning("ticket not told", request=request.id, problem=status.problem)
-        if status.state is not TicketState.UNKNOWN_TICKET:
-            self._unknown.discard(request.id)
-            return status.state is TicketState.CLOSED
-        # Hidden or deleted: the service answers, and access no longer hangs on anything. Said once
-        # it may be an accident, said twice it is so.
-        twice = request.id in self._unknown
-        self._unknown.add(request.id)
-        return twice
+        with self._lock:
+            if status.state is not TicketState.UNKNOWN_TICKET:
+                self._unknown.discard(request.id)
+                return status.state is TicketState.CLOSED
+            # Hidden or deleted: the service answers, and access no longer hangs on anything. Said
+            # once it may be an accident, said twice it is so.
+            twice = request.id in self._unknown
+            self._unknown.add(request.id)
+            return twice
 
     def _service_now(self) -> str | None:
         """For requests from before the service was kept with them."""

@@ -36,12 +36,12 @@ class WaitingRequests:
         self._changed = changed
         self._clock = clock
 
-    def due(self) -> list[str]:
-        """Ids of the requests for which something is due now."""
+    def due(self, beside: int = 0) -> list[str]:
+        """Ids of the requests for which something is due now: `beside` more than a batch."""
         now = self._clock()
         with self._database.reading() as tx:
-            lapsing = requests.lapsing(tx, now, _BATCH)
-            stepping = requests.stepping(tx, now, _BATCH)
+            lapsing = requests.lapsing(tx, now, _BATCH + beside)
+            stepping = requests.stepping(tx, now, _BATCH + beside)
         return list(dict.fromkeys(lapsing + stepping))
 
     def work(self, request_id: str) -> None:

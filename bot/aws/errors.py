@@ -21,7 +21,7 @@ NO_ENTRIES = "config_map_mode"
 NO_CLUSTER = "no_cluster"
 """The code of the problem that AWS knows no such cluster in that account and region."""
 
-NO_ANSWER = (BotoCoreError, ResponseParserError, UnicodeError, KeyError)
+NO_ANSWER = (BotoCoreError, ResponseParserError, UnicodeDecodeError, KeyError)
 """What asking AWS raises, beside ClientError, where no answer comes that can be read.
 
 Of a body that is no JSON botocore makes an answer in which every member is missing.

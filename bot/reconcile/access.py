@@ -27,6 +27,7 @@ from bot.core.errors import (
 from bot.reconcile import access_grants, ways
 from bot.reconcile.access_grants import Snapshot, plan_for
 from bot.reconcile.access_troubles import Trouble, Waiting, goes_on, looked, rest
+from bot.reconcile.backoff import worth_telling
 from bot.reconcile.drift_watch import DriftWatch
 from bot.reconcile.ways import Named, nowhere
 from bot.store import backstops, drift, entries, grants
@@ -67,8 +68,8 @@ class AccessReconciler:
         self._named = named
         self._begun = False
 
-    def due(self) -> list[int]:
-        """Ids of the access entries to reconcile now.
+    def due(self, beside: int = 0) -> list[int]:
+        """Ids of the access entries to reconcile now: `beside` more than a batch.
 
         At first those too that were put off until the next try: whoever starts the bot anew has
         often just mended why it failed, and what the last one waited for may be there by now.
@@ -78,7 +79,7 @@ class AccessReconciler:
                 entries.try_now(tx, self._clock())
             self._begun = True
         with self._database.reading() as tx:
-            return entries.due(tx, self._clock(), _BATCH)
+            return entries.due(tx, self._clock(), _BATCH + beside)
 
     def reconcile(self, entry_id: int) -> None:
         """Reconcile one entry, unless another worker is at it."""
@@ -105,7 +106,8 @@ class AccessReconciler:
         except (DomainError, ClaimLost):
             raise
         except Exception as error:  # a fault of ours must not end the tries to revoke
-            log.exception("unexpected error while reconciling", entry=entry_id)
+            if worth_telling(entry.attempts + 1):
+                log.exception("unexpected error while reconciling", entry=entry_id)
             problem = TemporaryAwsProblem(
                 "internal_error",
                 "The bot met an unexpected error, which its log tells. It tries again by itself.",

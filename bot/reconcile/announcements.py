@@ -12,7 +12,7 @@ import structlog
 from slack_sdk import WebClient
 from slack_sdk.errors import SlackApiError
 
-from bot.core.errors import DirectoryUnavailable
+from bot.core.errors import DirectoryUnavailable, StoreUnavailable
 from bot.core.lifecycle import BOT
 from bot.core.model import AuditEvent
 from bot.reconcile.backoff import pause, worth_telling
@@ -67,11 +67,23 @@ class Announcer:
         with self._database.reading() as tx:
             waiting = announcements.due_in(tx, channel, self._clock(), _BATCH)
         for announcement in waiting:
-            if not still_held() or not self._post(announcement):
+            if not still_held() or not self._try(announcement):
                 return
 
-    def _post(self, announcement: Announcement) -> bool:
+    def _try(self, announcement: Announcement) -> bool:
         """Post one. False where the others for its channel must wait as well."""
+        try:
+            return self._post(announcement)
+        except StoreUnavailable:
+            raise
+        except Exception as error:
+            if worth_telling(announcement.attempts + 1):
+                log.exception("cannot post an announcement", key=announcement.key)
+            problem = type(error).__name__
+            self._failed(announcement, problem, Delayed(problem), whole=False)
+            return True
+
+    def _post(self, announcement: Announcement) -> bool:
         try:
             problem = self._unfit(announcement.channel)
         except DirectoryUnavailable as error:

@@ -32,7 +32,7 @@ from bot.core.lifecycle import BOT
 from bot.core.model import AuditEvent, Grant, GrantState
 from bot.core.removal import late_at
 from bot.reconcile import ways
-from bot.reconcile.backoff import pause
+from bot.reconcile.backoff import pause, worth_telling
 from bot.reconcile.ways import Named, nowhere
 from bot.store import audit, backstops, entries, grants
 from bot.store.backstops import Kept
@@ -80,10 +80,10 @@ class BackstopKeeper:
         self._clock = clock
         self._named = named
 
-    def due(self) -> list[int]:
-        """Ids of the entries whose backstop is to be looked at now."""
+    def due(self, beside: int = 0) -> list[int]:
+        """Ids of the entries whose backstop is to be looked at now: `beside` more than a batch."""
         with self._database.reading() as tx:
-            return backstops.due(tx, self._clock(), _BATCH)
+            return backstops.due(tx, self._clock(), _BATCH + beside)
 
     def keep(self, entry_id: int) -> None:
         """Bring one backstop up to date, unless another worker is at it."""
@@ -104,7 +104,8 @@ class BackstopKeeper:
             except StoreUnavailable:
                 raise  # no fault of the backstop's, and nothing can be stored: the loop tells it
             except Exception as error:  # a fault of ours must not end the tries
-                log.exception("unexpected error while keeping a backstop", entry=entry_id)
+                if worth_telling(look.kept.attempts + 1):
+                    log.exception("unexpected error while keeping a backstop", entry=entry_id)
                 problem = TemporaryAwsProblem(
                     "internal_error",
                     "The bot met an unexpected error as it set the backstop, which its log tells. "

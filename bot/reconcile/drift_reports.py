@@ -26,7 +26,10 @@ DIGEST_WEEKDAY = 0
 
 DIGEST_AT = time(9, 0, tzinfo=UTC)
 
-_DIGEST = "digest"
+_DIGEST = ("digest",)
+
+Item = tuple[str, ...]
+"""A cluster's account, region and name, or _DIGEST."""
 
 
 class DriftReporter:
@@ -53,18 +56,18 @@ class DriftReporter:
         self._clock = clock
         self._digested: str | None = None
 
-    def due(self) -> list[str]:
-        """What there is to say now: `findings`, `digest`."""
+    def due(self) -> list[Item]:
+        """What there is to say now: of what was found at a cluster, and the digest."""
         now = self._clock()
         with self._database.reading() as tx:
-            items = ["findings"] if drift.untold(tx, now - AT_MOST_EVERY) else []
+            items = list(_by_cluster(drift.untold(tx, now - AT_MOST_EVERY)))
             if self._digested != digest_key(now) and self._digest_of(tx) is not None:
                 items.append(_DIGEST)
         return items
 
-    def report(self, item: str) -> None:
+    def report(self, item: Item) -> None:
         """Announce one of these, unless another worker is at it."""
-        with self._claims.claim(f"drift report:{item}") as still_held:
+        with self._claims.claim(f"drift report:{'/'.join(item)}") as still_held:
             if still_held is None:
                 return
             try:
@@ -75,19 +78,18 @@ class DriftReporter:
                 if item == _DIGEST:
                     self._say_digest(tx, policy)
                 else:
-                    self._say_findings(tx, policy)
+                    self._say_findings(tx, policy, item)
 
-    def _say_findings(self, tx: Connection, policy: Policy) -> None:
+    def _say_findings(self, tx: Connection, policy: Policy, place: Item) -> None:
         now = self._clock()
-        by_cluster: dict[tuple[str, str, str], list[Found]] = {}
-        for one in drift.untold(tx, now - AT_MOST_EVERY):
-            by_cluster.setdefault((one.account, one.region, one.cluster), []).append(one)
-        for group in by_cluster.values():
-            said = self._found(group)
-            named = (policy.security_channel, policy.audit_channel)
-            for channel in dict.fromkeys(one for one in named if one is not None):
-                _announce(tx, f"{DRIFT}{group[-1].id}", channel, said, now)
-            drift.told(tx, [one.id for one in group], now)
+        found = _by_cluster(drift.untold(tx, now - AT_MOST_EVERY)).get(place)
+        if found is None:
+            return  # told meanwhile
+        said = self._found(found)
+        named = (policy.security_channel, policy.audit_channel)
+        for channel in dict.fromkeys(one for one in named if one is not None):
+            _announce(tx, f"{DRIFT}{found[-1].id}", channel, said, now)
+        drift.told(tx, [one.id for one in found], now)
 
     def _say_digest(self, tx: Connection, policy: Policy) -> None:
         now = self._clock()
@@ -112,6 +114,13 @@ class DriftReporter:
         named = {(one.account, one.region, one.name) for one in policy.clusters}
         looked_at = {(one.account, one.region, one.cluster) for one in scans}
         return scans if named <= looked_at else None
+
+
+def _by_cluster(untold: Sequence[Found]) -> dict[Item, list[Found]]:
+    found: dict[Item, list[Found]] = {}
+    for one in untold:
+        found.setdefault((one.account, one.region, one.cluster), []).append(one)
+    return found
 
 
 def digest_key(now: datetime) -> str:

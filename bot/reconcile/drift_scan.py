@@ -20,11 +20,11 @@ import structlog
 from bot.aws import access_entries, scheduler
 from bot.aws.clients import EksClients
 from bot.core import backstop
-from bot.core.errors import AwsProblem, PolicyUnavailable, TemporaryAwsProblem
+from bot.core.errors import AwsProblem, PolicyUnavailable, StoreUnavailable, TemporaryAwsProblem
 from bot.core.model import BackstopTerms, Cluster
 from bot.core.planner import DEPLOYMENT_TAG, STANDARD, bears_our_tags
 from bot.core.policy import Policy
-from bot.reconcile.backoff import pause
+from bot.reconcile.backoff import pause, worth_telling
 from bot.reconcile.pace import Pace, Stopped
 from bot.reconcile.standing import Foreign, summary
 from bot.store import backstops, drift, entries
@@ -130,6 +130,19 @@ class DriftScanner:
                 log.warning("claim lost, left to the next scan", cluster=cluster.name)
             except AwsProblem as problem:
                 self._put_off(cluster, problem, before.attempts + 1 if before else 1)
+            except StoreUnavailable:
+                raise  # nothing can be stored: the loop tells it
+            except Exception as error:
+                attempts = before.attempts + 1 if before else 1
+                if worth_telling(attempts):
+                    log.exception("unexpected error while reading a cluster", cluster=cluster.name)
+                fault = TemporaryAwsProblem(
+                    "internal_error",
+                    "The bot met an unexpected error as it read the cluster, which its log tells. "
+                    "It tries again by itself.",
+                )
+                fault.__cause__ = error
+                self._put_off(cluster, fault, attempts)
 
     def close(self) -> None:
         """Let scans that are under way end soon."""

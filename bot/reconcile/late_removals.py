@@ -6,6 +6,7 @@ several replicas say it once. What came due while nobody could say it is said on
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -76,6 +77,7 @@ class LateRemovals:
         self._clock = clock
         self._started_at = clock()
         self._ended_since = self._started_at - _LOOK_BACK
+        self._lock = threading.Lock()
         self._told: dict[str, int] = {}
 
     def due(self) -> list[str]:
@@ -92,8 +94,10 @@ class LateRemovals:
         gone = [
             one.id for one in ended if (lag := removal.lag(one)) is not None and times.late(lag)
         ]
-        self._told = {one.id: self._told[one.id] for one in past if one.id in self._told}
-        return [one.id for one in past if self._number(one, now) > self._told.get(one.id, 0)] + [
+        with self._lock:
+            self._told = {one.id: self._told[one.id] for one in past if one.id in self._told}
+            told = dict(self._told)
+        return [one.id for one in past if self._number(one, now) > told.get(one.id, 0)] + [
             one for one in gone if not self._was_told_over(one)
         ]
 
@@ -110,7 +114,8 @@ class LateRemovals:
                 self._say_over(grant, now)
             elif number:
                 self._say_late(grant, number, now)
-                self._told[grant_id] = number
+                with self._lock:
+                    self._told[grant_id] = number
 
     def _say_late(self, grant: Grant, number: int, now: datetime) -> None:
         to_end = removal.due(grant) or now

@@ -118,10 +118,10 @@ class MessageReconciler:
         self._shown = shown
         self._clock = clock
 
-    def due(self) -> list[str]:
-        """Ids of the requests whose messages to look at now."""
+    def due(self, beside: int = 0) -> list[str]:
+        """Ids of the requests whose messages to look at now: `beside` more than a batch."""
         with self._database.reading() as tx:
-            return messages.due(tx, self._clock(), _BATCH)
+            return messages.due(tx, self._clock(), _BATCH + beside)
 
     def reconcile(self, request_id: str) -> None:
         """Bring one request's messages up to date, unless another worker is at it."""
@@ -160,11 +160,14 @@ class MessageReconciler:
                     refused |= not self._bring(request, wanted, posted, fresh)
                 except Delayed as error:
                     delayed = error
+                except StoreUnavailable:
+                    raise
+                except Exception as error:  # noqa: BLE001 - told; the other messages are sent
+                    delayed = _fault(request_id, backlog, error)
         except StoreUnavailable:
             raise
-        except Exception:
-            log.exception("cannot render or send the messages of a request", request=request_id)
-            delayed = Delayed("internal_error")
+        except Exception as error:  # noqa: BLE001 - told
+            delayed = _fault(request_id, backlog, error)
         self._rest(backlog, changes_at, delayed, again=refused)
         if delayed is None:
             self._shown(request)
@@ -320,3 +323,12 @@ class MessageReconciler:
     def _put(self, request_id: str, posted: Posted) -> None:
         with self._database.transaction() as tx:
             messages.put(tx, request_id, posted)
+
+
+def _fault(request_id: str, backlog: messages.Backlog, error: Exception) -> Delayed:
+    """The delay after a fault of the bot's own, which goes to the log."""
+    if worth_telling(backlog.attempts + 1):
+        log.error(
+            "cannot render or send a message of a request", request=request_id, exc_info=error
+        )
+    return Delayed("internal_error")

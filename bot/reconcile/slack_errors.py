@@ -12,7 +12,7 @@ from bot.core.retry_after import retry_after
 
 log = structlog.get_logger(__name__)
 
-NO_ANSWER = (SlackClientError, OSError, HTTPException, UnicodeError)
+NO_ANSWER = (SlackClientError, OSError, HTTPException, UnicodeDecodeError)
 """What asking Slack raises where it refuses, or where no answer comes that can be read.
 
 Half an answer is none of the SDK's errors and no OSError: urllib passes on what http.client says.

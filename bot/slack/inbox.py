@@ -86,15 +86,18 @@ class InboxWorker:
         self._changed = changed
         self._clock = clock
 
-    def due(self) -> list[int]:
-        """Ids of the items to work on now, without those that have workers of their own."""
-        with self._database.reading() as tx:
-            return inbox.due(tx, self._clock(), _BATCH, never_limited=False)
+    def due(self, beside: int = 0) -> list[int]:
+        """Ids of the items to work on now, without those that have workers of their own.
 
-    def due_never_limited(self) -> list[int]:
+        `beside` is how many more to list than a batch.
+        """
+        with self._database.reading() as tx:
+            return inbox.due(tx, self._clock(), _BATCH + beside, never_limited=False)
+
+    def due_never_limited(self, beside: int = 0) -> list[int]:
         """Ids of what is never limited, to work on now: it waits behind nothing else."""
         with self._database.reading() as tx:
-            return inbox.due(tx, self._clock(), _BATCH, never_limited=True)
+            return inbox.due(tx, self._clock(), _BATCH + beside, never_limited=True)
 
     def work(self, item_id: int) -> None:
         """Work on one item, unless another worker is at it."""
@@ -223,6 +226,11 @@ class InboxWorker:
             after = delayed.after or after
             log.warning("Slack did not take an answer", item=item.id, error=str(delayed))
             sent = now - item.received_at > GIVE_UP_AFTER
+        except Exception:
+            if now - item.received_at <= GIVE_UP_AFTER:
+                raise  # the loop tells of it, and tries it again
+            log.exception("an answer is given up", item=item.id)
+            sent = True
         with self._database.transaction() as tx:
             if sent:
                 inbox.answered(tx, item.id)

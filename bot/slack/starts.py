@@ -49,11 +49,13 @@ class Starts:
         # What could not be decided, how often that was tried, and when it is tried again.
         self._put_off: dict[str, tuple[int, datetime]] = {}
 
-    def due(self) -> list[str]:
-        """Ids of the grants to begin now."""
+    def due(self, beside: int = 0) -> list[str]:
+        """Ids of the grants to begin now: a batch beside those put off, and `beside` more."""
         now = self._clock()
+        with self._lock:
+            most = _BATCH + beside + len(self._put_off)
         with self._database.reading() as tx:
-            found = grants.starting(tx, now, _BATCH)
+            found = grants.starting(tx, now, most)
         with self._lock:
             self._put_off = {one: at for one, at in self._put_off.items() if one in found}
             return [

@@ -66,7 +66,8 @@ _DUE = (
         (backstops.c.due_at <= bindparam("now"))
         | ((backstops.c.attempts > 0) & (backstops.c.due_at > bindparam("put_off")))
     )
-    .order_by(backstops.c.due_at)
+    # What failed before waits for what is new.
+    .order_by(backstops.c.attempts > 0, backstops.c.due_at)
     .limit(bindparam("most", type_=Integer))
 )
 

@@ -77,7 +77,7 @@ _DUE, _DUE_NEVER_LIMITED = (
         | (inbox.c.due_at > bindparam("longest")),
         of_kind,
     )
-    .order_by(inbox.c.id)
+    .order_by(inbox.c.attempts > 0, inbox.c.id)  # what failed before waits for what is new
     .limit(bindparam("most", type_=Integer))
     for of_kind in (not_(_IS_NEVER_LIMITED), _IS_NEVER_LIMITED)
 )
@@ -143,7 +143,7 @@ def count_since(tx: Connection, actor: str, since: datetime) -> int:
 
 
 def due(tx: Connection, now: datetime, limit: int, *, never_limited: bool) -> list[int]:
-    """Ids of items to work on, the oldest first: those of NEVER_LIMITED, or the others."""
+    """Ids of items to work on, new ones first, then by age: of NEVER_LIMITED, or the others."""
     values = {
         "now": now,
         "put_off": now + LONGEST_PAUSE,

@@ -34,7 +34,8 @@ _DUE = (
         (requests.c.messages_due_at <= bindparam("now"))
         | ((requests.c.messages_attempts > 0) & (requests.c.messages_due_at > bindparam("put_off")))
     )
-    .order_by(requests.c.messages_due_at, requests.c.id)
+    # What failed before waits for what is new.
+    .order_by(requests.c.messages_attempts > 0, requests.c.messages_due_at, requests.c.id)
     .limit(bindparam("most", type_=Integer))
 )
 _REVOKED_LATELY = exists().where(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor, wait
+from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -230,3 +232,33 @@ def test_access_without_such_a_rule_is_left_alone(desk: Desk, service: Service) 
     del desk.rules["lab"]["ticket"]
     desk.ask("dev", who=BEN, level="view", cluster="lab")
     assert look(watch(desk, service)) == []
+
+
+class Watched(str):
+    """An id that calls `compared` whenever it is compared with another."""
+
+    __slots__ = ("compared",)
+    __hash__ = str.__hash__
+
+    def __eq__(self, other: object) -> bool:
+        self.compared()
+        return str.__eq__(self, other)
+
+
+def test_a_grant_may_be_looked_at_while_the_loop_looks_for_more(
+    desk: Desk, service: Service
+) -> None:
+    ask(desk, OPEN)
+    loop = watch(desk, service)
+
+    def work(grant_id: str) -> None:
+        with suppress(DomainError):
+            loop.work(grant_id)  # one that is no longer there
+
+    with ThreadPoolExecutor(1) as other:
+        gone = Watched("000-000")
+        gone.compared = lambda: None
+        work(gone)
+        # While the loop goes through what it knows, another thread adds to that, or waits.
+        gone.compared = lambda: wait([other.submit(work, "000-001")], 0.5)
+        assert len(loop.due()) == 1

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -17,8 +17,9 @@ from bot.reconcile.drift_reports import DriftReporter
 from bot.reconcile.drift_scan import DriftScanner
 from bot.slack.drift_views import drift_found, standing_digest
 from bot.store import announcements, audit, drift
+from bot.store.announcements import Said
 from bot.store.claims import Claims
-from bot.store.drift import Scan
+from bot.store.drift import Found, Scan
 
 AUDIT, SECURITY = "C0AUDIT", "C0SECURITY"
 EVERY = timedelta(minutes=15)
@@ -56,12 +57,14 @@ class DriftWorld:
             **{"calls_per_second": 1e6, **more},
         )
 
-    def fresh_reporter(self) -> DriftReporter:
+    def fresh_reporter(
+        self, found: Callable[[Sequence[Found]], Said] = drift_found
+    ) -> DriftReporter:
         return DriftReporter(
             self.database,
             Claims(self.database),
             self.in_force,
-            found=drift_found,
+            found=found,
             digest=standing_digest,
             clock=self.clock,
         )

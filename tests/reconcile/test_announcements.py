@@ -261,3 +261,28 @@ def test_an_answer_that_is_lost_may_make_it_come_twice_and_never_not(outbox: Out
     outbox.say("one")
     outbox.settle()
     assert outbox.said() == ["one", "one"]
+
+
+class OddClient(WebClient):
+    """An SDK that has a fault of its own with one text."""
+
+    def chat_postMessage(self, **message: Any) -> Any:  # type: ignore[override]  # noqa: N802
+        if message["text"] == "odd":
+            raise ValueError("odd")
+        return super().chat_postMessage(**message)
+
+
+def test_one_that_meets_a_fault_nobody_foresaw_holds_no_other_up_and_is_given_up_in_the_end(
+    outbox: Outbox,
+) -> None:
+    slack = outbox.slack
+    outbox.client = OddClient(slack.bot_token, base_url=slack.api_url, retry_handlers=[])
+    outbox.start_again()
+    outbox.say("one", "odd", "two", "three")
+    outbox.round()
+    assert outbox.said() == ["one", "two", "three"]
+    assert outbox.loop.due() == [], "it waits for its next try"
+    outbox.clock.advance(GIVEN_UP_AFTER + MINUTE)
+    outbox.round()
+    outbox.clock.advance(1000 * MINUTE)
+    assert outbox.loop.due() == []

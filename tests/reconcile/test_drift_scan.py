@@ -30,7 +30,9 @@ from structlog.testing import capture_logs
 from bot.core.model import EndReason, GrantState
 from bot.core.planner import DEPLOYMENT_TAG, GRANT_TAG
 from bot.core.policy import Policy
+from bot.reconcile.drift_scan import DriftScanner
 from bot.reconcile.pace import Pace, Stopped
+from bot.store.claims import Claims
 
 
 @pytest.fixture
@@ -402,3 +404,32 @@ def test_a_clock_that_was_ahead_at_the_start_does_not_make_every_scan_the_first(
     drift.scan()
     drift.clock.advance(MINUTE)
     assert drift.scanner.due() == []
+
+
+def test_a_fault_nobody_foresaw_is_put_off_as_known_ones_are(drift: DriftWorld) -> None:
+    def policy() -> Policy:
+        raise ValueError("odd")
+
+    faulty = DriftScanner(
+        drift.database,
+        drift.world.clients,
+        Claims(drift.database),
+        policy,
+        every=EVERY,
+        clock=drift.clock,
+        calls_per_second=1e6,
+    )
+    waits = []
+    for _ in range(3):
+        faulty.scan(CLUSTER)
+        state = drift.state_of()
+        assert state.problem is not None
+        assert "an unexpected error" in state.problem
+        waits.append(state.due_at - drift.clock())
+        faulty.scan(CLUSTER)
+        assert drift.state_of().attempts == state.attempts, "it is not read again at once"
+        drift.clock.advance(waits[-1].total_seconds())
+    assert waits == sorted(waits)
+    assert waits[0] < waits[-1] <= EVERY
+    drift.scan(LAB)
+    assert drift.state_of().problem is None

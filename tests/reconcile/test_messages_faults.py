@@ -276,3 +276,18 @@ def test_a_reply_is_never_posted_without_what_it_replies_to(messages: MessageWor
     messages.look_again(messages.shown[0])
     [card] = messages.all(PAY)
     assert card.text == "card", "and the reply that it says itself is not posted"
+
+
+def test_a_message_that_cannot_be_made_holds_none_of_the_others_up(messages: MessageWorld) -> None:
+    def view(request: Any, *state: Any, **more: Any) -> Projection:
+        shown = projected(request, *state, **more)
+        odd = Wanted("odd", PAY, "odd", [{"type": object()}])
+        return Projection((odd, *shown.wanted), shown.changes_at)
+
+    request = messages.desk.ask()
+    messages.loop = messages.fresh_loop(view)
+    messages.round()
+    assert len(messages.cards()) == 1
+    assert len(messages.direct()) == 1
+    assert messages.waiting() == [messages.next_look(request.id)], "and it is tried again"
+    assert messages.loop.due() == []
