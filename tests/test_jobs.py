@@ -445,6 +445,15 @@ def test_a_loop_is_well_again_once_there_is_nothing_to_do() -> None:
     assert made.well(NOW + STALE)
 
 
+def test_a_clock_that_was_set_back_makes_no_loop_well() -> None:
+    made, ahead = LoopSigns("test", one_by_one=False), timedelta(hours=1)
+    made.looked(NOW + ahead, idle=False)
+    assert not made.well(NOW), "it has not looked since"
+    made.failed(NOW + ahead, StoreUnavailable("store_unavailable", ""))
+    made.looked(NOW, idle=False)
+    assert not made.well(NOW), "it failed before"
+
+
 def test_a_loop_that_no_longer_looks_is_not_well() -> None:
     made = signs()
     assert not made.well(NOW + STALE)

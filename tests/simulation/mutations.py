@@ -403,7 +403,7 @@ BUGS: tuple[Mutation, ...] = (
     _bug(
         "take a loop for well because it looks",
         "bot/loop_signs.py",
-        "return looks and (since is None or now - since < STALE)",
+        "return looks and (since is None or abs(now - since) < STALE)",
         "return looks",
         "tests/test_jobs.py",
     ),
@@ -560,6 +560,13 @@ BUGS: tuple[Mutation, ...] = (
         "tests/test_jobs.py::test_loops_go_on_though_the_clock_is_set",
     ),
     _bug(
+        "call a loop well by what it did before the clock was set back",
+        "bot/loop_signs.py",
+        "return looks and (since is None or abs(now - since) < STALE)",
+        "return looks and (since is None or now - since < STALE)",
+        "tests/test_jobs.py::test_a_clock_that_was_set_back_makes_no_loop_well",
+    ),
+    _bug(
         "have all jobs share ten threads",
         "bot/jobs.py",
         "            executor=name,\n",
@@ -569,8 +576,8 @@ BUGS: tuple[Mutation, ...] = (
     _bug(
         "tell a job that fails each time",
         "bot/jobs.py",
-        "            if worth_telling(self._failures):\n",
-        "            if self._failures:\n",
+        "        return worth_telling(self._failures)\n",
+        "        return True\n",
         "tests/test_jobs.py::test_other_work_that_fails_is_repeated_and_told_ever_more_seldom",
     ),
     _bug(
