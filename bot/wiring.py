@@ -51,6 +51,7 @@ from bot.slack.listeners import Listeners
 from bot.slack.people import Directory
 from bot.slack.policy_watch import PolicyWatch
 from bot.slack.projection import project
+from bot.slack.refusals import Refusals
 from bot.slack.sources import Sources
 from bot.slack.starts import Starts
 from bot.store import lockdowns
@@ -132,6 +133,7 @@ class Bot:
             ),
             clients,
         )
+        refusals = Refusals(self.policy.current, clock)
         self.listeners = Listeners(
             self.database,
             client,
@@ -139,6 +141,7 @@ class Bot:
             desk,
             bot_token=settings.bot_token(),
             signing_secret=None if settings.socket_mode else settings.signing_secret(),
+            refusals=refusals,
             wake=self._wake_inbox,
             clock=clock,
             in_background=given.in_background,
@@ -149,6 +152,7 @@ class Bot:
             client,
             directory,
             self.policy.current,
+            refusals=refusals,
             ticket=self._tickets.status,
             on_call=self._on_call.facts,
             changed=self._wake_all,
@@ -163,8 +167,14 @@ class Bot:
             shown=lambda request: self.listeners.show_change(request.requester),
             clock=clock,
         )
-        self._inbox_loop = _batched("inbox", inbox.due, inbox.work)
-        self._back_loop = _batched("giving back", inbox.due_never_limited, inbox.work)
+        self._inbox_loops = tuple(
+            _batched(name, due, inbox.work)
+            for name, due in (
+                ("inbox", inbox.due),
+                ("revoking", inbox.due_revoking),
+                ("giving back", inbox.due_giving_back),
+            )
+        )
         self._access_loop = _batched(
             "access", access.due, self._then_messages(access.reconcile), workers=ACCESS_WORKERS
         )
@@ -227,8 +237,7 @@ class Bot:
         self._sealer = AuditSealer(self.database, claims, clock=clock)
         self._audit_loop = Loop("audit", self._sealer.due, self._sealer.seal, workers=1)
         self.loops = (
-            self._inbox_loop,
-            self._back_loop,
+            *self._inbox_loops,
             self._access_loop,
             self._backstop_loop,
             self._message_loop,
@@ -313,8 +322,8 @@ class Bot:
         self._wake_all()
 
     def _wake_inbox(self) -> None:
-        self._inbox_loop.wake()
-        self._back_loop.wake()
+        for loop in self._inbox_loops:
+            loop.wake()
 
     def _wake_messages(self) -> None:
         self._message_loop.wake()

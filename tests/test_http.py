@@ -221,6 +221,7 @@ def test_the_bot_is_alive_and_ready(server):
             "policy",
             "loop inbox",
             "loop giving back",
+            "loop revoking",
             "loop access",
             "loop messages",
             "loop announcements",

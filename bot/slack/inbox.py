@@ -34,6 +34,7 @@ from bot.slack.blocks import Message
 from bot.slack.carry_out import carry_out, give_back, revoke
 from bot.slack.fact_finder import FactFinder
 from bot.slack.people import Directory
+from bot.slack.refusals import Refusals
 from bot.slack.replies import error_reply, not_done_reply, note
 from bot.slack.response_url import respond
 from bot.store import audit, inbox, requests
@@ -71,6 +72,7 @@ class InboxWorker:
         directory: Directory,
         policy: Callable[[], LoadedPolicy],
         *,
+        refusals: Refusals,
         ticket: TicketQuestion,
         on_call: Callable[[Collection[Schedules]], OnCallFacts],
         changed: Callable[[], None],
@@ -83,21 +85,28 @@ class InboxWorker:
         self._facts = FactFinder(
             database, directory, policy, ticket=ticket, on_call=on_call, clock=clock
         )
+        self._refusals = refusals
         self._changed = changed
         self._clock = clock
 
     def due(self, beside: int = 0) -> list[int]:
         """Ids of the items to work on now, without those that have workers of their own.
 
-        `beside` is how many more to list than a batch.
+        `beside` is how many more to list than a batch, here and in the two below.
         """
-        with self._database.reading() as tx:
-            return inbox.due(tx, self._clock(), _BATCH + beside, never_limited=False)
+        return self._due(inbox.ORDINARY, beside)
 
-    def due_never_limited(self, beside: int = 0) -> list[int]:
-        """Ids of what is never limited, to work on now: it waits behind nothing else."""
+    def due_revoking(self, beside: int = 0) -> list[int]:
+        """Ids of what takes access away from others, to work on now; it waits for no request."""
+        return self._due(inbox.REVOKING, beside)
+
+    def due_giving_back(self, beside: int = 0) -> list[int]:
+        """Ids of what is given or taken back, to work on now; it waits for no question to Slack."""
+        return self._due(inbox.GIVING_BACK, beside)
+
+    def _due(self, kinds: frozenset[Kind], beside: int) -> list[int]:
         with self._database.reading() as tx:
-            return inbox.due(tx, self._clock(), _BATCH + beside, never_limited=True)
+            return inbox.due(tx, self._clock(), _BATCH + beside, kinds)
 
     def work(self, item_id: int) -> None:
         """Work on one item, unless another worker is at it."""
@@ -135,6 +144,8 @@ class InboxWorker:
             )
             if not passing or not self._try_again(item):
                 self._refuse(item, error)
+                if isinstance(error, Refused):
+                    self._refusals.remember(item.kind, item.actor, item.document, error)
 
     def _try_again(self, item: Item) -> bool:
         """Put the item off for a moment; False where it was tried often enough."""
@@ -173,6 +184,7 @@ class InboxWorker:
                 answer = _answer(note(give_back(tx, item, now)), good=True)
                 inbox.carried_out(tx, item, answer, now)
             return
+        self._refusals.ensure_not_refused(item.kind, item.actor, item.document)
         if item.kind is Kind.REVOKE:
             # Neither does this wait for either: what is not told now is done without.
             revoking = self._facts.of_revoking(item)

@@ -35,6 +35,7 @@ from bot.slack.homes import Homes
 from bot.slack.modals import DENY_CALLBACK, EXTEND_CALLBACK, loading_modal, notice_modal
 from bot.slack.people import Directory
 from bot.slack.questions import QUESTION_CALLBACK
+from bot.slack.refusals import Refusals
 from bot.slack.replies import NEEDED_RIGHTS, error_reply, fault_reply, help_reply, note
 from bot.slack.request_form import REQUEST_CALLBACK
 from bot.slack.response_url import respond
@@ -71,6 +72,7 @@ class Listeners:
         *,
         bot_token: str,
         signing_secret: str | None,
+        refusals: Refusals,
         wake: Callable[[], None],
         clock: Callable[[], datetime],
         in_background: Callable[[int, str], Executor] = ThreadPoolExecutor,
@@ -78,6 +80,7 @@ class Listeners:
         self._database = database
         self._client = client
         self._directory = directory
+        self._refusals = refusals
         self._wake = wake
         self._clock = clock
         self._desk = desk
@@ -340,6 +343,7 @@ class Listeners:
         # A click's own `user.team_id` is the person's; the payload's `team` may be ours even where
         # the person is an outsider over Slack Connect. A command tells only the latter.
         user = body.get("user") or {"id": body["user_id"], "team_id": body.get("team_id")}
+        self._refusals.ensure_not_refused(kind, user["id"], document)
         now = self._clock()
         with self._database.transaction() as tx:
             if kind not in inbox.NEVER_LIMITED:

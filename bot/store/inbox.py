@@ -13,7 +13,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import Connection, Integer, bindparam, func, insert, not_, select, update
+from sqlalchemy import Connection, Integer, Select, bindparam, func, insert, not_, select, update
 from sqlalchemy.exc import IntegrityError
 
 from bot.core.errors import Conflict
@@ -42,11 +42,19 @@ class Kind(StrEnum):
 GIVING_BACK = frozenset({Kind.RETURN, Kind.CANCEL})
 """What takes access away or a request back; it must always be possible."""
 
-NEVER_LIMITED = GIVING_BACK | {Kind.REVOKE, Kind.LOCKDOWN}
+REVOKING = frozenset({Kind.REVOKE, Kind.LOCKDOWN})
+"""What takes the access of others away. Whether somebody may, Slack is asked."""
+
+NEVER_LIMITED = GIVING_BACK | REVOKING
 """What is taken however much somebody has done, and however late it comes to be looked at.
 
-It has workers of its own, so that no flood of requests stands before it.
+Of each person one of a kind and subject waits at a time.
 """
+
+ORDINARY = frozenset(Kind) - NEVER_LIMITED
+
+_QUEUES = (GIVING_BACK, REVOKING, ORDINARY)
+"""Each has workers of its own, so that none waits for what another asks of Slack."""
 
 
 class ItemState(StrEnum):
@@ -65,22 +73,32 @@ _COUNT = select(func.count()).where(
 )
 _CHANGE = update(inbox).where(inbox.c.id == bindparam("item"))
 _CARRIED_OUT = _CHANGE.where(inbox.c.state == ItemState.NEW.value)
-_IS_NEVER_LIMITED = inbox.c.kind.in_(sorted(kind.value for kind in NEVER_LIMITED))
+_SUBJECT_LENGTH = 32
 _IS_PUT_OFF_ANSWER = (inbox.c.state == ItemState.ANSWERING.value) & (inbox.c.attempts > 0)
-_DUE, _DUE_NEVER_LIMITED = (
-    select(inbox.c.id)
-    .where(
-        # Only an answer may be put off for long, at Slack's word. What else seems to be was written
-        # while the clock was ahead.
-        (inbox.c.due_at <= bindparam("now"))
-        | ((inbox.c.due_at > bindparam("put_off")) & not_(_IS_PUT_OFF_ANSWER))
-        | (inbox.c.due_at > bindparam("longest")),
-        of_kind,
+_TRIED = inbox.c.attempts > 0
+
+
+def _due(kinds: frozenset[Kind]) -> Select[tuple[int]]:
+    """Items by turns of the people: the first of each, then the second of each, and so on."""
+    turn = func.row_number().over(partition_by=(inbox.c.actor, _TRIED), order_by=inbox.c.id)
+    items = (
+        select(inbox.c.id, _TRIED.label("tried"), turn.label("turn"))
+        .where(
+            # Only an answer may be put off for long, at Slack's word. What else seems to be was
+            # written while the clock was ahead.
+            (inbox.c.due_at <= bindparam("now"))
+            | ((inbox.c.due_at > bindparam("put_off")) & not_(_IS_PUT_OFF_ANSWER))
+            | (inbox.c.due_at > bindparam("longest")),
+            inbox.c.kind.in_(sorted(kind.value for kind in kinds)),
+        )
+        .subquery()
     )
-    .order_by(inbox.c.attempts > 0, inbox.c.id)  # what failed before waits for what is new
-    .limit(bindparam("most", type_=Integer))
-    for of_kind in (not_(_IS_NEVER_LIMITED), _IS_NEVER_LIMITED)
-)
+    # What failed before waits for what is new.
+    order = (items.c.tried, items.c.turn, items.c.id)
+    return select(items.c.id).order_by(*order).limit(bindparam("most", type_=Integer))
+
+
+_DUE = {kinds: _due(kinds) for kinds in _QUEUES}
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +134,8 @@ def add(
     """Store a new item, due at once. Returns its id.
 
     `trigger_id` is Slack's own for this one command or click: the same payload once more, sent
-    again or replayed by somebody, is stored once.
+    again or replayed by somebody, is stored once. Raises Conflict where the same person's same
+    command waits already, of those of NEVER_LIMITED.
     """
     row = {
         "received_at": now,
@@ -128,13 +147,29 @@ def add(
         "trigger_id": trigger_id,
         "state": ItemState.NEW.value,
         "due_at": now,
+        "subject": subject(kind, document),
     }
     try:
         with tx.begin_nested():
             return int(tx.execute(_ADD, row).scalar_one())
     except IntegrityError:
-        known = select(inbox.c.id).where(inbox.c.trigger_id == trigger_id)
-        return int(tx.scalars(known).one())
+        same = select(inbox.c.id).where(inbox.c.trigger_id == trigger_id)
+        known = tx.scalars(same).one_or_none() if trigger_id is not None else None
+        if known is None:
+            raise Conflict(
+                "on_its_way",
+                "You asked for this a moment ago and it is on its way already. The answer follows.",
+            ) from None
+        return int(known)
+
+
+def subject(kind: Kind, document: Mapping[str, Any]) -> str | None:
+    """What the item is about, where one of them is enough: a request's id, or a lockdown's turn."""
+    if kind is Kind.LOCKDOWN:
+        turn = "on" if document.get("on") else "off"
+        return f"{turn}, revoking" if document.get("revoking") else turn
+    request_id = document.get("request_id")
+    return str(request_id)[:_SUBJECT_LENGTH] if kind in NEVER_LIMITED and request_id else None
 
 
 def count_since(tx: Connection, actor: str, since: datetime) -> int:
@@ -142,15 +177,19 @@ def count_since(tx: Connection, actor: str, since: datetime) -> int:
     return int(tx.scalars(_COUNT, {"person": actor, "since": since}).one())
 
 
-def due(tx: Connection, now: datetime, limit: int, *, never_limited: bool) -> list[int]:
-    """Ids of items to work on, new ones first, then by age: of NEVER_LIMITED, or the others."""
+def due(tx: Connection, now: datetime, limit: int, kinds: frozenset[Kind]) -> list[int]:
+    """Ids of items of GIVING_BACK, REVOKING or ORDINARY to work on, in the order to do so.
+
+    New ones come before those that failed, and people take turns: somebody's second item comes
+    after the first of everybody else.
+    """
     values = {
         "now": now,
         "put_off": now + LONGEST_PAUSE,
         "longest": now + LONGEST_PUT_OFF,
         "most": limit,
     }
-    return list(tx.scalars(_DUE_NEVER_LIMITED if never_limited else _DUE, values))
+    return list(tx.scalars(_DUE[kinds], values))
 
 
 def get(tx: Connection, item_id: int) -> Item:

@@ -359,9 +359,19 @@ inbox = Table(
     _column("answer", Document, nullable=True),
     _column("attempts", Integer, server_default=text("0")),
     _column("due_at", UtcDateTime, nullable=True),
+    _column("subject", String(32), nullable=True),
     Index("ix_inbox_due_at", "due_at"),
     Index("ix_inbox_actor_received_at", "actor", "received_at"),
     Index("uq_inbox_trigger_id", "trigger_id", unique=True),
+    Index(
+        "uq_inbox_waiting",
+        "actor",
+        "kind",
+        "subject",
+        unique=True,
+        sqlite_where=text("state = 'NEW'"),
+        postgresql_where=text("state = 'NEW'"),
+    ),
 )
 
 audit_events = Table(

@@ -173,10 +173,11 @@ def bot(desk: Desk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator
         "SLACK_SIGNING_SECRET": "unused",
         "SLACK_API_URL": "http://127.0.0.1:1/",
         "EKS_ACCESS_CONFIG": policy,
+        "EKS_ACCESS_HTTP_HOST": "127.0.0.1",
         "EKS_ACCESS_HTTP_PORT": 0,
     }
     given = Given(database=desk.database)
-    made = Bot(Settings(**values), clock=desk.clock, http_host="127.0.0.1", given=given)
+    made = Bot(Settings(**values), clock=desk.clock, given=given)
     yield made
     for loop in made.loops:
         loop.close()

@@ -442,6 +442,44 @@ BUGS: tuple[Mutation, ...] = (
         "        assert unstored is not None\n",
         "tests/e2e/test_store_takes_no_writes.py",
     ),
+    # The order in which access ends
+    _bug(
+        "let a flood of one person go before what others ask for",
+        "bot/store/inbox.py",
+        "    order = (items.c.tried, items.c.turn, items.c.id)",
+        "    order = (items.c.tried, items.c.id)",
+        "tests/e2e/test_order_of_ending.py::"
+        "test_three_hundred_commands_of_one_person_delay_nobody_who_ends_access",
+    ),
+    _bug(
+        "let the same command wait as often as it is typed",
+        "bot/store/inbox.py",
+        '        "subject": subject(kind, document),',
+        '        "subject": None,',
+        "tests/store/test_inbox.py::test_of_each_person_kind_and_request_one_waits",
+    ),
+    _bug(
+        "forget at once what was refused",
+        "bot/slack/inbox.py",
+        "                if isinstance(error, Refused):\n",
+        "                if isinstance(error, Refused) and not error.code:\n",
+        "tests/e2e/test_order_of_ending.py::"
+        "test_who_asks_the_same_again_is_answered_without_a_look_at_slack",
+    ),
+    _bug(
+        "remember a refusal under another policy",
+        "bot/slack/refusals.py",
+        "            digest = self._policy().digest",
+        '            digest = self._policy().digest[:0] or "any"',
+        "tests/slack/test_refusals.py::test_under_another_policy_it_is_decided_anew",
+    ),
+    _bug(
+        "remember refusals for ever",
+        "bot/slack/refusals.py",
+        "timedelta(0) <= self._clock() - at < REMEMBERED",
+        "timedelta(0) <= self._clock() - at",
+        "tests/slack/test_refusals.py::test_for_a_minute_the_same_is_refused_as_before",
+    ),
     # What can be exhausted from outside
     _bug(
         "let silent connections take all files",
@@ -513,8 +551,8 @@ BUGS: tuple[Mutation, ...] = (
     _bug(
         "let returns that nobody can read stand before the others",
         "bot/slack/inbox.py",
-        "_BATCH + beside, never_limited=True",
-        "_BATCH, never_limited=True",
+        "_BATCH + beside, kinds",
+        "_BATCH, kinds",
         "tests/reconcile/test_poisoned.py",
     ),
     _bug(

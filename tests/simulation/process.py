@@ -27,7 +27,7 @@ _NO_PAUSE = 1e9  # calls a second: a pace by real time is of no use where time i
 
 _HOMES = "slack-homes"
 
-CHANGING = ("giving back", "inbox", "access", "messages", "waiting", "starts")
+CHANGING = ("giving back", "revoking", "inbox", "access", "messages", "waiting", "starts")
 """The loops that change a request, its access or what is shown of it."""
 
 

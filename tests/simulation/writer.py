@@ -359,7 +359,7 @@ def _time(draw: _Draw) -> Steps:
 def _until(draw: _Draw) -> Steps:
     return [
         ["until", _which(draw)],
-        ["tick", ["access", "waiting", "giving back", "inbox", "messages", "drift"]],
+        ["tick", ["access", "waiting", "giving back", "revoking", "inbox", "messages", "drift"]],
     ]
 
 
@@ -413,7 +413,7 @@ def _aws(draw: _Draw) -> Steps:
 def _something(draw: _Draw) -> Steps:
     """What makes the bot call EKS soon."""
     kind = draw.choice((_ask, _ask, _ask, _give_back, _until, _operator))
-    return [*kind(draw), ["tick", ["giving back", "inbox", "access", "messages"]]]
+    return [*kind(draw), ["tick", ["giving back", "revoking", "inbox", "access", "messages"]]]
 
 
 def _slack(draw: _Draw) -> Steps:
@@ -443,7 +443,7 @@ def _meanwhile(draw: _Draw) -> Steps:
             ["time", draw.choice((1, 5, 9))],
             ["type", "return", draw.who, _which(draw)],
             ["tick", ["inbox", "messages"]],
-            ["tick", ["giving back", "inbox", "access", "messages", "waiting"]],
+            ["tick", ["giving back", "revoking", "inbox", "access", "messages", "waiting"]],
         )
     )
     return [["meanwhile", draw.randrange(8), happens], *_something(draw)]

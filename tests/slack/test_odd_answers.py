@@ -21,6 +21,7 @@ from bot.settings import Settings
 from bot.slack.connection import SocketModeConnection
 from bot.slack.inbox import InboxWorker
 from bot.slack.people import Directory
+from bot.slack.refusals import Refusals
 from bot.store import announcements, inbox
 from bot.store.claims import Claims
 from bot.store.database import Database
@@ -65,6 +66,7 @@ def make_worker(
             client,
             Directory(client),
             _no_policy,
+            refusals=Refusals(_no_policy, clock),
             ticket=lambda *_: pytest.fail("no ticket is asked for"),
             on_call=lambda _: {},
             changed=lambda: None,
@@ -98,7 +100,7 @@ def test_an_answer_that_slack_did_not_take_is_put_off(
     if item.state is ItemState.DONE:
         return  # it is a whole answer of HTTP, and Slack says no more of a response_url
     assert (item.state, item.attempts) == (ItemState.ANSWERING, 1)
-    assert worker.due_never_limited() == [], "it stands before nothing else"
+    assert worker.due_giving_back() == [], "it stands before nothing else"
 
 
 HALF_AN_HOUR = b"HTTP/1.1 429 Too Many Requests\r\nRetry-After: 1800\r\nContent-Length: 0\r\n\r\n"
@@ -111,11 +113,11 @@ def test_an_answer_waits_as_long_as_slack_asks_for(
     item_id = put_in(database, clock, {"request_id": "7K3-QMX"}, url)
     worker = make_worker()
     worker.work(item_id)
-    assert worker.due_never_limited() == []
+    assert worker.due_giving_back() == []
     clock.advance(1799)
-    assert worker.due_never_limited() == []
+    assert worker.due_giving_back() == []
     clock.advance(1)
-    assert worker.due_never_limited() == [item_id]
+    assert worker.due_giving_back() == [item_id]
 
 
 def test_nobody_is_known_by_such_an_answer(client: WebClient) -> None:

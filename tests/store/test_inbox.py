@@ -10,7 +10,7 @@ from store_examples import ANA, HOUR, MINUTE, NOW, SECOND
 from bot.core.errors import Conflict
 from bot.store import inbox
 from bot.store.database import Database
-from bot.store.inbox import ItemState, Kind
+from bot.store.inbox import GIVING_BACK, ORDINARY, REVOKING, ItemState, Kind
 
 DOCUMENT = {"cluster": "lab", "namespaces": ["a", "b"], "reason": "Zwölf Boxkämpfer 🥊", "n": None}
 ANSWER = {"text": "Done.", "blocks": [{"type": "section"}]}
@@ -48,9 +48,9 @@ def test_items_are_worked_on_in_the_order_in_which_they_came(database: Database)
     with database.transaction() as tx:
         first, second, third = add(tx), add(tx, now=NOW - MINUTE), add(tx, now=NOW + MINUTE)
         assert first < second < third
-        assert inbox.due(tx, NOW, 10, never_limited=False) == [first, second]
-        assert inbox.due(tx, NOW + MINUTE, 10, never_limited=False) == [first, second, third]
-        assert inbox.due(tx, NOW + MINUTE, 2, never_limited=False) == [first, second]
+        assert inbox.due(tx, NOW, 10, ORDINARY) == [first, second]
+        assert inbox.due(tx, NOW + MINUTE, 10, ORDINARY) == [first, second, third]
+        assert inbox.due(tx, NOW + MINUTE, 2, ORDINARY) == [first, second]
 
 
 def test_what_came_in_while_the_clock_was_ahead_does_not_wait_until_then(
@@ -58,10 +58,10 @@ def test_what_came_in_while_the_clock_was_ahead_does_not_wait_until_then(
 ) -> None:
     with database.transaction() as tx:
         ahead = add(tx, now=NOW + 5 * HOUR)
-        assert inbox.due(tx, NOW, 10, never_limited=False) == [ahead]
+        assert inbox.due(tx, NOW, 10, ORDINARY) == [ahead]
         item = inbox.get(tx, ahead)
         inbox.carried_out(tx, item, ANSWER, NOW + 5 * HOUR)
-        assert inbox.due(tx, NOW, 10, never_limited=False) == [ahead]
+        assert inbox.due(tx, NOW, 10, ORDINARY) == [ahead]
 
 
 def test_an_item_is_carried_out_answered_and_done(database: Database) -> None:
@@ -72,10 +72,10 @@ def test_an_item_is_carried_out_answered_and_done(database: Database) -> None:
         answering = inbox.get(tx, item.id)
         assert (answering.state, answering.answer) == (ItemState.ANSWERING, ANSWER)
         assert answering.attempts == 0, "answering is tried anew"
-        assert inbox.due(tx, NOW + MINUTE, 10, never_limited=False) == [item.id]
+        assert inbox.due(tx, NOW + MINUTE, 10, ORDINARY) == [item.id]
         inbox.answered(tx, item.id)
         assert inbox.get(tx, item.id).state is ItemState.DONE
-        assert inbox.due(tx, NOW + 1000 * HOUR, 10, never_limited=False) == []
+        assert inbox.due(tx, NOW + 1000 * HOUR, 10, ORDINARY) == []
 
 
 @pytest.mark.parametrize("answered", [False, True])
@@ -109,6 +109,56 @@ def test_what_fails_is_tried_again_later_and_counted(database: Database) -> None
         for attempt in (1, 2):
             inbox.later(tx, inbox.get(tx, item_id), NOW + attempt * MINUTE)
             assert inbox.get(tx, item_id).attempts == attempt
-            assert inbox.due(tx, NOW + attempt * MINUTE - SECOND, 10, never_limited=False) == []
-            assert inbox.due(tx, NOW + attempt * MINUTE, 10, never_limited=False) == [item_id]
+            assert inbox.due(tx, NOW + attempt * MINUTE - SECOND, 10, ORDINARY) == []
+            assert inbox.due(tx, NOW + attempt * MINUTE, 10, ORDINARY) == [item_id]
         assert inbox.get(tx, item_id).state is ItemState.NEW
+
+
+def test_people_take_turns_however_much_one_of_them_asks_for(database: Database) -> None:
+    with database.transaction() as tx:
+        flood = [add(tx, document={"request_id": f"7K3-{number:03}"}) for number in range(9)]
+        tried = add(tx, actor="U02BEN")
+        inbox.later(tx, inbox.get(tx, tried), NOW)
+        ben, cleo = add(tx, actor="U02BEN"), add(tx, actor="U03CLEO")
+        assert inbox.due(tx, NOW, 4, ORDINARY) == [flood[0], ben, cleo, flood[1]]
+        assert inbox.due(tx, NOW, 100, ORDINARY) == [flood[0], ben, cleo, *flood[1:], tried]
+
+
+def test_what_ends_access_stands_in_queues_of_its_own(database: Database) -> None:
+    with database.transaction() as tx:
+        items = {kind: add(tx, kind, document={"request_id": "7K3-QMX"}) for kind in Kind}
+        assert inbox.due(tx, NOW, 100, GIVING_BACK) == [items[Kind.CANCEL], items[Kind.RETURN]]
+        assert inbox.due(tx, NOW, 100, REVOKING) == [items[Kind.LOCKDOWN], items[Kind.REVOKE]]
+        assert len(inbox.due(tx, NOW, 100, ORDINARY)) == len(Kind) - 4
+
+
+@pytest.mark.parametrize("kind", [Kind.REVOKE, Kind.RETURN, Kind.CANCEL])
+def test_of_each_person_kind_and_request_one_waits(database: Database, kind: Kind) -> None:
+    document = {"request_id": "7K3-QMX"}
+    with database.transaction() as tx:
+        first = add(tx, kind, document=document, trigger_id="1")
+        with pytest.raises(Conflict) as refused:
+            add(tx, kind, document=document, trigger_id="2")
+        assert refused.value.code == "on_its_way"
+        assert add(tx, kind, document=document, trigger_id="1") == first, "Slack sent it again"
+        add(tx, kind, document=document, actor="U02BEN")
+        add(tx, kind, document={"request_id": "7K3-QMY"})
+        inbox.carried_out(tx, inbox.get(tx, first), ANSWER, NOW)
+        add(tx, kind, document=document, trigger_id="3")
+
+
+def test_lockdown_on_and_off_and_revoking_wait_beside_each_other(database: Database) -> None:
+    turns = [{"on": True}, {"on": True, "revoking": True}, {"on": False}]
+    with database.transaction() as tx:
+        for turn in turns:
+            add(tx, Kind.LOCKDOWN, document=turn)
+            with pytest.raises(Conflict):
+                add(tx, Kind.LOCKDOWN, document=turn)
+
+
+def test_requests_and_questions_wait_as_often_as_they_are_asked(database: Database) -> None:
+    with database.transaction() as tx:
+        for kind in ORDINARY:
+            assert add(tx, kind, document={"request_id": "7K3-QMX"}) != add(
+                tx, kind, document={"request_id": "7K3-QMX"}
+            )
