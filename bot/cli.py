@@ -18,7 +18,7 @@ import typer
 from sqlalchemy import Connection, select
 
 import bot
-from bot import cli_audit, cli_drift, cli_lockdown, cli_policy, console
+from bot import cli_audit, cli_drift, cli_forget, cli_lockdown, cli_policy, console
 from bot.access import end
 from bot.cli_common import (
     BEING_REMOVED,
@@ -26,12 +26,12 @@ from bot.cli_common import (
     environment,
     existing,
     explained,
+    known_grant,
     opened,
 )
 from bot.cli_exit import FINDING, GOOD, Json, fail
 from bot.core.durations import format_duration, parse_duration
 from bot.core.errors import Conflict, InvalidInput, StoreUnavailable
-from bot.core.ids import parse_id
 from bot.core.lifecycle import OPERATOR
 from bot.core.model import EndReason, GrantState
 from bot.doctor import examine
@@ -203,6 +203,7 @@ def _length(text: str) -> timedelta:
 
 
 app.command("drift")(cli_drift.list_differences)
+app.command("forget")(cli_forget.forget)
 
 
 @app.command()
@@ -218,7 +219,9 @@ def revoke(
     with current_database() as database:
         with database.reading() as tx:
             where, unknown = _on(tx, cluster)
-        chosen = [_known(database, grant)] if grant is not None else _to_revoke(database, cluster)
+        chosen = (
+            [known_grant(database, grant)] if grant is not None else _to_revoke(database, cluster)
+        )
         if everything:
             left = _revoke_each(database, chosen, reason)
             if left:
@@ -228,17 +231,6 @@ def revoke(
     if not chosen:
         lists = "`eks-access grants` lists what is live."
         typer.echo(f"There is nothing to revoke{where}.{unknown} {lists}")
-
-
-def _known(database: Database, typed: str) -> str:
-    try:
-        grant_id = parse_id(typed)
-    except InvalidInput:
-        fail(f"`{typed}` is no grant's id. `eks-access grants` lists what is live.")
-    with database.reading() as tx:
-        if grants.find(tx, grant_id) is None:
-            fail(f"There is no grant {grant_id}. `eks-access grants` lists what is live.")
-    return grant_id
 
 
 def _to_revoke(database: Database, cluster: str | None) -> list[str]:

@@ -7,10 +7,11 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from bot.cli_exit import fail
-from bot.core.errors import DomainError, StoreUnavailable
+from bot.core.errors import DomainError, InvalidInput, StoreUnavailable
+from bot.core.ids import parse_id
 from bot.logs import cause_without_secrets
 from bot.settings import Settings, SettingsError, read_settings
-from bot.store import migrate
+from bot.store import grants, migrate
 from bot.store.database import Database
 
 BEING_REMOVED = (
@@ -49,6 +50,18 @@ def existing(settings: Settings) -> Iterator[Database]:
                 "has it; `eks-access run` or `eks-access db upgrade` makes a new one."
             )
         yield database
+
+
+def known_grant(database: Database, typed: str) -> str:
+    """The id of the grant that is meant. Exits 2 where there is none."""
+    try:
+        grant_id = parse_id(typed)
+    except InvalidInput:
+        fail(f"`{typed}` is no grant's id. `eks-access grants` lists what is live.")
+    with database.reading() as tx:
+        if grants.find(tx, grant_id) is None:
+            fail(f"There is no grant {grant_id}. `eks-access grants` lists what is live.")
+    return grant_id
 
 
 @contextmanager

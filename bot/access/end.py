@@ -13,6 +13,7 @@ from bot.core.model import AccessRequest, EndReason, Grant, GrantState, Owners, 
 from bot.core.policy import Policy
 from bot.core.revoking import may_revoke, revokers_now
 from bot.store import audit, entries, grants, post_reviews, requests
+from bot.store.gone import end_with_cluster
 
 
 def cancel(tx: Connection, request_id: str, by: str, now: datetime) -> AccessRequest:
@@ -113,6 +114,18 @@ def _held_line(tx: Connection, grant_id: str) -> tuple[Grant, ...]:
             return line
         requests.lock(tx, new)
         held |= new
+
+
+def forget(tx: Connection, grant_id: str, now: datetime, *, why: str) -> tuple[Grant, ...]:
+    """An operator says that a grant's cluster is gone for good: end it, though EKS was not read.
+
+    With it ends whatever it is one access with. Raises Conflict where it has ended.
+    """
+    grant, entry_id = grants.get(tx, grant_id), grants.entry_of(tx, grant_id)
+    if grant.state is GrantState.ENDED or entry_id is None:
+        raise Conflict("already_ended", f"Grant {grant_id} has already ended.")
+    line = {grant_id, *(one.id for one in _held_line(tx, grant_id))}
+    return end_with_cluster(tx, line, entry_id, now, by=lifecycle.OPERATOR, why=why)
 
 
 def revoke(

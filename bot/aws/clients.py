@@ -54,7 +54,7 @@ class EksClients:
         self._sessions: dict[str | None, boto3.Session] = {}
         self._clients: dict[tuple[str | None, str], EKSClient] = {}
         self._schedulers: dict[tuple[str | None, str], Any] = {}
-        self._sts: dict[str, Any] = {}  # by region, with the bot's own credentials
+        self._sts: dict[tuple[str | None, str], Any] = {}
         self._own_account: str | None = None
 
     def for_cluster(self, cluster: Cluster) -> EKSClient:
@@ -96,23 +96,26 @@ class EksClients:
         """
         if cluster.assume_role is not None or self._own_account == cluster.account:
             return
+        self._own_account = self._account_reached(cluster)
+        _ensure_same(self._own_account, cluster)
+
+    def prove_account(self, cluster: Cluster) -> None:
+        """Have STS say again which account the way to the cluster leads to.
+
+        Raises AwsProblem where it does not, or where that is not the cluster's.
+        """
+        _ensure_same(self._account_reached(cluster), cluster)
+
+    def _account_reached(self, cluster: Cluster) -> str:
+        key = (cluster.assume_role, cluster.region)
         with translated(cluster, "", "ask STS whose its credentials are"):
             with self._lock:
-                sts = self._sts.get(cluster.region)
+                sts = self._sts.get(key)
                 if sts is None:
                     session = self._session(cluster)
                     sts = session.client("sts", region_name=cluster.region, config=_CONFIG)
-                    self._sts[cluster.region] = sts
-            account = sts.get_caller_identity()["Account"]
-        self._own_account = account
-        if account != cluster.account:
-            raise TemporaryAwsProblem(
-                WRONG_ACCOUNT,
-                f"{cluster.name} is in account {cluster.account}, and the bot's AWS credentials "
-                f"are of account {account}, so it can neither give nor end access there. Whoever "
-                f"runs the bot gives it a role of {cluster.account}, or names one as "
-                "`assume_role`.",
-            )
+                    self._sts[key] = sts
+            return str(sts.get_caller_identity()["Account"])
 
     def _session(self, cluster: Cluster) -> boto3.Session:
         role = cluster.assume_role
@@ -133,3 +136,14 @@ class EksClients:
                 )
             self._sessions[role] = session
         return session
+
+
+def _ensure_same(account: str, cluster: Cluster) -> None:
+    if account != cluster.account:
+        raise TemporaryAwsProblem(
+            WRONG_ACCOUNT,
+            f"{cluster.name} is in account {cluster.account}, and the bot's AWS credentials "
+            f"are of account {account}, so it can neither give nor end access there. Whoever "
+            f"runs the bot gives it a role of {cluster.account}, or names one as "
+            "`assume_role`.",
+        )

@@ -27,6 +27,9 @@ NO_ANSWER = (BotoCoreError, ResponseParserError, UnicodeDecodeError, KeyError)
 Of a body that is no JSON botocore makes an answer in which every member is missing.
 """
 
+NO_CREDENTIALS = "no_credentials"
+"""The code of the problem that there is nothing to ask AWS with."""
+
 ROLE_DENIED, ACCESS_DENIED, WRONG_ACCOUNT = "role_denied", "access_denied", "wrong_account"
 """The codes of what AWS refuses the role that reaches a cluster, or of one that is elsewhere."""
 
@@ -46,7 +49,7 @@ def translated(cluster: Cluster, principal_arn: str, doing: str) -> Iterator[Non
         raise _problem(error, cluster, principal_arn, doing) from error
     except (NoCredentialsError, ProfileNotFound) as error:
         raise TemporaryAwsProblem(
-            "no_credentials",
+            NO_CREDENTIALS,
             "The bot has no AWS credentials, so it can change nothing. "
             "Whoever runs the bot gives it a role; docs/aws.md says where it comes from.",
         ) from error

@@ -302,6 +302,24 @@ def end(grant: Grant, now: datetime) -> tuple[Grant, tuple[AuditEvent, ...]]:
     return ended, (_grant_event(ended, now, BOT, "grant.ended", details),)
 
 
+def end_with_cluster(
+    grant: Grant, now: datetime, *, by: str, why: str
+) -> tuple[Grant, tuple[AuditEvent, ...]]:
+    """Any live state → ENDED: there is no cluster any more that could be read back.
+
+    `why` says how that is known, in the words of the operator or of the bot.
+    """
+    events: tuple[AuditEvent, ...] = ()
+    if grant.state is not GrantState.REVOKING:
+        grant, events = revoke(grant, now, EndReason.CLUSTER_GONE, by=by, why=why)
+        if grant.state is GrantState.ENDED:
+            return grant, events
+    gone = replace(grant, end_reason=EndReason.CLUSTER_GONE, ended_by=by, problem=None)
+    ended, _ = end(gone, now)
+    details = {"reason": EndReason.CLUSTER_GONE.value, "why": why}
+    return ended, (*events, _grant_event(ended, now, by, "grant.ended", details))
+
+
 def after_clock_jump(grant: Grant, now: datetime) -> tuple[Grant, tuple[AuditEvent, ...]] | None:
     """A grant whose times only a clock that was ahead can have told, set right; else None.
 

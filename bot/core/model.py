@@ -38,7 +38,10 @@ GIVES_ACCESS = frozenset({GrantState.PROVISIONING, GrantState.ACTIVE})
 
 
 class EndReason(StrEnum):
-    """Why a grant ended, or is being revoked. `removed`: somebody else took it away at EKS."""
+    """Why a grant ended, or is being revoked.
+
+    `removed`: somebody else took it away at EKS. `cluster gone`: it went with its cluster.
+    """
 
     EXPIRED = "expired"
     RETURNED = "returned"
@@ -46,6 +49,7 @@ class EndReason(StrEnum):
     SUPERSEDED = "superseded"
     TICKET_CLOSED = "ticket closed"
     REMOVED = "removed"
+    CLUSTER_GONE = "cluster gone"
     NOT_BEGUN = "not begun"
     FAILED = "failed"
 

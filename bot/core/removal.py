@@ -20,9 +20,15 @@ TRYING = timedelta(seconds=30)
 """How long the bot has tried before it calls a removal late that began late, as after an outage."""
 
 
+FIRST_DAY = timedelta(hours=24)
+
+
 @dataclass(frozen=True, slots=True)
 class AlarmTimes:
-    """When a removal that is late is told: so long `after` its time, and then `every` so often."""
+    """When a removal that is late is told: so long `after` its time, and then `every` so often.
+
+    After the first day once a day is often enough: whoever can act knows by then.
+    """
 
     after: tuple[timedelta, ...] = (LATE_AFTER, timedelta(minutes=10), timedelta(minutes=30))
     every: timedelta = timedelta(hours=1)
@@ -32,7 +38,10 @@ class AlarmTimes:
         passed = sum(late_by >= one for one in self.after)
         if passed < len(self.after):
             return passed
-        return passed + (late_by - self.after[-1]) // self.every
+        since = late_by - self.after[-1]
+        often = max(FIRST_DAY - self.after[-1], timedelta())
+        seldom = max(since - often, timedelta()) // max(self.every, FIRST_DAY)
+        return passed + min(since, often) // self.every + seldom
 
     def late(self, late_by: timedelta) -> bool:
         return late_by >= self.after[0]

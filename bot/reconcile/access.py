@@ -16,7 +16,7 @@ import structlog
 from bot.aws import access_entries
 from bot.aws.clients import EksClients
 from bot.aws.errors import NO_CLUSTER, NO_ENTRIES
-from bot.core import planner
+from bot.core import gone, planner
 from bot.core.errors import (
     AwsProblem,
     Conflict,
@@ -24,6 +24,8 @@ from bot.core.errors import (
     PermanentAwsProblem,
     TemporaryAwsProblem,
 )
+from bot.core.lifecycle import BOT
+from bot.core.model import GrantState
 from bot.reconcile import access_grants, ways
 from bot.reconcile.access_grants import Snapshot, plan_for
 from bot.reconcile.access_troubles import Trouble, Waiting, goes_on, looked, rest
@@ -34,6 +36,7 @@ from bot.store import backstops, drift, entries, grants
 from bot.store.claims import ClaimLost, Claims, StillHeld
 from bot.store.database import Database
 from bot.store.entries import Entry
+from bot.store.gone import end_with_cluster
 
 if TYPE_CHECKING:
     from mypy_boto3_eks.client import EKSClient
@@ -100,6 +103,8 @@ class AccessReconciler:
         except AwsProblem as error:
             if error.code == NO_ENTRIES or (error.code == NO_CLUSTER and self._is_unwritten(entry)):
                 troubles = self._end_without(entry, error)
+            elif error.code == NO_CLUSTER:
+                troubles = self._cluster_unknown(entry_id, error)
             else:
                 troubles = [Trouble(error)]
                 self._finish(entry, troubles)
@@ -241,6 +246,46 @@ class AccessReconciler:
             rest(tx, entry, settled.live, troubles, now)
             backstops.seen(tx, entry.id, now, alone=settled.alone, shown=False)
         return troubles
+
+    def _cluster_unknown(self, entry_id: int, problem: AwsProblem) -> list[Trouble]:
+        """Where AWS has known no such cluster for a day, end what went with it; see bot.core.gone.
+
+        Only a look in the account that STS proves to be the cluster's counts: a role that reaches
+        another by now finds no cluster there either.
+        """
+        now = self._clock()
+        with self._database.reading() as tx:
+            entry = entries.get(tx, entry_id, now)
+        try:
+            self._clients.prove_account(entry.cluster)
+        except AwsProblem as unproven:
+            problem = unproven
+        else:
+            looks = gone.looked(entry.unknown, now)
+            if looks.gone:
+                self._end_with_cluster(entry, looks, now)
+                return []
+            with self._database.transaction() as tx:
+                entries.unknown(tx, entry_id, looks)
+        troubles = [Trouble(problem)]
+        self._finish(entry, troubles)
+        return troubles
+
+    def _end_with_cluster(self, entry: Entry, looks: gone.Unknown, now: datetime) -> None:
+        why = f"AWS has known no such cluster since {looks.since:%Y-%m-%d %H:%M} UTC"
+        with self._database.transaction() as tx:
+            live = grants.live_of_entry(tx, entry.id)
+            chosen = [one.id for one in live if one.state is not GrantState.SCHEDULED]
+            ended = end_with_cluster(tx, chosen, entry.id, now, by=BOT, why=why)
+        log.warning(
+            "grants ended with their cluster, which AWS has not known for a day",
+            grants=[one.id for one in ended],
+            cluster=entry.cluster.name,
+            account=entry.cluster.account,
+            region=entry.cluster.region,
+            principal=entry.principal_arn,
+            since=looks.since.isoformat(),
+        )
 
     def _apply(
         self, client: EKSClient, entry: Entry, action: planner.Action, grant_id: str

@@ -18,7 +18,7 @@ from bot.core import removal
 from bot.core.drift import Kind
 from bot.core.errors import PolicyUnavailable
 from bot.core.lifecycle import BOT
-from bot.core.model import AccessRequest, AuditEvent, Grant, GrantState
+from bot.core.model import AccessRequest, AuditEvent, EndReason, Grant, GrantState
 from bot.core.policy import Policy
 from bot.store import announcements, audit, drift, entries, grants, requests
 from bot.store.announcements import LATE, Said
@@ -40,7 +40,8 @@ _OVERLAP = timedelta(minutes=2)
 class LateRemoval:
     """A removal that is late by `late_by` and was told `number` times, this time included.
 
-    `commands` take the access away by hand.
+    `commands` take the access away by hand. `unknown_since` is since when AWS has known no such
+    cluster, where it does not.
     """
 
     request: AccessRequest
@@ -48,6 +49,7 @@ class LateRemoval:
     number: int
     late_by: timedelta
     commands: tuple[tuple[str, ...], ...]
+    unknown_since: datetime | None = None
 
 
 class LateRemovals:
@@ -88,6 +90,7 @@ class LateRemovals:
         late_before = now - times.after[0]
         with self._database.reading() as tx:
             past = grants.past_end(tx, late_before)
+            unknown = entries.unknown_to_aws(tx) if past else {}
             since = min(self._ended_since, now - _OVERLAP)
             ended = grants.ended_since(tx, since, due_by=late_before)
         self._ended_since = now - _OVERLAP
@@ -97,7 +100,8 @@ class LateRemovals:
         with self._lock:
             self._told = {one.id: self._told[one.id] for one in past if one.id in self._told}
             told = dict(self._told)
-        return [one.id for one in past if self._number(one, now) > told.get(one.id, 0)] + [
+        numbers = {one.id: self._number(one, now, unknown=one.id in unknown) for one in past}
+        return [one for one, number in numbers.items() if number > told.get(one, 0)] + [
             one for one in gone if not self._was_told_over(one)
         ]
 
@@ -109,15 +113,18 @@ class LateRemovals:
             now = self._clock()
             with self._database.reading() as tx:
                 grant = grants.get(tx, grant_id)
-            number = self._number(grant, now)
+                unknown_since = entries.unknown_to_aws(tx).get(grant_id)
+            number = self._number(grant, now, unknown=unknown_since is not None)
             if grant.state is GrantState.ENDED:
                 self._say_over(grant, now)
             elif number:
-                self._say_late(grant, number, now)
+                self._say_late(grant, number, now, unknown_since)
                 with self._lock:
                     self._told[grant_id] = number
 
-    def _say_late(self, grant: Grant, number: int, now: datetime) -> None:
+    def _say_late(
+        self, grant: Grant, number: int, now: datetime, unknown_since: datetime | None
+    ) -> None:
         to_end = removal.due(grant) or now
         with self._database.reading() as tx:
             request = requests.get(tx, grant.id)
@@ -126,7 +133,8 @@ class LateRemovals:
             alone = entry_id is not None and self._is_alone(tx, entry_id, now)
         others = [one for one in same if one.id != grant.id and one.gives_access]
         commands = removal.by_hand(grant, others, alone=alone)
-        said = self._alarm(LateRemoval(request, grant, number, now - to_end, commands))
+        late = LateRemoval(request, grant, number, now - to_end, commands, unknown_since)
+        said = self._alarm(late)
         log.error(
             "a removal is late",
             grant=grant.id,
@@ -154,7 +162,9 @@ class LateRemovals:
             "late_seconds": round(lag.total_seconds()),
             "principal": grant.principal_arn,
         }
-        event = AuditEvent(now, BOT, "removal.confirmed", grant.id, grant.cluster.name, details)
+        gone = grant.end_reason is EndReason.CLUSTER_GONE
+        action = "removal.cluster_gone" if gone else "removal.confirmed"
+        event = AuditEvent(now, BOT, action, grant.id, grant.cluster.name, details)
         channels = told or self._channels()
         self._announce(f"{LATE}{grant.id}:over", channels, self._over(request, grant), event, now)
 
@@ -186,8 +196,17 @@ class LateRemovals:
         except PolicyUnavailable:
             return removal.AlarmTimes()
 
-    def _number(self, grant: Grant, now: datetime) -> int:
-        return self._times().number(removal.late_by(grant, now, since=self._started_at))
+    def _number(self, grant: Grant, now: datetime, *, unknown: bool) -> int:
+        """How many alarms there are by now.
+
+        Of a cluster that AWS does not know there are none every so often in the first day: by then
+        it is proven to be gone, and that is told, or the alarms go on.
+        """
+        times, late_by = self._times(), removal.late_by(grant, now, since=self._started_at)
+        number = times.number(late_by)
+        if unknown and late_by < removal.FIRST_DAY:
+            return min(number, len(times.after))
+        return number
 
     def _was_told_over(self, grant_id: str) -> bool:
         with self._database.reading() as tx:

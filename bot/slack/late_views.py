@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from bot.core.durations import format_duration
-from bot.core.model import AccessRequest, Grant
-from bot.core.removal import by_hand, due, lag
+from bot.core.gone import GONE_AFTER
+from bot.core.model import AccessRequest, EndReason, Grant
+from bot.core.removal import FIRST_DAY, by_hand, due, lag
 from bot.reconcile import slack_errors
 from bot.reconcile.late_removals import LateRemoval
 from bot.slack import blocks, phrases
@@ -31,6 +32,7 @@ def late_alarm(late: LateRemoval) -> Message:
     lines = [f"It was to end {date(to_end, 'second')}."] if to_end else []
     again = f"This is alarm {late.number}; they go on until EKS confirms the removal."
     lines.append(f"The bot keeps trying. {again}")
+    lines += _forgetting(late)
     name = safe(grant.cluster.name, 100)
     hand = (
         f"By hand, in account {safe(grant.cluster.account, 20)} ({name}). Look first: go on only "
@@ -48,9 +50,32 @@ def late_alarm(late: LateRemoval) -> Message:
     )
 
 
+def _forgetting(late: LateRemoval) -> list[str]:
+    """What becomes of access on a cluster that is not there any more, and what ends the alarms."""
+    grant = late.grant
+    forget = (
+        "take it out of the policy file, then run "
+        f"{code(f'eks-access forget {grant.id} --reason …')}."
+    )
+    if late.unknown_since is not None:
+        return [
+            f"AWS has known no such cluster since {date(late.unknown_since)}, in the right "
+            f"account. If it still knows none {date(late.unknown_since + GONE_AFTER)}, the access "
+            f"ends as gone with it, and I say so. To end it now, {forget}"
+        ]
+    if late.late_by < FIRST_DAY:
+        return []
+    return [
+        "After the first day there is one alarm a day. If the cluster, its account or the role "
+        f"that reaches it is gone for good, {forget}"
+    ]
+
+
 def late_over(request: AccessRequest, grant: Grant) -> Message:
     """That a removal which was late is confirmed, with both times and what lies between."""
     to_end, ended = due(grant), grant.ended_at
+    if grant.end_reason is EndReason.CLUSTER_GONE:
+        return _over_with_cluster(request, grant)
     late_by = format_duration(lag(grant) or timedelta())
     text = (
         f":white_check_mark: {_who(request)} no longer has {phrases.subject(request)}: EKS has "
@@ -60,6 +85,15 @@ def late_over(request: AccessRequest, grant: Grant) -> Message:
     if to_end is not None and ended is not None:
         times = f"It was to end {date(to_end, 'second')} and was gone {date(ended, 'second')}."
     return Message(text, [blocks.section("over", text, times), _small(request)])
+
+
+def _over_with_cluster(request: AccessRequest, grant: Grant) -> Message:
+    why = phrases.why_ending(grant, {})
+    text = (
+        f":white_check_mark: {_who(request)} no longer has {phrases.subject(request)}: {why}. "
+        "There are no more alarms."
+    )
+    return Message(text, [blocks.section("over", text), _small(request)])
 
 
 def unstored_alarm(late: Sequence[Grant], since: datetime, now: datetime) -> Message:

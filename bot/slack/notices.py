@@ -116,6 +116,9 @@ def _over(
         EndReason.FAILED: f"{what} could not be given.",
         EndReason.NOT_BEGUN: f"{what} does not begin: {phrases.why_ending(grant, names)}.",
         EndReason.REVOKED: f"{what} was revoked by {phrases.person(grant.ended_by, names)}.",
+        EndReason.CLUSTER_GONE: (
+            f"{what} has ended: {phrases.why_ending(grant, names)}. Nobody can have it there."
+        ),
         EndReason.REMOVED: (
             f"somebody else took {what} away at EKS, so it has ended. It can be asked for again."
         ),

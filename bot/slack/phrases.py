@@ -256,6 +256,11 @@ def why_ending(grant: Grant, names: Mapping[str, str]) -> str:
         EndReason.SUPERSEDED: "replaced by another grant",
         EndReason.TICKET_CLOSED: "its ticket is no longer open",
         EndReason.REMOVED: "somebody else took it away at EKS",
+        EndReason.CLUSTER_GONE: (
+            "its cluster is gone: AWS has not known it for a day"
+            if grant.ended_by == BOT
+            else f"its cluster is gone, says {by}"
+        ),
         EndReason.NOT_BEGUN: "it was no longer allowed when it was to start",
         EndReason.FAILED: "it could not be given",
     }.get(grant.end_reason or EndReason.EXPIRED, "its time was over")
@@ -276,6 +281,8 @@ def removal(grant: Grant) -> str:
     to_end = due(grant)
     if to_end is None:
         return date(grant.ended_at, "second")
+    if grant.end_reason is EndReason.CLUSTER_GONE:
+        return f"{date(grant.ended_at, 'second')} · there was no cluster to read back"
     return f"{date(to_end, 'second')} · removal confirmed {lag(grant.ended_at - to_end)}"
 
 
@@ -285,6 +292,8 @@ def proof(grant: Grant) -> list[str]:
         return []
     lines = [f"Access confirmed {date(grant.confirmed_at, 'second')}"]
     late = removal_lag(grant)
+    if grant.end_reason is EndReason.CLUSTER_GONE:
+        return [*lines, "Absence not read back: there was no cluster any more"]
     if grant.ended_at is not None and late is not None:
         lines.append(f"Absence confirmed {date(grant.ended_at, 'second')}, {_after_its_end(late)}")
     return lines

@@ -325,6 +325,8 @@ def _event(event: AuditEvent, names: Mapping[str, str]) -> str:
         words = "denied" if event.details.get("verdict") == "deny" else "approved"
     if event.action == "grant.revoking":
         words = _REMOVALS.get(str(event.details.get("reason")), words)
+    if event.action == "grant.ended" and event.details.get("reason") == EndReason.CLUSTER_GONE:
+        words = "ended it with its cluster, which is gone"
     if words is None:
         words = code(event.action, 60)
     lag = event.details.get("lag_seconds")

@@ -38,6 +38,7 @@ _ONE = (
 )
 _CHANGE = update(backstops).where(backstops.c.entry_id == bindparam("entry"))
 _LOOK = _CHANGE.values(due_at=bindparam("now"), generation=backstops.c.generation + 1)
+_LET_GO = _CHANGE.values(generation=backstops.c.generation + 1)
 _WAKE = _LOOK.where(backstops.c.attempts == 0)
 _SEEN = _CHANGE.values(
     due_at=case(
@@ -192,6 +193,13 @@ def forget(tx: Connection, entry_id: int, now: datetime) -> None:
         _change(tx, entry_id, {"strikes_until": strikes_until(kept.known.schedule)})
     nothing: dict[str, Any] = dict.fromkeys(("name", "group_name", "role_arn", "at", "checked_at"))
     _change(tx, entry_id, nothing | {"confirmed": False})
+
+
+def let_go(tx: Connection, entry_id: int, now: datetime) -> None:
+    """As `forget`, and look at it no more: whatever it was for is gone for good."""
+    forget(tx, entry_id, now)
+    nothing = {"attempts": 0, "problem": None, "hopeless": False, "due_at": None}
+    tx.execute(_LET_GO, {"entry": entry_id, **nothing})
 
 
 def rest(

@@ -22,6 +22,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.exc import IntegrityError
 
+from bot.core.gone import Unknown
 from bot.core.lifecycle import CLOCK_TOLERANCE
 from bot.core.model import AccessScope, BackstopTerms, Cluster, GrantState
 from bot.core.planner import (
@@ -53,6 +54,7 @@ _CHANGE = update(entries).where(entries.c.id == bindparam("entry"))
 _REST = _CHANGE.values(
     due_at=due_after(entries.c.due_at, entries.c.generation == bindparam("known"))
 )
+_LET_GO = _CHANGE.values(generation=entries.c.generation + 1)
 _FORGET = delete(associations).where(associations.c.entry_id == bindparam("entry"))
 _TO_DO = (entries.c.attempts > 0) | entries.c.id.in_(
     select(grants.c.entry_id).where(
@@ -83,6 +85,7 @@ class Entry:
     """One (cluster, principal) that the bot gives or gave access to.
 
     `from_ahead`: the time of a write is stored that only a clock that was ahead can have told.
+    `unknown`: since when AWS has known no such cluster.
     """
 
     id: int
@@ -95,6 +98,7 @@ class Entry:
     problem: str | None
     looked_at: datetime | None = None
     from_ahead: bool = False
+    unknown: Unknown | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,6 +215,7 @@ def get(tx: Connection, entry_id: int, now: datetime) -> Entry:
         problem=row.problem,
         looked_at=row.looked_at,
         from_ahead=any(time > latest for time in _written(row, placed)),
+        unknown=_unknown(row),
     )
 
 
@@ -326,7 +331,9 @@ def rest(
     `looked_at` is when EKS was seen there; None where it could not be.
     """
     which = {"entry": entry.id, "known": entry.generation, "next": due_at}
-    seen = {} if looked_at is None else {"looked_at": looked_at}
+    seen = {}
+    if looked_at is not None:
+        seen = {"looked_at": looked_at, "unknown_since": None, "unknown_at": None}
     tx.execute(_REST, which | {"attempts": attempts, "problem": problem} | seen)
 
 
@@ -343,6 +350,28 @@ def reset(tx: Connection, entry_id: int) -> None:
         earlier_groups={},
         written_at=None,
     )
+
+
+def let_go(tx: Connection, entry_id: int, due_at: datetime | None) -> None:
+    """As `reset`, and look at it no more before `due_at`: there is nothing to look at."""
+    reset(tx, entry_id)
+    nothing = {"attempts": 0, "problem": None, "unknown_since": None, "unknown_at": None}
+    tx.execute(_LET_GO, {"entry": entry_id, "due_at": due_at, **nothing})
+
+
+def unknown(tx: Connection, entry_id: int, looks: Unknown) -> None:
+    """Store since when AWS has known no cluster where the entry is."""
+    _change(tx, entry_id, unknown_since=looks.since, unknown_at=looks.at)
+
+
+def unknown_to_aws(tx: Connection) -> dict[str, datetime]:
+    """The grants that are live on clusters that AWS does not know, with since when it does not."""
+    query = (
+        select(grants.c.id, entries.c.unknown_since)
+        .join_from(entries, grants)
+        .where(entries.c.unknown_since.is_not(None), grants.c.state != GrantState.ENDED.value)
+    )
+    return {row.id: row.unknown_since for row in tx.execute(query)}
 
 
 def sent(tx: Connection, entry_id: int, action: Action, now: datetime) -> None:
@@ -478,6 +507,12 @@ def _written(row: Row[Any], placed: Sequence[Row[Any]]) -> Iterator[datetime]:
     earlier = [*row.earlier_groups.values(), *(at for one in placed for _, at in one.earlier)]
     times = [row.written_at, *(one.written_at for one in placed), *map(_time, earlier)]
     return (time for time in times if time is not None)
+
+
+def _unknown(row: Row[Any]) -> Unknown | None:
+    if row.unknown_since is None or row.unknown_at is None:
+        return None
+    return Unknown(row.unknown_since, row.unknown_at)
 
 
 def _at_most(written_at: str | None, latest: datetime) -> str | None:

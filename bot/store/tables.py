@@ -202,6 +202,9 @@ entries = Table(
     _column("attempts", Integer, server_default=text("0")),
     _column("problem", Text, nullable=True),
     _column("looked_at", UtcDateTime, nullable=True),  # when EKS was last seen there
+    # Since when, and when last, AWS knew no such cluster; see bot.core.gone.
+    _column("unknown_since", UtcDateTime, nullable=True),
+    _column("unknown_at", UtcDateTime, nullable=True),
     Index(
         "uq_entries_principal",
         "account",

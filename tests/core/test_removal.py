@@ -106,10 +106,13 @@ def test_a_removal_that_began_late_has_a_moment_to_be_done() -> None:
         (89 * MINUTE, 3),
         (90 * MINUTE, 4),
         (150 * MINUTE, 5),
-        (30 * MINUTE + 48 * HOUR, 51),
+        (24 * HOUR, 26),
+        (48 * HOUR - SECOND, 26),
+        (48 * HOUR, 27),
+        (72 * HOUR, 28),
     ],
 )
-def test_alarms_come_at_two_ten_and_thirty_minutes_and_then_every_hour(
+def test_alarms_come_at_two_ten_and_thirty_minutes_every_hour_for_a_day_and_then_daily(
     late_by: timedelta, number: int
 ) -> None:
     assert TIMES.number(late_by) == number

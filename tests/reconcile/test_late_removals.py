@@ -374,3 +374,60 @@ def test_an_alarm_that_reaches_nobody_is_said_in_the_log_once(
     alarms.slack.archive(SECURITY)
     alarms.pass_time(9 * MINUTE)
     assert capsys.readouterr().out.count("an alarm reaches nobody") == 1
+
+
+# Clusters that are gone
+
+
+def test_a_cluster_that_was_deleted_is_alarmed_of_thrice_and_then_told_to_be_gone(
+    world: World, alarms: Alarms
+) -> None:
+    grant_id = world.active("view", "a")
+    world.eks.delete_cluster(LAB)
+    world.clock.advance(HOUR)
+    world.round()
+    alarms.pass_time(31 * MINUTE)
+    assert len(alarms.said()) == 3
+    assert "If it still knows none" in alarms.said()[0]
+    assert f"eks-access forget {grant_id} --reason" in alarms.said()[0]
+    alarms.pass_time(23 * HOUR, step=30 * MINUTE)
+    assert len(alarms.said()) == 3
+    alarms.pass_time(2 * HOUR, step=30 * MINUTE)
+    assert world.state(grant_id) is GrantState.ENDED
+    assert "AWS has not known it for a day" in alarms.said()[-1]
+    alarms.pass_time(48 * HOUR, step=HOUR)
+    assert len(alarms.said()) == 4
+    assert len(alarms.events("removal.cluster_gone")) == 1
+    assert alarms.events("removal.confirmed") == []
+
+
+def test_a_role_that_is_gone_is_alarmed_of_daily_after_the_first_day_with_what_ends_it(
+    world: World, alarms: Alarms
+) -> None:
+    grant_id = world.active("view", "a")
+    world.eks.faults.deny("DescribeAccessEntry")
+    world.clock.advance(HOUR)
+    world.round()
+    alarms.pass_time(24 * HOUR, step=30 * MINUTE)
+    first_day = len(alarms.said())
+    assert first_day == 26
+    assert "eks-access forget" not in alarms.said()[-2]
+    alarms.pass_time(3 * 24 * HOUR, step=HOUR)
+    assert len(alarms.said()) == first_day + 3
+    assert f"eks-access forget {grant_id} --reason" in alarms.said()[-1]
+    assert world.state(grant_id) is GrantState.REVOKING
+
+
+def test_alarms_go_on_as_ever_where_a_cluster_that_was_unknown_is_refused_by_then(
+    world: World, alarms: Alarms
+) -> None:
+    world.active("view", "a")
+    world.eks.delete_cluster(LAB)
+    world.clock.advance(HOUR)
+    world.round()
+    alarms.pass_time(5 * HOUR, step=30 * MINUTE)
+    assert len(alarms.said()) == 3
+    world.eks.create_cluster(LAB)
+    world.eks.faults.server_error("DescribeAccessEntry", times=None)
+    alarms.pass_time(20 * HOUR, step=HOUR)
+    assert len(alarms.said()) > 3, "nothing was proven, so it is not silent"

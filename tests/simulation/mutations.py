@@ -363,6 +363,63 @@ BUGS: tuple[Mutation, ...] = (
         'requests.c.id == bindparam("request")',
         "tests/store/test_messages.py",
     ),
+    # Clusters that are gone
+    _bug(
+        "end access with a cluster after one look",
+        "bot/core/gone.py",
+        "return self.at - self.since >= GONE_AFTER",
+        "return self.at >= self.since",
+        "tests/core/test_gone.py",
+    ),
+    _bug(
+        "count the time in which nobody looked for a cluster",
+        "bot/core/gone.py",
+        "not -CLOCK_TOLERANCE <= now - before.at <= LONGEST_GAP:",
+        "not before.at:",
+        "tests/core/test_gone.py",
+    ),
+    _bug(
+        "take a cluster for gone in whatever account",
+        "bot/reconcile/access.py",
+        "            self._clients.prove_account(entry.cluster)\n",
+        "            pass\n",
+        "tests/reconcile/test_cluster_gone.py",
+    ),
+    _bug(
+        "look for ever for a cluster that is gone",
+        "bot/reconcile/access.py",
+        "            if looks.gone:\n",
+        "            if looks.gone and not entry.id:\n",
+        "tests/reconcile/test_cluster_gone.py",
+    ),
+    _bug(
+        "keep the day of a cluster that came back",
+        "bot/store/entries.py",
+        'seen = {"looked_at": looked_at, "unknown_since": None, "unknown_at": None}',
+        'seen = {"looked_at": looked_at}',
+        "tests/reconcile/test_cluster_gone.py",
+    ),
+    _bug(
+        "forget access that EKS shows",
+        "bot/cli_forget.py",
+        '    if answer.code == "shown":\n',
+        '    if answer.code == "never":\n',
+        "tests/cli/test_cli_forget.py",
+    ),
+    _bug(
+        "forget access on a cluster of the policy file",
+        "bot/cli_forget.py",
+        "    if any(one.key == cluster.key for one in policy.clusters_by_name.values()):\n",
+        "    if cluster is None:\n",
+        "tests/cli/test_cli_forget.py",
+    ),
+    _bug(
+        "alarm every hour for ever",
+        "bot/core/removal.py",
+        "// max(self.every, FIRST_DAY)",
+        "// self.every",
+        "tests/core/test_removal.py",
+    ),
     # What the policy file replaced meanwhile
     _bug(
         "go on with a role that AWS refuses",
