@@ -257,8 +257,8 @@ THREATS: tuple[Mutation, ...] = (
         "test_with_the_credentials_of_another_account_nothing_is_read_as_gone",
         Change(
             "bot/aws/clients.py",
-            "        if account != cluster.account:\n            raise TemporaryAwsProblem(",
-            "        if not account:\n            raise TemporaryAwsProblem(",
+            "    if account != cluster.account:\n        raise TemporaryAwsProblem(",
+            "    if not account:\n        raise TemporaryAwsProblem(",
         ),
     ),
     # A broken policy file
