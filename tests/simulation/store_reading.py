@@ -1,8 +1,4 @@
-"""What the store holds, read as plain SQL: the oracle shares no code with the bot's own queries.
-
-But for one: what is live and never due is found by the queries of the bot's own sweep, so that each
-is tried in every life.
-"""
+"""What the store holds, read as plain SQL: the oracle shares no code with the bot's own queries."""
 
 from __future__ import annotations
 
@@ -15,8 +11,6 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import psycopg
-
-from bot.store.never_due import KINDS
 
 
 @dataclass(frozen=True)
@@ -80,30 +74,46 @@ class Snapshot:
     never_due: tuple[str, ...] = ()
 
 
-_NEVER_DUE = (
-    ("the inbox item", "SELECT id FROM inbox WHERE state <> 'DONE' AND due_at IS NULL"),
-    ("the request", "SELECT id FROM requests WHERE state = 'PENDING' AND lapses_at IS NULL"),
-    (
-        "the messages of",
-        "SELECT id FROM requests WHERE messages_attempts > 0 AND messages_due_at IS NULL",
-    ),
-    (
-        "the grant",
-        "SELECT grants.id FROM grants JOIN entries ON entries.id = entry_id "
-        "WHERE state <> 'ENDED' AND due_at IS NULL",
-    ),
-    (
-        "the backstop of the entry",
-        "SELECT entry_id FROM backstops WHERE due_at IS NULL AND "
-        "(attempts > 0 OR (name IS NOT NULL AND NOT confirmed))",
-    ),
-    (
-        "the announcement",
-        "SELECT id FROM announcements WHERE due_at IS NULL AND posted_ts IS NULL "
-        "AND problem IS NULL",
-    ),
+_LIVE = "(SELECT entry_id FROM grants WHERE state <> 'ENDED')"
+_NEVER_DUE = " UNION ALL ".join(
+    f"SELECT '{what}', CAST({key} AS VARCHAR(20)) FROM {table} WHERE {column} IS NULL AND {live}"  # noqa: S608 - our own text
+    for what, table, key, column, live in (
+        ("inbox item", "inbox", "id", "due_at", "state <> 'DONE'"),
+        ("request", "requests", "id", "lapses_at", "state = 'PENDING'"),
+        ("messages of", "requests", "id", "messages_due_at", "messages_attempts > 0"),
+        ("entry", "entries", "id", "due_at", f"(attempts > 0 OR id IN {_LIVE})"),
+        (
+            "removal at the entry",
+            "entries",
+            "id",
+            "due_at",
+            "id IN (SELECT entry_id FROM associations WHERE removing)",
+        ),
+        (
+            "backstop of the entry",
+            "backstops",
+            "entry_id",
+            "due_at",
+            "(attempts > 0 OR (name IS NOT NULL AND NOT confirmed) OR "
+            f"(name IS NOT NULL AND alone AND NOT shown AND entry_id NOT IN {_LIVE}))",
+        ),
+        (
+            "announcement",
+            "announcements",
+            "id",
+            "due_at",
+            "posted_ts IS NULL AND problem IS NULL",
+        ),
+        (
+            "review of",
+            "post_reviews",
+            "request_id",
+            "step_due_at",
+            "reviewed_at IS NULL AND CAST(steps AS VARCHAR(1000)) NOT LIKE '%overdue%'",
+        ),
+    )
 )
-"""What is a live row of each table, and due never."""
+"""What of each table is live, and due never. No row may ever be both."""
 
 
 class StoreReader:
@@ -195,14 +205,8 @@ class StoreReader:
             backstops_due=tuple(self._must(row[0]) for row in backstops),
             inbox_due=tuple(self._must(row[2]) for row in waiting if row[2] is not None),
             reviewed={row[0]: row[1] for row in reviews},
-            never_due=tuple(
-                f"{kind.table} {row[0]}" for kind in KINDS for row in self.rows(kind.query)
-            ),
+            never_due=tuple(" ".join(row) for row in self.rows(_NEVER_DUE)),
         )
-
-    def never_due(self) -> list[str]:
-        """What is live and would never be looked at again, in words (a sweep of all tables)."""
-        return [f"{what} {key}" for what, query in _NEVER_DUE for (key,) in self.rows(query)]
 
     def locked_down(self) -> bool:
         return bool(self.rows("SELECT id FROM lockdowns WHERE state = 'ON'"))
