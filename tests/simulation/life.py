@@ -95,7 +95,7 @@ class Life:
     ) -> None:
         self.stage = stage
         self.story = story
-        self.setting = story.setting
+        self.setting = dict(story.setting)
         self.database = database
         self.boundary = stage.boundary
         self.clock = stage.clock
@@ -296,6 +296,9 @@ class Life:
         """
         scopes_come = slack and self.stage.slack_transport.refuses == "missing_scope"
         self.end_faults(slack=slack)
+        if self.stage.aws.refused and self.variant != "good":
+            self.write_policy("good")  # nothing else says how clusters are reached now
+            self.watch_policy()
         if scopes_come:
             # What the bot may see of channels it keeps for a minute that does not pass here.
             self.rebirth()

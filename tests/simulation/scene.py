@@ -62,6 +62,9 @@ VARIANTS = (
 """What the policy file may come to say. The broken ones must never come into force."""
 
 SHARED_ROLE = "arn:aws:iam::{account}:role/eks-jit/shared"
+SECOND_ROLE = f"arn:aws:iam::{ACCOUNT}:role/eks-access-second"
+"""What reaches the clusters once AWS refuses the bot's own credentials, and the policy names it."""
+
 BACKSTOP_AFTER = timedelta(minutes=5)
 """How long after its last end a schedule deletes an entry, in lives that have a backstop."""
 
@@ -105,6 +108,7 @@ def document(setting: Json) -> Json:
                 "region": REGION,
                 "account": ACCOUNT,
                 "standing": setting["standing"][name],
+                **({"assume_role": setting["by"]} if setting.get("by") else {}),
             }
             for name in CLUSTERS
         ],

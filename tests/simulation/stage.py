@@ -33,7 +33,7 @@ from bot.sandbox.slack_api import WebApi
 from bot.store import migrate
 from bot.store.database import Database
 from tests.simulation.boundary import Boundary, Unforeseen, store_boundary
-from tests.simulation.scene import ACCOUNT, LAB, REGION
+from tests.simulation.scene import ACCOUNT, LAB, REGION, SECOND_ROLE
 from tests.simulation.store_troubles import Copies, PostgresqlCopies, SqliteCopies, Troubles
 from tests.simulation.transports import AwsTransport, SlackTransport, installed
 
@@ -93,7 +93,8 @@ class Stage:
         with _environment(self.eks.environment()):
             self.clients = EksClients()
             self.aws = AwsTransport(self.eks, self.boundary)
-            self.aws.take_over(self.clients, Cluster(LAB, REGION, ACCOUNT))
+            for role in (None, SECOND_ROLE):
+                self.aws.take_over(self.clients, Cluster(LAB, REGION, ACCOUNT, role))
         self.slack_transport = SlackTransport(SLACK, Starlette(), self.boundary)
         self._sqlite = folder / "life.db"
         self._template = folder / "migrated.db"

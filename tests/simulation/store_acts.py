@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tests.simulation.life import Life, act
+from tests.simulation.scene import SECOND_ROLE
 from tests.simulation.transports import AWS_AFTER, AWS_BEFORE, SLACK_AFTER, SLACK_BEFORE
 
 
@@ -52,3 +53,14 @@ def odd_answers(life: Life, whose: str, what: str, times: int) -> None:
 def slack_refuses(life: Life, error: str) -> None:
     """Slack takes no call any more: a token is revoked, a scope or the whole app is gone."""
     life.stage.slack_transport.refuses = error
+
+
+@act("role replaced")
+def role_replaced(life: Life) -> None:
+    """AWS refuses what reached the clusters until now, and the policy file names another role."""
+    life.settle_eks()
+    life.stage.aws.refused.add(None)
+    life.setting["by"] = SECOND_ROLE
+    life.write_policy(life.variant)
+    life.watch_policy()
+    life.counts["met: role replaced"] += 1

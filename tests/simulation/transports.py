@@ -15,12 +15,13 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from email.message import Message
+from functools import partial
 from http import HTTPStatus
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from botocore.awsrequest import AWSResponse
-from botocore.exceptions import ConnectionClosedError, ReadTimeoutError
+from botocore.exceptions import ClientError, ConnectionClosedError, ReadTimeoutError
 from starlette.applications import Starlette
 
 from bot.aws.clients import EksClients
@@ -39,6 +40,7 @@ _READS = frozenset(
     }
 )
 HALF = "half"
+_DENIED = "AccessDeniedException"
 SLACK_BEFORE, SLACK_AFTER = "slack asked", "slack answered"
 
 
@@ -81,12 +83,16 @@ class AwsTransport:
     `late` is how many of the next writes to keep: the bot sees a timeout, and `arrive` lets them
     reach AWS. `half` is of how many of the next answers one half comes. `slow` passes the seconds
     to `pass_time` while the next call is under way. `asking` is told before a call reaches AWS,
-    `told` what the bot saw of it.
+    `told` what the bot saw of it. What comes from the roles in `refused` (None: with the bot's own
+    credentials) is denied; `reached_by` are those by which something came through.
     """
 
     def __init__(self, eks: EksStandIn, boundary: Boundary) -> None:
         self._eks = eks
         self._boundary = boundary
+        self._params: Mapping[str, Any] = {}
+        self.refused: set[str | None] = set()
+        self.reached_by: set[str | None] = set()
         self.late = 0
         self.slow = 0.0
         self.half = 0
@@ -100,14 +106,17 @@ class AwsTransport:
 
         So each failure reaches the loop. That the clients do repeat calls is a test of its own.
         """
-        self._params: Mapping[str, Any] = {}
         for service, client in (
             ("eks", clients.for_cluster(cluster)),
             ("scheduler", clients.scheduler_for(cluster)),
         ):
+            if cluster.assume_role is not None and service == "eks":
+                with suppress(ClientError):  # here alone a role's credentials are asked for
+                    client.list_access_entries(clusterName=cluster.name)
             events = client.meta.events
             events.unregister(f"needs-retry.{service}", unique_id=f"retry-config-{service}")
-            events.register_first(f"before-send.{service}", self._send)
+            sends = partial(self._send, cluster.assume_role)
+            events.register_first(f"before-send.{service}", sends)
             events.register(f"before-parameter-build.{service}", self._note)
 
     def reset(self) -> None:
@@ -117,6 +126,8 @@ class AwsTransport:
         self.asking = lambda *_: None
         self.told = lambda _: None
         self.pass_time = lambda _: None
+        self.refused.clear()
+        self.reached_by.clear()
 
     def arrive(self) -> None:
         """Let the writes that are under way reach AWS."""
@@ -142,10 +153,17 @@ class AwsTransport:
     def _note(self, params: Mapping[str, Any], **_: Any) -> None:
         self._params = dict(params)
 
-    def _send(self, event_name: str, request: Any, **_: Any) -> AWSResponse:
+    def _send(self, role: str | None, event_name: str, request: Any, **_: Any) -> AWSResponse:
         operation = event_name.rpartition(".")[2]
         params = self._params
         self._boundary.reach(AWS_BEFORE)
+        if role in self.refused:
+            self._boundary.met["aws: the role is refused"] += 1
+            self.told(Exchange(operation, params, 403, {}))
+            headers = {"Content-Type": "application/json", "x-amzn-ErrorType": _DENIED}
+            body = json.dumps({"message": f"not authorized to perform {operation}"}).encode()
+            return AWSResponse(request.url, 403, headers, _Body(body))
+        self.reached_by.add(role)
         if self.slow:
             seconds, self.slow = self.slow, 0.0
             self._boundary.met["aws: slow"] += 1
