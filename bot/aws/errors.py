@@ -56,9 +56,15 @@ def translated(cluster: Cluster, principal_arn: str, doing: str) -> Iterator[Non
     except NO_ANSWER as error:
         raise TemporaryAwsProblem(
             "aws_unreachable",
-            f"AWS did not answer for {cluster.name} ({type(error).__name__}). "
+            f"AWS {how(error)} for {cluster.name} ({type(error).__name__}). "
             "The bot tries again by itself.",
         ) from error
+
+
+def how(error: Exception) -> str:
+    """What AWS did, of an error in NO_ANSWER: "did not answer", or else what."""
+    whole = isinstance(error, BotoCoreError)
+    return "did not answer" if whole else "gave an answer that the bot cannot read"
 
 
 def is_not_found(error: ClientError) -> bool:

@@ -14,7 +14,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError, NoCredentialsError, ProfileNotFound
 
-from bot.aws.errors import NO_ANSWER
+from bot.aws.errors import NO_ANSWER, how
 from bot.core.backstop import (
     DELETE_ENTRY,
     EVENT_AGE,
@@ -161,7 +161,7 @@ def _translated(cluster: Cluster, group: str, doing: str) -> Iterator[None]:
     except NO_ANSWER as error:
         raise TemporaryAwsProblem(
             "aws_unreachable",
-            f"EventBridge Scheduler did not answer for {cluster.name} ({type(error).__name__}), so "
+            f"EventBridge Scheduler {how(error)} for {cluster.name} ({type(error).__name__}), so "
             "the backstop is not set. The bot tries again by itself.",
         ) from error
 

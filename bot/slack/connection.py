@@ -134,7 +134,9 @@ class SocketModeConnection:
             return float("inf") if self._opened_at is None else 0.0
         since_open = time.monotonic() - self._opened_at
         answered: float = session.last_pong_tm
-        return min(since_open, time.time() - answered) if answered else since_open
+        # The library notes it by the wall clock. A time in the future is from before that was set
+        # back, and tells nothing.
+        return min(since_open, abs(time.time() - answered)) if answered else since_open
 
 
 def _let_end(session: WebSocketApp) -> None:

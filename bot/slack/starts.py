@@ -20,6 +20,7 @@ from bot.slack.fact_finder import FactFinder
 from bot.store import grants
 from bot.store.claims import Claims
 from bot.store.database import Database
+from bot.store.due import LONGEST_PAUSE
 
 log = structlog.get_logger(__name__)
 
@@ -58,15 +59,18 @@ class Starts:
             found = grants.starting(tx, now, most)
         with self._lock:
             self._put_off = {one: at for one, at in self._put_off.items() if one in found}
-            return [
-                one for one in found if one not in self._put_off or self._put_off[one][1] <= now
-            ]
+            return [one for one in found if self._may_be_tried(one, now)]
 
     def work(self, grant_id: str) -> None:
         """Begin one, unless another worker is at it."""
         with self._claims.claim(f"start:{grant_id}") as still_held:
             if still_held is not None:
                 self._begin(grant_id)
+
+    def _may_be_tried(self, grant_id: str, now: datetime) -> bool:
+        again_at = self._put_off.get(grant_id, (0, now))[1]
+        # None is put off for so long: the clock was ahead.
+        return again_at <= now or again_at > now + LONGEST_PAUSE
 
     def _begin(self, grant_id: str) -> None:
         try:

@@ -9,12 +9,25 @@ from threading import Barrier
 
 import pytest
 from desk import ANA, BEN, CLEO, DAN, EVE, HOUR, LEADS, Desk
+from slack_sdk import WebClient
 
 from bot.access.start import begin
 from bot.core.audit_access import held_at
-from bot.core.errors import Conflict, DirectoryUnavailable, DomainError, Refused
+from bot.core.errors import (
+    Conflict,
+    DirectoryUnavailable,
+    DomainError,
+    PolicyUnavailable,
+    Refused,
+)
 from bot.core.model import AccessRequest, EndReason, Grant, GrantState
+from bot.core.tickets import TicketStatus
+from bot.policy_file import LoadedPolicy
+from bot.slack.fact_finder import FactFinder
+from bot.slack.people import Directory
+from bot.slack.starts import Starts
 from bot.store import audit, entries, grants
+from bot.store.claims import Claims
 
 MINUTE = timedelta(minutes=1)
 BOTH = pytest.mark.parametrize("database_kind", ["sqlite", "postgresql"])
@@ -230,3 +243,25 @@ def test_a_cluster_that_is_reached_or_treated_otherwise_by_then_does_not_begin(
     ended = start(desk, request.id)
     assert ended.state is GrantState.ENDED
     assert "the cluster" in (ended.problem or "")
+
+
+def test_a_clock_that_was_ahead_puts_no_start_off(desk: Desk) -> None:
+    def no_policy() -> LoadedPolicy:
+        raise PolicyUnavailable("no_policy", "There is no policy.")
+
+    facts = FactFinder(
+        desk.database,
+        Directory(WebClient("xoxb-1", base_url="http://127.0.0.1:1/")),
+        no_policy,
+        ticket=lambda *_: TicketStatus.unavailable("Jira does not answer."),
+        on_call=lambda _: {},
+        clock=desk.clock,
+    )
+    claims = Claims(desk.database)
+    loop = Starts(desk.database, claims, facts, no_policy, changed=lambda: None, clock=desk.clock)
+    request = approved(desk)
+    desk.clock.advance(3 * HOUR)
+    loop.work(request.id)
+    assert loop.due() == [], "it is put off"
+    desk.clock.advance(-HOUR)
+    assert loop.due() == [request.id]

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from entry_world import EDIT, GHOST, HOUR, LAB, MINUTE, OLD, POLICY, VIEW, World, role
@@ -147,11 +148,37 @@ def test_what_went_wrong_is_told_while_it_lasts_and_no_longer(world: World) -> N
 
 
 def test_an_answer_that_makes_no_sense_is_tried_again(world: World) -> None:
-    """Whatever goes wrong in the bot itself ends no try: it is logged and told."""
     grant_id = world.active("view", "a")
     world.give_back(grant_id)
     world.eks.faults.answer(200, "", "", operation="DescribeAccessEntry", times=3)
     world.round()
+    grant = world.grant(grant_id)
+    assert grant.state is GrantState.REVOKING
+    assert grant.problem is not None
+    assert "gave an answer that the bot cannot read for lab (KeyError)" in grant.problem
+    world.settle()
+    assert world.entry() is None
+
+
+@contextmanager
+def odd_client(world: World) -> Iterator[None]:
+    """A client that has a fault of its own with each look at an access entry."""
+
+    def fault(**_: Any) -> None:
+        raise ValueError("odd")
+
+    events = world.clients.for_cluster(POLICY.clusters_by_name[LAB]).meta.events
+    events.register("before-call.eks.DescribeAccessEntry", fault)
+    yield
+    events.unregister("before-call.eks.DescribeAccessEntry", fault)
+
+
+def test_a_fault_nobody_foresaw_ends_no_try(world: World) -> None:
+    """Whatever goes wrong in the bot itself is logged and told."""
+    grant_id = world.active("view", "a")
+    world.give_back(grant_id)
+    with odd_client(world):
+        world.round()
     grant = world.grant(grant_id)
     assert grant.state is GrantState.REVOKING
     assert grant.problem is not None

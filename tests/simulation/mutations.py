@@ -662,6 +662,20 @@ BUGS: tuple[Mutation, ...] = (
         "tests/test_jobs.py::test_a_clock_that_was_set_back_makes_no_loop_well",
     ),
     _bug(
+        "call a connection alive by a pong from before the clock was set back",
+        "bot/slack/connection.py",
+        "abs(time.time() - answered)",
+        "time.time() - answered",
+        "tests/slack/test_connection.py",
+    ),
+    _bug(
+        "put a start off by a clock that was ahead",
+        "bot/slack/starts.py",
+        "        return again_at <= now or again_at > now + LONGEST_PAUSE",
+        "        return again_at <= now",
+        "tests/access/test_start.py",
+    ),
+    _bug(
         "have all jobs share ten threads",
         "bot/jobs.py",
         "            executor=name,\n",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
@@ -70,3 +71,27 @@ def test_one_that_slack_never_answered_is_given_up_for_another(
     finally:
         shaking.release()
     assert connection.alive()
+
+
+class SetBack:
+    """The clocks a minute later, of which somebody set the wall clock back by an hour."""
+
+    def time(self) -> float:
+        return time.time() - 3600
+
+    def monotonic(self) -> float:
+        return time.monotonic() + 60
+
+
+def test_a_clock_that_was_set_back_makes_no_dead_connection_alive(
+    connection: SocketModeConnection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    connection.tend()
+    session = connection._handler.client.current_session
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while not session.last_pong_tm:  # of which nobody tells
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    assert connection.alive()
+    monkeypatch.setattr("bot.slack.connection.time", SetBack())
+    assert not connection.alive(), "what Slack answered before tells nothing"
