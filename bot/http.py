@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
 import structlog
 from anyio import CapacityLimiter, to_thread
@@ -39,13 +40,22 @@ _MALFORMED = (ValueError, TypeError, AttributeError, LookupError, RecursionError
 
 @dataclass(frozen=True, slots=True)
 class Readiness:
-    """What the bot needs in order to work: a name and whether it is there."""
+    """What the bot needs in order to work: a name and whether it is there.
+
+    `reasons` say of some that are not why, as a sentence.
+    """
 
     checks: Mapping[str, bool]
+    reasons: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def ready(self) -> bool:
         return all(self.checks.values())
+
+    @property
+    def content(self) -> dict[str, Any]:
+        """What `/readyz` answers: the checks, and `reasons` where there are some."""
+        return {**self.checks, **({"reasons": dict(self.reasons)} if self.reasons else {})}
 
 
 def build_http(
@@ -61,7 +71,7 @@ def build_http(
     async def readyz(request: Request) -> Response:
         del request
         state = await to_thread.run_sync(readiness, limiter=looks)
-        return JSONResponse(dict(state.checks), status_code=200 if state.ready else 503)
+        return JSONResponse(state.content, status_code=200 if state.ready else 503)
 
     async def metrics(request: Request) -> Response:
         del request

@@ -14,17 +14,53 @@ from bot.core.drift import Kind
 from bot.core.errors import StoreUnavailable
 from bot.core.removal import late
 from bot.jobs import Loop
+from bot.slack.connection import SocketModeConnection
 from bot.store import audit_seals, backstops, drift, grants
 from bot.store.watch import StoreWatch
 
 
 def build_registry(
-    store: StoreWatch, loops: Sequence[Loop], clock: Callable[[], datetime]
+    store: StoreWatch,
+    loops: Sequence[Loop],
+    clock: Callable[[], datetime],
+    connection: SocketModeConnection | None = None,
 ) -> CollectorRegistry:
     """A registry of its own, so that two bots in one process do not share figures."""
     registry = CollectorRegistry()
     registry.register(_BotCollector(store, loops, clock))
+    if connection is not None:
+        registry.register(_SocketModeCollector(connection))
     return registry
+
+
+class _SocketModeCollector(Collector):
+    def __init__(self, connection: SocketModeConnection) -> None:
+        self._connection = connection
+
+    def collect(self) -> Iterator[Metric]:
+        problem = self._connection.problem
+        connected = GaugeMetricFamily(
+            "eks_access_slack_connected",
+            "Whether Slack greeted the Socket Mode connection and answers its pings.",
+        )
+        connected.add_metric([], problem is None)
+        yield connected
+        why = GaugeMetricFamily(
+            "eks_access_slack_connection_problem",
+            "Why there is no Socket Mode connection, as Slack's code.",
+            labels=["reason"],
+        )
+        if problem is not None:
+            why.add_metric([problem], 1)
+        yield why
+        payloads = GaugeMetricFamily(
+            "eks_access_slack_last_payload_timestamp_seconds",
+            "When this replica last got a payload over Socket Mode, by kind.",
+            labels=["kind"],
+        )
+        for kind, at in sorted(self._connection.last_payloads.items()):
+            payloads.add_metric([kind], at.timestamp())
+        yield payloads
 
 
 class _BotCollector(Collector):

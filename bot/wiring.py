@@ -37,6 +37,7 @@ from bot.reconcile.drift_scan import CALLS_PER_SECOND, DriftScanner
 from bot.reconcile.late_removals import LateRemovals
 from bot.reconcile.late_unstored import LateUnstored
 from bot.reconcile.messages import MessageReconciler, Projection
+from bot.reconcile.slack_errors import problem_of
 from bot.reconcile.unheard import Unheard
 from bot.settings import Settings
 from bot.slack.alarm_people import alarm_people
@@ -54,6 +55,7 @@ from bot.slack.projection import project
 from bot.slack.refusals import Refusals
 from bot.slack.sources import Sources
 from bot.slack.starts import Starts
+from bot.store import inbox as inbox_store
 from bot.store import lockdowns
 from bot.store.claims import Claims
 from bot.store.database import Database
@@ -260,7 +262,11 @@ class Bot:
         self._connection: SocketModeConnection | None = None
         if settings.socket_mode:
             self._connection = SocketModeConnection(
-                self.listeners.app, settings.app_token(), settings.slack_api_url
+                self.listeners.app,
+                settings.app_token(),
+                settings.slack_api_url,
+                others=self._taken_in_since,
+                clock=clock,
             )
             self._jobs.every(1.0, "socket", self._connection.tend)
         self._store_watch = StoreWatch(self.database)
@@ -302,6 +308,7 @@ class Bot:
     def readiness(self) -> Readiness:
         """Whether the bot can do its work now, part by part: it is done, and not only tried."""
         checks = {"store": self._store_watch.look().writes, "policy": True}
+        reasons: dict[str, str] = {}
         try:
             self.policy.current()
         except PolicyUnavailable:
@@ -309,8 +316,10 @@ class Bot:
         for loop in self.loops:
             checks[f"loop {loop.name}"] = loop.signs.well(datetime.now(UTC))
         if self._connection is not None:
-            checks["slack"] = self._connection.alive()
-        return Readiness(checks)
+            checks["slack"] = (code := self._connection.problem) is None
+            if code is not None:
+                reasons["slack"] = f"{problem_of(code).sentence} ({code})"
+        return Readiness(checks, reasons)
 
     def read_policy_again(self) -> None:
         """Have the policy file read now, also if it seems unchanged. Returns at once."""
@@ -320,6 +329,10 @@ class Bot:
     def wake(self) -> None:
         """Let every loop look now, because the store was changed or time was moved."""
         self._wake_all()
+
+    def _taken_in_since(self, moment: datetime) -> int:
+        with self.database.reading() as tx:
+            return inbox_store.taken_in_since(tx, moment)
 
     def _wake_inbox(self) -> None:
         for loop in self._inbox_loops:
@@ -380,7 +393,7 @@ class Bot:
             clock=self.clock,
         )
         self._jobs.every(_STORE_SECONDS, "store", unstored.look)
-        return build_registry(self._store_watch, self.loops, self.clock)
+        return build_registry(self._store_watch, self.loops, self.clock, self._connection)
 
     def _projection(self, directory: Directory, glass: GlassDesk) -> Callable[..., Projection]:
         def projection(

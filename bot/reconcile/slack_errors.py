@@ -1,16 +1,22 @@
-"""Why a message is not in Slack: refused until somebody acts, or to be tried later."""
+"""What Slack says no with: what passes by itself, what stays until somebody acts, and who acts.
+
+Sources: the tables "Errors" of the methods that the bot calls in Slack's Web API reference, and
+"Using Socket Mode" for what closes a connection. A code that is not here counts as passing, because
+to give a message up is the worse mistake; it is tried with growing pauses, and told.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import timedelta
+from enum import Enum
 from http.client import HTTPException
+from types import MappingProxyType
 
-import structlog
 from slack_sdk.errors import SlackApiError, SlackClientError
 
 from bot.core.retry_after import retry_after
-
-log = structlog.get_logger(__name__)
 
 NO_ANSWER = (SlackClientError, OSError, HTTPException, UnicodeDecodeError)
 """What asking Slack raises where it refuses, or where no answer comes that can be read.
@@ -18,21 +24,213 @@ NO_ANSWER = (SlackClientError, OSError, HTTPException, UnicodeDecodeError)
 Half an answer is none of the SDK's errors and no OSError: urllib passes on what http.client says.
 """
 
-REFUSED = frozenset(
+
+class Kind(Enum):
+    """What a code is about, and so what can be done in spite of it."""
+
+    PASSING = "passing"
+    """Goes away by itself."""
+
+    TOKEN = "token"  # noqa: S105 - a word
+    """Slack takes the token for nothing any more."""
+
+    APP = "app"
+    """The app may not do this, or not now, in this workspace."""
+
+    PLACE = "place"
+    """One channel, person or user group; the others are not touched by it."""
+
+    STALE = "stale"
+    """A message that stands and cannot be changed any more: it is posted anew."""
+
+    FAULT = "fault"
+    """The bot sent what Slack does not take."""
+
+
+@dataclass(frozen=True, slots=True)
+class SlackProblem:
+    """What a code means. `what` and `remedy` are sentences; what passes needs no remedy."""
+
+    kind: Kind
+    what: str
+    remedy: str = ""
+
+    @property
+    def stays(self) -> bool:
+        """Whether it is there until somebody acts."""
+        return self.kind is not Kind.PASSING
+
+    @property
+    def sentence(self) -> str:
+        """What is so, and who does what."""
+        return f"{self.what} {self.remedy}".strip()
+
+
+_INSTALL_ANEW = (
+    "Whoever runs the bot installs the app again and sets its new tokens; `eks-access doctor` "
+    "tries them."
+)
+_REINSTALL = (
+    "Whoever runs the bot compares the app with app-manifest.yml and installs it again; "
+    "`eks-access doctor` names what is missing."
+)
+_ADMIN = "A Slack admin has to allow the app."
+_INVITE = "Somebody in the channel invites the bot."
+_OTHER_CHANNEL = "Somebody changes that in Slack, or whoever keeps the policy file names another."
+_OTHER_GROUP = (
+    "A Slack admin enables the group, or whoever keeps the policy file names another one."
+)
+_NOBODY = "Whoever keeps the policy file corrects the id."
+_REPORT = "This is a fault of the bot: whoever runs it reports the log."
+
+_GONE_TOKEN = SlackProblem(Kind.TOKEN, "Slack no longer accepts the bot's token.", _INSTALL_ANEW)
+_BAD_TOKEN = SlackProblem(Kind.TOKEN, "Slack does not accept the bot's token.", _INSTALL_ANEW)
+_NOT_ALLOWED = SlackProblem(Kind.APP, "The workspace does not allow the app this.", _ADMIN)
+_READ_ONLY = SlackProblem(
+    Kind.PLACE, "The bot may not post in the channel.", "A Slack admin lets it post there."
+)
+_ARCHIVED = SlackProblem(Kind.PLACE, "The channel is archived.", _OTHER_CHANNEL)
+_NO_PERSON = SlackProblem(Kind.PLACE, "Slack does not know this person.", _NOBODY)
+_NO_GROUP = SlackProblem(
+    Kind.PLACE, "The user group is disabled, or there is none by that id.", _OTHER_GROUP
+)
+_STANDS = SlackProblem(
+    Kind.STALE, "The message cannot be changed any more.", "The bot posts it anew."
+)
+_NOT_TAKEN = SlackProblem(Kind.FAULT, "Slack does not take what the bot sent.", _REPORT)
+_SLACKS_OWN = SlackProblem(Kind.PASSING, "Slack has a fault of its own.")
+
+PROBLEMS: Mapping[str, SlackProblem] = MappingProxyType(
     {
-        "account_inactive",
-        "cannot_dm_bot",
-        "channel_not_found",
-        "is_archived",
-        "is_inactive",  # what is said of a change in a channel that was archived
-        "messages_tab_disabled",
-        "not_in_channel",
-        "restricted_action",
-        "user_disabled",
-        "user_not_found",
+        # The token
+        **dict.fromkeys(("account_inactive", "token_expired", "token_revoked"), _GONE_TOKEN),
+        **dict.fromkeys(("invalid_auth", "not_allowed_token_type", "not_authed"), _BAD_TOKEN),
+        # What the app may do
+        **dict.fromkeys(
+            (
+                "access_denied",
+                "accesslimited",
+                "ekm_access_denied",
+                "enterprise_is_restricted",
+                "forbidden_team",
+                "no_permission",
+                "not_allowed",
+                "org_login_required",
+                "permission_denied",
+                "team_access_not_granted",
+                "two_factor_setup_required",
+            ),
+            _NOT_ALLOWED,
+        ),
+        "missing_scope": SlackProblem(
+            Kind.APP, "The app lacks a scope that this needs.", _REINSTALL
+        ),
+        "not_enabled": SlackProblem(Kind.APP, "This is turned off in the app.", _REINSTALL),
+        "link_disabled": SlackProblem(
+            Kind.APP,
+            "Socket Mode is turned off in the app.",
+            "Whoever runs the bot turns it on, on the app's page, or sets the bot up for HTTP.",
+        ),
+        "too_many_websockets": SlackProblem(
+            Kind.APP,
+            "The app has ten connections, the most that Slack allows.",
+            "Whoever runs the bot stops replicas, or other programs with its SLACK_APP_TOKEN.",
+        ),
+        **dict.fromkeys(
+            ("paid_only", "paid_teams_only", "plan_upgrade_required"),
+            SlackProblem(
+                Kind.APP,
+                "The workspace's plan does not have this.",
+                "Whoever keeps the policy file names channels or people instead of user groups.",
+            ),
+        ),
+        **dict.fromkeys(
+            ("deprecated_endpoint", "method_deprecated", "unknown_method"),
+            SlackProblem(
+                Kind.APP, "Slack no longer has this.", "Whoever runs the bot upgrades it."
+            ),
+        ),
+        # One channel, person or group
+        **dict.fromkeys(("is_archived", "is_inactive"), _ARCHIVED),
+        "channel_not_found": SlackProblem(
+            Kind.PLACE,
+            "Slack shows the bot no such channel.",
+            f"{_INVITE} Or whoever keeps the policy file corrects the id.",
+        ),
+        "not_in_channel": SlackProblem(Kind.PLACE, "The bot is not in the channel.", _INVITE),
+        **dict.fromkeys(
+            (
+                "channel_type_not_supported",
+                "restricted_action",
+                "restricted_action_non_threadable_channel",
+                "restricted_action_read_only_channel",
+                "restricted_action_thread_locked",
+                "restricted_action_thread_only_channel",
+            ),
+            _READ_ONLY,
+        ),
+        **dict.fromkeys(
+            ("cannot_dm_bot", "messages_tab_disabled", "user_disabled"),
+            SlackProblem(
+                Kind.PLACE,
+                "This person gets no messages from the bot.",
+                "A Slack admin looks at the account and at the app's Messages tab.",
+            ),
+        ),
+        **dict.fromkeys(("user_not_found", "user_not_visible", "users_not_found"), _NO_PERSON),
+        **dict.fromkeys(("no_such_subteam", "subteam_not_found"), _NO_GROUP),
+        # One message
+        **dict.fromkeys(
+            ("cant_update_message", "edit_window_closed", "message_not_found", "thread_not_found"),
+            _STANDS,
+        ),
+        # What the bot sent
+        **dict.fromkeys(
+            (
+                "invalid_arg_name",
+                "invalid_arguments",
+                "invalid_array_arg",
+                "invalid_blocks",
+                "invalid_blocks_format",
+                "invalid_charset",
+                "invalid_form_data",
+                "invalid_json",
+                "invalid_post_type",
+                "missing_post_type",
+                "msg_blocks_too_long",
+                "msg_too_long",
+                "no_text",
+                "view_too_large",
+            ),
+            _NOT_TAKEN,
+        ),
+        # What passes
+        **dict.fromkeys(
+            ("fatal_error", "internal_error", "request_timeout", "service_unavailable"),
+            _SLACKS_OWN,
+        ),
+        **dict.fromkeys(
+            ("external_channel_migrating", "team_added_to_org"),
+            SlackProblem(Kind.PASSING, "Slack is moving the workspace or the channel."),
+        ),
+        **dict.fromkeys(
+            ("message_limit_exceeded", "rate_limited", "ratelimited"),
+            SlackProblem(Kind.PASSING, "Slack limits how often the bot may ask."),
+        ),
     }
 )
-"""Slack's codes that hold until somebody changes the channel, the person or the app."""
+"""Slack's codes and what they mean."""
+
+_UNKNOWN = SlackProblem(Kind.PASSING, "Slack did not do this.")
+
+REFUSED = frozenset(code for code, one in PROBLEMS.items() if one.kind is Kind.PLACE)
+"""Why one channel or person gets no message, until somebody changes that."""
+
+STALE = frozenset(code for code, one in PROBLEMS.items() if one.kind is Kind.STALE)
+"""Why a message that stands is posted anew."""
+
+BAD_TOKEN = frozenset(code for code, one in PROBLEMS.items() if one.kind is Kind.TOKEN)
+"""Why nothing works with this token any more."""
 
 SHARED = "shared_with_others"
 """Why nothing is posted in a channel, where others are in it; beside Slack's own codes."""
@@ -50,6 +248,11 @@ class Delayed(Exception):
     def __init__(self, problem: str, after: timedelta | None = None) -> None:
         super().__init__(problem)
         self.after = after
+
+
+def problem_of(code: str) -> SlackProblem:
+    """What a code of Slack's means, or the name of what was raised instead of an answer."""
+    return PROBLEMS.get(code, _UNKNOWN)
 
 
 def code_of(error: SlackApiError) -> str:

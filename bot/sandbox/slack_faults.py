@@ -64,8 +64,8 @@ class Faults:
     ) -> Fault:
         """Add a fault: see `Fault`.
 
-        `"*"` is every Web API method; `response_url`, `upload` and `link` (the WebSocket
-        handshake) are named alone.
+        `"*"` is every Web API method; `response_url`, `upload`, `link` (the WebSocket handshake)
+        and `hello` (what Slack says first on it; `error` is a reason to end it) are named alone.
         """
         fault = Fault(method, times, status, ratelimited, delay, drop, error, hold, after)
         with self._lock:

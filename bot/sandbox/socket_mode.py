@@ -8,6 +8,7 @@ that say otherwise. Source: Slack, "Using Socket Mode".
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import secrets
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from bot.sandbox.slack_admin import ManagedWorkspace
 from bot.sandbox.slack_api import Arguments, Method
+from bot.sandbox.slack_faults import Fault
 from bot.sandbox.slack_model import Json
 
 MAX_CONNECTIONS = 10
@@ -31,11 +33,16 @@ class NotConnectedError(Exception):
 
 @dataclass(eq=False)
 class Connection:
-    """One WebSocket of the app. `draining`: it was told to go, and gets no more envelopes."""
+    """One WebSocket of the app.
+
+    `draining`: it was told to go, and gets no more envelopes. `deaf`: it gets none either, though
+    its pings are answered.
+    """
 
     number: int
     socket: WebSocket
     draining: bool = False
+    deaf: bool = False
     sent: int = 0
 
     def abort(self) -> None:
@@ -103,17 +110,33 @@ class SocketMode:
             await socket.send_text(self._farewell("too_many_websockets"))
             await socket.close()
             return
+        greeting = self._workspace.faults.take("hello")
+        if greeting is not None and greeting.error is not None:
+            await socket.send_text(self._farewell(greeting.error))
+            await socket.close()
+            return
         self._numbers += 1
         connection = Connection(self._numbers, socket)
-        self._set_connections([*self.connections, connection])
+        greeted = asyncio.create_task(self._greet(connection, greeting))
         try:
-            await socket.send_text(self._hello())
             while True:
                 self._receive(await socket.receive_text())
         except WebSocketDisconnect:
             pass
         finally:
+            greeted.cancel()
             self._set_connections([one for one in self.connections if one is not connection])
+
+    async def _greet(self, connection: Connection, fault: Fault | None) -> None:
+        """Say hello, from when on it gets envelopes; pings are answered before."""
+        if fault is not None:
+            fault.reached.set()
+            await asyncio.sleep(fault.delay)
+            if fault.hold:
+                await asyncio.wrap_future(fault.released)
+        self._set_connections([*self.connections, connection])
+        with contextlib.suppress(WebSocketDisconnect, RuntimeError):  # it went meanwhile
+            await connection.socket.send_text(self._hello())
 
     def _set_connections(self, connections: list[Connection]) -> None:
         with self._workspace.lock:
@@ -170,7 +193,8 @@ class SocketMode:
             self._waiting.pop(envelope["envelope_id"], None)
 
     def _next(self) -> Connection:
-        open_ones = [one for one in self.connections if not one.draining] or self.connections
+        hearing = [one for one in self.connections if not one.deaf]
+        open_ones = [one for one in hearing if not one.draining] or hearing
         if not open_ones:
             raise NotConnectedError
         self._turn += 1

@@ -71,6 +71,7 @@ _ADD = insert(inbox).returning(inbox.c.id)
 _COUNT = select(func.count()).where(
     inbox.c.actor == bindparam("person"), inbox.c.received_at > bindparam("since")
 )
+_TAKEN_IN = select(func.count()).where(inbox.c.received_at > bindparam("since"))
 _CHANGE = update(inbox).where(inbox.c.id == bindparam("item"))
 _CARRIED_OUT = _CHANGE.where(inbox.c.state == ItemState.NEW.value)
 _SUBJECT_LENGTH = 32
@@ -175,6 +176,11 @@ def subject(kind: Kind, document: Mapping[str, Any]) -> str | None:
 def count_since(tx: Connection, actor: str, since: datetime) -> int:
     """How many items a person has put in since then."""
     return int(tx.scalars(_COUNT, {"person": actor, "since": since}).one())
+
+
+def taken_in_since(tx: Connection, moment: datetime) -> int:
+    """How many items all replicas together have taken in since then."""
+    return int(tx.scalars(_TAKEN_IN, {"since": moment}).one())
 
 
 def due(tx: Connection, now: datetime, limit: int, kinds: frozenset[Kind]) -> list[int]:

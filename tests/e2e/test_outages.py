@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import http.client
+import json
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import closing, suppress
 from datetime import timedelta
+from http import HTTPStatus
 from pathlib import Path
+from typing import Any
 
 import pytest
 from reading import (
@@ -325,3 +329,27 @@ def test_a_connection_that_slack_refreshes_or_drops_is_soon_there_again(stage: S
         # The old connection's reader would stay in its select for ten seconds.
         stage.slack.wait_connected(timeout=20)
         assert stage.slack.wait(lambda: ana.command("/eks-access help").acknowledged, 25)
+
+
+def test_readyz_says_that_slack_takes_no_connection_and_why(stage: Stage) -> None:
+    assert stage.bot is not None
+    port = stage.bot.http.port
+
+    def ready() -> tuple[int, dict[str, Any]]:
+        asked = http.client.HTTPConnection("127.0.0.1", port, timeout=PATIENCE_SECONDS)
+        with closing(asked):
+            asked.request("GET", "/readyz")
+            answer = asked.getresponse()
+            return answer.status, json.loads(answer.read())
+
+    assert stage.eks.wait_for(lambda: ready()[0] == HTTPStatus.OK, PATIENCE_SECONDS)
+    stage.slack.faults.add("apps.connections.open", times=None, error="token_revoked")
+    stage.slack.drop_connections()
+
+    def told() -> bool:
+        status, parts = ready()
+        why = parts.get("reasons", {}).get("slack", "")
+        return status == HTTPStatus.SERVICE_UNAVAILABLE and "(token_revoked)" in why
+
+    assert stage.eks.wait_for(told, PATIENCE_SECONDS)
+    assert ready()[1]["slack"] is False

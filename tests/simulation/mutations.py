@@ -13,6 +13,7 @@ ACCESS, PLANNER = "bot/reconcile/access.py", "bot/core/planner.py"
 GRANTS, TROUBLES = "bot/reconcile/access_grants.py", "bot/reconcile/access_troubles.py"
 LIFECYCLE, REVIEW = "bot/core/lifecycle.py", "bot/core/review.py"
 BACKSTOP = "bot/core/backstop.py"
+CONNECTION = "bot/slack/connection.py"
 
 
 def _bug(
@@ -163,6 +164,35 @@ BUGS: tuple[Mutation, ...] = (
         "if delayed.after is None and now - announcement",
         "if now - announcement",
         "tests/reconcile/test_announcements.py",
+    ),
+    _bug(
+        "call it connected because another connection is tried",
+        CONNECTION,
+        "            self._session = _Session(app, self._now())\n",
+        "            self._session = _Session(app, self._now())\n"
+        "            self._proven_at = self._now()\n",
+        "tests/slack/test_connection.py::test_nothing_that_is_tried_makes_it_ready",
+    ),
+    _bug(
+        "call it connected before Slack has said hello",
+        CONNECTION,
+        "if session is None or session.greeted_at is None:",
+        "if session is None:",
+        "tests/slack/test_connection.py",
+    ),
+    _bug(
+        "ask a Slack that refuses at every look",
+        CONNECTION,
+        "self._now() + max(wait, asked.total_seconds())",
+        "self._now()",
+        "tests/slack/test_connection.py",
+    ),
+    _bug(
+        "believe a connection on which nothing comes while others get all",
+        CONNECTION,
+        "if others < OTHERS_PAYLOADS:",
+        "if others >= 0:",
+        "tests/slack/test_connection.py",
     ),
     _bug(
         "let an extension count by itself",
@@ -662,11 +692,12 @@ BUGS: tuple[Mutation, ...] = (
         "tests/test_jobs.py::test_a_clock_that_was_set_back_makes_no_loop_well",
     ),
     _bug(
-        "call a connection alive by a pong from before the clock was set back",
-        "bot/slack/connection.py",
-        "abs(time.time() - answered)",
-        "time.time() - answered",
-        "tests/slack/test_connection.py",
+        "take a dead connection for one that answers, while the clock is set back",
+        CONNECTION,
+        "self._now() - proven <= SILENT_AFTER_SECONDS",
+        "self._clock().timestamp() - proven <= SILENT_AFTER_SECONDS",
+        "tests/slack/test_connection.py::"
+        "test_a_clock_that_was_set_back_makes_no_dead_connection_alive",
     ),
     _bug(
         "put a start off by a clock that was ahead",

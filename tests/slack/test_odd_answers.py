@@ -137,7 +137,8 @@ def test_an_announcement_is_put_off(
 
 def test_socket_mode_is_tried_again(client: WebClient, url: str) -> None:
     app = App(client=client, signing_secret="unused", token_verification_enabled=False)
-    with closing(SocketModeConnection(app, "xapp-1", url)) as connection:
+    opening = SocketModeConnection(app, "xapp-1", url, others=lambda _: 0, clock=HandClock())
+    with closing(opening) as connection:
         connection.tend()
         assert not connection.alive()
 
