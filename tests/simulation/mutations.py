@@ -393,6 +393,20 @@ BUGS: tuple[Mutation, ...] = (
         'requests.c.id == bindparam("request")',
         "tests/store/test_messages.py",
     ),
+    _bug(
+        "tell late access at every look",
+        "bot/reconcile/late_unstored.py",
+        "            self._told |= {one.id: numbers[one.id] for one in late}\n",
+        "",
+        "tests/reconcile/test_late_unstored.py",
+    ),
+    _bug(
+        "tell late access to a channel that takes nothing",
+        "bot/reconcile/late_unstored.py",
+        "        if channel is not None and self._post(channel, said):\n            return True\n",
+        "        if channel is not None:\n            return self._post(channel, said)\n",
+        "tests/reconcile/test_late_unstored.py",
+    ),
     # Clusters that are gone
     _bug(
         "end access with a cluster after one look",
