@@ -436,12 +436,12 @@ class Bot:
 
     def _anchor(self, *, end: bool = False) -> None:
         """Write the audit head down; at the end also what was done last."""
+        if not end:
+            self._anchors.look()  # its job tells of a store that is away, ever more seldom
+            return
         try:
-            if end:
-                self._sealer.seal()
-                self._anchors.finish()
-            else:
-                self._anchors.look()
+            self._sealer.seal()
+            self._anchors.finish()
         except StoreUnavailable as error:
             log.warning("the audit head was not anchored", cause=str(error.__cause__))
 
