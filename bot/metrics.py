@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 
 from prometheus_client import CollectorRegistry
-from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 import bot
@@ -24,10 +24,15 @@ def build_registry(
     loops: Sequence[Loop],
     clock: Callable[[], datetime],
     connection: SocketModeConnection | None = None,
+    *,
+    counted: Callable[[], tuple[int, int]] = lambda: (0, 0),
 ) -> CollectorRegistry:
-    """A registry of its own, so that two bots in one process do not share figures."""
+    """A registry of its own, so that two bots in one process do not share figures.
+
+    `counted` is how often the store went back, and how many rows were found that nothing looked at.
+    """
     registry = CollectorRegistry()
-    registry.register(_BotCollector(store, loops, clock))
+    registry.register(_BotCollector(store, loops, clock, counted))
     if connection is not None:
         registry.register(_SocketModeCollector(connection))
     return registry
@@ -65,8 +70,13 @@ class _SocketModeCollector(Collector):
 
 class _BotCollector(Collector):
     def __init__(
-        self, store: StoreWatch, loops: Sequence[Loop], clock: Callable[[], datetime]
+        self,
+        store: StoreWatch,
+        loops: Sequence[Loop],
+        clock: Callable[[], datetime],
+        counted: Callable[[], tuple[int, int]],
     ) -> None:
+        self._counted = counted
         self._store = store
         self._loops = loops
         self._clock = clock
@@ -76,6 +86,17 @@ class _BotCollector(Collector):
         info.add_metric([bot.__version__], 1)
         yield info
         yield from self._loop_signs()
+        went_back, made_due = self._counted()
+        yield CounterMetricFamily(
+            "eks_access_store_went_back",
+            "How often the store was found to have gone back to an earlier state.",
+            went_back,
+        )
+        yield CounterMetricFamily(
+            "eks_access_rows_made_due",
+            "Rows that were live and that nothing would have looked at again.",
+            made_due,
+        )
         # The late removals are told of whatever the store answers; the rest only if it does.
         answers = self._store.look()
         up = GaugeMetricFamily("eks_access_store_up", "Whether the store answers and takes writes.")

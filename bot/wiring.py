@@ -11,12 +11,14 @@ from typing import Any
 import structlog
 from prometheus_client import CollectorRegistry
 from slack_sdk import WebClient
+from sqlalchemy import Connection
 
 from bot.access.post_review import OwedReviews
 from bot.access.tickets import TicketWatch
 from bot.access.waiting import WaitingRequests
 from bot.aws.anchor_bucket import AnchorBucket
 from bot.aws.clients import EksClients
+from bot.core.audit_chain import Head
 from bot.core.errors import PolicyUnavailable, StoreUnavailable
 from bot.core.model import AccessRequest, AuditEvent, Cluster, Grant, RequestState, Review
 from bot.core.policy import Policy
@@ -36,11 +38,14 @@ from bot.reconcile.drift_reports import DriftReporter
 from bot.reconcile.drift_scan import CALLS_PER_SECOND, DriftScanner
 from bot.reconcile.late_removals import LateRemovals
 from bot.reconcile.late_unstored import LateUnstored
+from bot.reconcile.memory import StoreMemory
 from bot.reconcile.messages import MessageReconciler, Projection
 from bot.reconcile.slack_errors import problem_of
+from bot.reconcile.sweep import Sweep
 from bot.reconcile.unheard import Unheard
 from bot.settings import Settings
 from bot.slack.alarm_people import alarm_people
+from bot.slack.blocks import Message
 from bot.slack.connection import SocketModeConnection
 from bot.slack.desk import Desk
 from bot.slack.drift_views import drift_found, standing_digest
@@ -50,15 +55,17 @@ from bot.slack.inbox import InboxWorker
 from bot.slack.late_views import instead_of_channel, late_alarm, late_over, unstored_alarm
 from bot.slack.listeners import Listeners
 from bot.slack.people import Directory
-from bot.slack.policy_watch import PolicyWatch
+from bot.slack.policy_watch import PolicyWatch, channels
 from bot.slack.projection import project
 from bot.slack.refusals import Refusals
 from bot.slack.sources import Sources
 from bot.slack.starts import Starts
+from bot.slack.store_views import made_due, went_back
+from bot.store import announcements, lockdowns
 from bot.store import inbox as inbox_store
-from bot.store import lockdowns
 from bot.store.claims import Claims
 from bot.store.database import Database
+from bot.store.never_due import Found
 from bot.store.watch import StoreWatch
 from bot.tickets import Jira, PagerDutyIncidents, TicketServices
 
@@ -112,8 +119,15 @@ class Bot:
             Jira(settings.jira_url, settings.jira_email, settings.jira_key(), clock=clock),
             PagerDutyIncidents(settings.pagerduty_api_url, settings.pagerduty_key(), clock=clock),
         )
+        bucket = audit_bucket(settings)
         access = AccessReconciler(
-            self.database, clients, claims, clock=clock, repair=self._repair, named=self._named
+            self.database,
+            clients,
+            claims,
+            clock=clock,
+            repair=self._repair,
+            memory=self._remember(bucket),
+            named=self._named,
         )
         self._on_call = OnCallServices(
             {
@@ -238,7 +252,11 @@ class Bot:
         self._review_loop = _batched("reviews", owed.due, owed.work, workers=1)
         self._sealer = AuditSealer(self.database, claims, clock=clock)
         self._audit_loop = Loop("audit", self._sealer.due, self._sealer.seal, workers=1)
+        self._anchors = Anchors(self.database, self._policy, bucket, clock=clock)
         self.loops = (
+            *self._store_loops(
+                starts.forget, ticket_watch.forget, reporter.forget, refusals.forget
+            ),
             *self._inbox_loops,
             self._access_loop,
             self._backstop_loop,
@@ -256,8 +274,6 @@ class Bot:
         self._jobs = Jobs(self.loops)
         self.policy_watch = PolicyWatch(self.database, self.policy, clock=clock)
         self._look_at_policy = self._jobs.every(1.0, "policy", self.policy_watch.look)
-        bucket = audit_bucket(settings)
-        self._anchors = Anchors(self.database, self._policy, bucket, clock=clock)
         self._jobs.every(_ANCHOR_SECONDS, "anchors", self._anchor)
         self._connection: SocketModeConnection | None = None
         if settings.socket_mode:
@@ -360,6 +376,24 @@ class Bot:
 
         return keep
 
+    def _remember(self, bucket: AnchorBucket | None) -> StoreMemory:
+        self._memory = StoreMemory(
+            self.database,
+            clock=self.clock,
+            announce=self._say_went_back,
+            anchored=lambda head: self._anchored(bucket, head),
+        )
+        return self._memory
+
+    def _store_loops(self, *forgets: Callable[[], None]) -> tuple[Loop, Loop]:
+        """Those that watch the store itself. `forgets` and the scanner have seen what was in it."""
+        self._memory.forgets += [*forgets, self._scanner.forget, self._anchors.forget]
+        self._sweep = Sweep(self.database, announce=self._say_made_due, clock=self.clock)
+        return (
+            Loop("store memory", self._memory.due, self._memory.work, workers=1),
+            Loop("never due", self._sweep.due, self._sweep.work, workers=1),
+        )
+
     def _alarm_loops(self, claims: Claims, directory: Directory) -> tuple[Loop, Loop]:
         def people() -> tuple[str, ...]:
             return alarm_people(self.policy, directory)
@@ -376,6 +410,7 @@ class Bot:
         unheard = Unheard(
             self.database, claims, people=people, instead=instead_of_channel, clock=self.clock
         )
+        self._memory.forgets += [late.forget, unheard.forget]
         return (
             Loop("late removals", late.due, late.tell, workers=1),
             Loop("unheard alarms", unheard.due, unheard.tell, workers=1),
@@ -393,7 +428,13 @@ class Bot:
             clock=self.clock,
         )
         self._jobs.every(_STORE_SECONDS, "store", unstored.look)
-        return build_registry(self._store_watch, self.loops, self.clock, self._connection)
+        return build_registry(
+            self._store_watch,
+            self.loops,
+            self.clock,
+            self._connection,
+            counted=lambda: (self._memory.times, self._sweep.found),
+        )
 
     def _projection(self, directory: Directory, glass: GlassDesk) -> Callable[..., Projection]:
         def projection(
@@ -444,6 +485,32 @@ class Bot:
             self._anchors.finish()
         except StoreUnavailable as error:
             log.warning("the audit head was not anchored", cause=str(error.__cause__))
+
+    def _anchored(self, bucket: AnchorBucket | None, head: Head) -> Head | None:
+        """The last of the bucket's anchors that are not before the store's head.
+
+        None where there is none. Raises AwsProblem.
+        """
+        policy = self._policy()
+        if bucket is None or policy is None:
+            return None
+        later = bucket.anchors(policy.deployment, after=head.position - 1)
+        last = max(later, key=lambda one: one.position, default=None)
+        return Head(last.position, last.hash) if last is not None else None
+
+    def _say_went_back(self, tx: Connection, key: str, ended: Sequence[str], now: datetime) -> None:
+        self._say(tx, f"{announcements.WENT_BACK}{key}", went_back(ended), now)
+
+    def _say_made_due(self, tx: Connection, found: Sequence[Found], now: datetime) -> None:
+        # Once a day, however often: what it is about is in the log and in the audit trail.
+        self._say(tx, f"{announcements.MADE_DUE}{now.date()}", made_due(found), now)
+
+    def _say(self, tx: Connection, key: str, said: Message, now: datetime) -> None:
+        policy = self._policy()
+        for channel in channels(policy) if policy is not None else ():
+            announcements.announce(
+                tx, key=key, channel=channel, text=said.text, blocks=said.blocks, now=now
+            )
 
     def _policy(self) -> Policy | None:
         """The policy in force, where there is one."""

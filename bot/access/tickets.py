@@ -98,6 +98,11 @@ class TicketWatch:
         self._looked: dict[str, datetime] = {}
         self._unknown: set[str] = set()
 
+    def forget(self) -> None:
+        """Look at every ticket again: the store went back to an earlier state."""
+        self._looked = {}
+        self._unknown = set()
+
     def due(self) -> list[str]:
         """Ids of live grants whose ticket to look at now."""
         now = self._clock()

@@ -56,11 +56,18 @@ class AnchorBucket:
                 ObjectLockRetainUntilDate=now + self._keep,
             )
 
-    def anchors(self, deployment: str) -> Iterator[Anchor]:
-        """All anchors of a deployment. Raises TemporaryAwsProblem where S3 does not answer."""
+    def anchors(self, deployment: str, *, after: int = -1) -> Iterator[Anchor]:
+        """The anchors of a deployment, or those behind a position.
+
+        Raises TemporaryAwsProblem where S3 does not answer.
+        """
+        asked = {"Bucket": self.name, "Prefix": f"{deployment}/"}
+        if after >= 0:
+            # Behind every key of that position: keys are sorted as their bytes are.
+            asked["KeyMarker"] = f"{deployment}/{after:012d}~"
         with self._translated("list what is in"):
             pages = self._client().get_paginator("list_object_versions")
-            for page in pages.paginate(Bucket=self.name, Prefix=f"{deployment}/"):
+            for page in pages.paginate(**asked):
                 for version in page.get("Versions", ()):
                     key = version["Key"]
                     said = _KEY.search(key)

@@ -117,13 +117,15 @@ def compare(
     *,
     deployment: str,
     confirmed_before: datetime,
+    at_once: bool = False,
 ) -> tuple[Finding, ...] | None:
     """What differs at one access entry; None while a write of the bot's may still take effect.
 
     `live` are all grants of the entry that have not ended. Only those confirmed before
-    `confirmed_before` are expected to be seen: EKS shows a change after some seconds.
+    `confirmed_before` are expected to be seen: EKS shows a change after some seconds. `at_once`
+    waits for no write of the bot's: rather end what would be seen later than give what is gone.
     """
-    if not _settled(record):
+    if not at_once and not _settled(record):
         return None
     active = [
         grant

@@ -31,6 +31,7 @@ from bot.reconcile.access_grants import Snapshot, plan_for
 from bot.reconcile.access_troubles import Trouble, Waiting, goes_on, looked, rest
 from bot.reconcile.backoff import worth_telling
 from bot.reconcile.drift_watch import DriftWatch
+from bot.reconcile.memory import StoreMemory, WentBack
 from bot.reconcile.ways import Named, nowhere
 from bot.store import backstops, drift, entries, grants
 from bot.store.claims import ClaimLost, Claims, StillHeld
@@ -62,13 +63,19 @@ class AccessReconciler:
         clock: Callable[[], datetime],
         repair: Callable[[], bool] = lambda: False,
         named: Named = nowhere,
+        memory: StoreMemory | None = None,
     ) -> None:
         self._database = database
         self._clients = clients
         self._claims = claims
         self._clock = clock
-        self._drift = DriftWatch(database, repair, clock=clock)
+        self._memory = memory or StoreMemory(database, clock=clock)
+        self._drift = DriftWatch(database, repair, self._memory, clock=clock)
         self._named = named
+        self._begun = False
+        self._memory.forgets.append(self._begin_anew)
+
+    def _begin_anew(self) -> None:
         self._begun = False
 
     def due(self, beside: int = 0) -> list[int]:
@@ -78,6 +85,7 @@ class AccessReconciler:
         often just mended why it failed, and what the last one waited for may be there by now.
         """
         if not self._begun:
+            self._memory.look()
             with self._database.transaction() as tx:
                 entries.try_now(tx, self._clock())
             self._begun = True
@@ -93,22 +101,26 @@ class AccessReconciler:
                 self._round(entry_id, still_held)
             except ClaimLost:
                 log.warning("claim lost, left to the next round", entry=entry_id)
+            except WentBack:
+                log.warning("the store went back, left to the next round", entry=entry_id)
+                self._memory.look()
             except Conflict:
                 log.info("a grant changed meanwhile, left to the next round", entry=entry_id)
 
     def _round(self, entry_id: int, still_held: StillHeld) -> None:
+        times = self._memory.times
         entry = self._start(entry_id)
         try:
-            troubles = self._reach(entry, still_held)
+            troubles = self._reach(entry, still_held, times)
         except AwsProblem as error:
             if error.code == NO_ENTRIES or (error.code == NO_CLUSTER and self._is_unwritten(entry)):
-                troubles = self._end_without(entry, error)
+                troubles = self._end_without(entry, error, times)
             elif error.code == NO_CLUSTER:
-                troubles = self._cluster_unknown(entry_id, error)
+                troubles = self._cluster_unknown(entry_id, error, times)
             else:
                 troubles = [Trouble(error)]
-                self._finish(entry, troubles)
-        except (DomainError, ClaimLost):
+                self._finish(entry, troubles, times)
+        except (DomainError, ClaimLost, WentBack):
             raise
         except Exception as error:  # a fault of ours must not end the tries to revoke
             if worth_telling(entry.attempts + 1):
@@ -119,8 +131,8 @@ class AccessReconciler:
             )
             problem.__cause__ = error
             troubles = [Trouble(problem)]
-            self._finish(entry, troubles)
-        self._tell(entry, troubles)
+            self._finish(entry, troubles, times)
+        self._tell(entry, troubles, times)
 
     def _start(self, entry_id: int) -> Entry:
         """Let time pass for the entry's grants, then read the entry."""
@@ -133,12 +145,12 @@ class AccessReconciler:
                 entry = entries.get(tx, entry_id, now)
             return entry
 
-    def _reach(self, entry: Entry, still_held: StillHeld) -> list[Trouble]:
+    def _reach(self, entry: Entry, still_held: StillHeld, times: int) -> list[Trouble]:
         """As `_act`; where AWS refuses the role of the row, by the one that the policy names."""
         mute: AwsProblem | None = None
         troubles: list[Trouble] = []
         try:
-            troubles = self._act(entry, still_held)
+            troubles = self._act(entry, still_held, times)
         except AwsProblem as problem:
             mute = problem
         problems = [mute] if mute is not None else [one.problem for one in troubles]
@@ -147,7 +159,7 @@ class AccessReconciler:
             if mute is not None:
                 raise mute
             return troubles
-        troubles = self._act(other, still_held)
+        troubles = self._act(other, still_held, times)
         if not ways.refused(one.problem for one in troubles):
             role = other.cluster.assume_role
             with self._database.transaction() as tx:
@@ -155,7 +167,7 @@ class AccessReconciler:
             log.info("reached by the policy's role", cluster=entry.cluster.name, role=role)
         return troubles
 
-    def _act(self, entry: Entry, still_held: StillHeld) -> list[Trouble]:
+    def _act(self, entry: Entry, still_held: StillHeld, times: int) -> list[Trouble]:
         """Do what is to be done, and store what came of it. Returns what could not be done.
 
         Raises AwsProblem where EKS is mute.
@@ -186,14 +198,14 @@ class AccessReconciler:
             if not still_held():
                 raise ClaimLost
             try:
-                self._apply(client, entry, action, giving[-1].id if giving else "")
+                self._apply(client, entry, action, giving[-1].id if giving else "", times)
             except AwsProblem as problem:
                 troubles.append(Trouble(problem, action))
                 if not goes_on(action, problem):
                     break
         if actions:
             observed = access_entries.observe(client, entry.cluster, entry.principal_arn)
-        self._conclude(entry, observed, troubles, differs=differs)
+        self._conclude(entry, observed, troubles, times, differs=differs)
         return troubles
 
     def _conclude(
@@ -201,6 +213,7 @@ class AccessReconciler:
         entry: Entry,
         observed: planner.ObservedEntry | None,
         troubles: list[Trouble],
+        times: int,
         *,
         differs: bool,
     ) -> None:
@@ -219,19 +232,20 @@ class AccessReconciler:
             settled = access_grants.settle(tx, entry, observed, now)
             more = bool(settled.plan.actions)
             if not differs:
-                rest(tx, entry, settled.live, troubles, now, more=more)
+                counts = times == self._memory.times
+                rest(tx, entry, settled.live, troubles, now, more=more, counts=counts)
             # The entry's row first, as everywhere.
             backstops.seen(tx, entry.id, now, alone=settled.alone, shown=observed is not None)
         if differs:
             self._look(entry, observed)
-            self._finish(entry, troubles, more=more)
+            self._finish(entry, troubles, times, more=more)
 
     def _is_unwritten(self, entry: Entry) -> bool:
         """Whether the bot has put nothing at the entry, and was never about to."""
         with self._database.reading() as tx:
             return entries.get(tx, entry.id, self._clock()).record == planner.EntryRecord()
 
-    def _end_without(self, entry: Entry, problem: AwsProblem) -> list[Trouble]:
+    def _end_without(self, entry: Entry, problem: AwsProblem, times: int) -> list[Trouble]:
         """End what is to be removed from a cluster that holds nothing of the bot's.
 
         No trouble is left if nothing else is live there. One that has no access entries never had:
@@ -243,11 +257,11 @@ class AccessReconciler:
         with self._database.transaction() as tx:
             settled = access_grants.settle(tx, entry, None, now)
             troubles = [Trouble(problem)] if settled.live else []
-            rest(tx, entry, settled.live, troubles, now)
+            rest(tx, entry, settled.live, troubles, now, counts=times == self._memory.times)
             backstops.seen(tx, entry.id, now, alone=settled.alone, shown=False)
         return troubles
 
-    def _cluster_unknown(self, entry_id: int, problem: AwsProblem) -> list[Trouble]:
+    def _cluster_unknown(self, entry_id: int, problem: AwsProblem, times: int) -> list[Trouble]:
         """Where AWS has known no such cluster for a day, end what went with it; see bot.core.gone.
 
         Only a look in the account that STS proves to be the cluster's counts: a role that reaches
@@ -268,7 +282,7 @@ class AccessReconciler:
             with self._database.transaction() as tx:
                 entries.unknown(tx, entry_id, looks)
         troubles = [Trouble(problem)]
-        self._finish(entry, troubles)
+        self._finish(entry, troubles, times)
         return troubles
 
     def _end_with_cluster(self, entry: Entry, looks: gone.Unknown, now: datetime) -> None:
@@ -288,9 +302,14 @@ class AccessReconciler:
         )
 
     def _apply(
-        self, client: EKSClient, entry: Entry, action: planner.Action, grant_id: str
+        self,
+        client: EKSClient,
+        entry: Entry,
+        action: planner.Action,
+        grant_id: str,
+        times: int,
     ) -> None:
-        self._intend(entry, action)
+        self._intend(entry, action, times)
         log.info(
             "applying",
             action=type(action).__name__,
@@ -326,9 +345,15 @@ class AccessReconciler:
             noted = drift.open_at(tx, entry.id)
         return stored, self._drift.look(entry, observed, stored, noted)
 
-    def _intend(self, entry: Entry, action: planner.Action) -> None:
+    def _intend(self, entry: Entry, action: planner.Action, times: int) -> None:
+        """Store what is about to be done. Raises WentBack where that was planned too early."""
         now = self._clock()
+        takes_away = isinstance(action, planner.Disassociate | planner.DeleteEntry)
         with self._database.transaction() as tx:
+            if takes_away:
+                self._memory.note(tx)
+            elif not self._memory.is_same(tx, times):
+                raise WentBack
             match action:
                 case planner.CreateEntry(groups):
                     entries.intend_creation(tx, entry.id, groups, now)
@@ -341,15 +366,19 @@ class AccessReconciler:
                 case planner.DeleteEntry():
                     entries.intend_deletion(tx, entry.id)
 
-    def _finish(self, entry: Entry, troubles: list[Trouble], *, more: bool = False) -> None:
+    def _finish(
+        self, entry: Entry, troubles: list[Trouble], times: int, *, more: bool = False
+    ) -> None:
         now = self._clock()
         with self._database.transaction() as tx:
-            rest(tx, entry, grants.live_of_entry(tx, entry.id), troubles, now, more=more)
+            live = grants.live_of_entry(tx, entry.id)
+            counts = times == self._memory.times
+            rest(tx, entry, live, troubles, now, more=more, counts=counts)
             backstops.wake(tx, entry.id, now)
 
-    def _tell(self, entry: Entry, troubles: list[Trouble]) -> None:
+    def _tell(self, entry: Entry, troubles: list[Trouble], times: int) -> None:
         if looked(troubles):
-            self._drift.saw(entry.id)
+            self._drift.saw(entry.id, times)
         for trouble in troubles:
             log.warning(
                 "AWS problem",

@@ -66,10 +66,12 @@ def rest(
     now: datetime,
     *,
     more: bool = False,
+    counts: bool = True,
 ) -> None:
     """Say when to look again, and fail those of the live grants that AWS refuses for good.
 
-    `more` is whether there is something to do that was not tried yet.
+    `more` is whether there is something to do that was not tried yet, `counts` whether what EKS
+    showed is called seen: not where the store went back meanwhile.
     """
     live = [_troubled(tx, grant, troubles, now) for grant in live]
     unsettled = more or any(
@@ -86,7 +88,7 @@ def rest(
         min(times, default=None),
         attempts=attempts,
         problem=troubles[0].problem.sentence if troubles else None,
-        looked_at=now if looked(troubles) else None,
+        looked_at=now if counts and looked(troubles) else None,
     )
 
 

@@ -69,6 +69,11 @@ class Anchors:
         if bucket is not None:
             self._places.append(_Place(BUCKET_EVERY, bucket.put))
 
+    def forget(self) -> None:
+        """Tell every place anew: the store went back to an earlier state, and has another head."""
+        for place in self._places:
+            place.told, place.told_at = EMPTY, None
+
     def look(self) -> None:
         """Tell every place that is due. Raises StoreUnavailable."""
         now = self._clock()

@@ -56,6 +56,10 @@ class DriftReporter:
         self._clock = clock
         self._digested: str | None = None
 
+    def forget(self) -> None:
+        """Ask the store what was said: it went back to an earlier state."""
+        self._digested = None
+
     def due(self) -> list[Item]:
         """What there is to say now: of what was found at a cluster, and the digest."""
         now = self._clock()

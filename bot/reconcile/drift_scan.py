@@ -99,6 +99,11 @@ class DriftScanner:
         # By cluster and principal; only who holds the claim on a cluster uses its part.
         self._foreign: dict[tuple[str, str, str], dict[str, Foreign]] = {}
 
+    def forget(self) -> None:
+        """Read every cluster anew: the store went back to an earlier state."""
+        self._foreign = {}
+        self._started_at = self._clock() + timedelta.resolution
+
     def due(self) -> list[Cluster]:
         """The clusters to read now."""
         now = self._clock()

@@ -5,6 +5,10 @@ makes the access anew instead, but only where the bot has seen the entry since i
 was gone when it came back may have been taken away by a later state of its own store, of which this
 one is an old backup.
 
+So it is where the store went back under a running bot, see bot.reconcile.memory: what was seen
+before then counts for nothing, and what is missing since then was taken away, however late EKS may
+show what was given shortly before.
+
 An entry that is gone while a backstop of earlier access may still strike was taken by that, and not
 by anybody's wish: it is made anew, unless nothing is to be granted.
 """
@@ -12,7 +16,7 @@ by anybody's wish: it is made anew, unless nothing is to be granted.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import structlog
 
@@ -21,6 +25,7 @@ from bot.core.drift import Finding, Kind
 from bot.core.model import AuditEvent, EndReason
 from bot.core.planner import ObservedEntry
 from bot.reconcile.access_grants import Snapshot
+from bot.reconcile.memory import StoreMemory
 from bot.reconcile.storing import store_grant
 from bot.store import audit, backstops, entries, grants, lockdowns, requests
 from bot.store import drift as drift_store
@@ -37,17 +42,29 @@ class DriftWatch:
     """
 
     def __init__(
-        self, database: Database, repair: Callable[[], bool], *, clock: Callable[[], datetime]
+        self,
+        database: Database,
+        repair: Callable[[], bool],
+        memory: StoreMemory,
+        *,
+        clock: Callable[[], datetime],
     ) -> None:
         self._database = database
         self._repair = repair
         self._clock = clock
         self._started_at = clock()
-        self._seen: set[int] = set()
+        # By entry: how often the store had gone back when the look began. An earlier one is void.
+        self._seen: dict[int, int] = {}
+        self._memory = memory
+        memory.forgets.append(self._forget)
 
-    def saw(self, entry_id: int) -> None:
+    def saw(self, entry_id: int, times: int) -> None:
         """EKS was seen at the entry, and what is to be concluded from it is stored."""
-        self._seen.add(entry_id)
+        self._seen[entry_id] = times
+
+    def _forget(self) -> None:
+        # What is stored of looks up to now was concluded from what is not so any more.
+        self._started_at = self._clock() + timedelta.resolution
 
     def look(
         self,
@@ -62,20 +79,21 @@ class DriftWatch:
         did, so that a look after the changes is worth it.
         """
         now, live = stored.at, stored.live
+        unknown = self._memory.times > 0 and not self._was_seen(entry, now)
         found = drift.compare(
             live,
             observed,
             stored.record,
             deployment=entry.deployment,
-            confirmed_before=now - entries.PROPAGATION,
+            confirmed_before=self._started_at if unknown else now - entries.PROPAGATION,
+            at_once=unknown,
         )
         if found is None:
             return bool(before)
-        repair = (
-            bool(found)
-            and self._was_seen(entry, now)
-            and (self._taken_by_backstop(entry, found, now) or self._repair())
-        )
+        repair = bool(found) and self._may_repair(entry, found, now)
+        if repair:
+            self._memory.look()  # what was seen counts only if the store has not gone back since
+            repair = self._may_repair(entry, found, now)
         lost = drift.lost(found, repair=repair)
         if not lost and set(found) == set(before):
             return bool(found)
@@ -103,6 +121,11 @@ class DriftWatch:
             )
         return True
 
+    def _may_repair(self, entry: Entry, found: Sequence[Finding], now: datetime) -> bool:
+        return self._was_seen(entry, now) and (
+            self._taken_by_backstop(entry, found, now) or self._repair()
+        )
+
     def _taken_by_backstop(self, entry: Entry, found: Sequence[Finding], now: datetime) -> bool:
         if any(one.kind is not Kind.GONE for one in found):
             return False
@@ -118,7 +141,7 @@ class DriftWatch:
         tells nothing: an earlier process wrote it while the clock was ahead.
         """
         looked_at = entry.looked_at
-        return entry.id in self._seen or (
+        return self._seen.get(entry.id) == self._memory.times or (
             looked_at is not None and self._started_at <= looked_at <= now
         )
 

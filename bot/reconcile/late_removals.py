@@ -82,6 +82,11 @@ class LateRemovals:
         self._lock = threading.Lock()
         self._told: dict[str, int] = {}
 
+    def forget(self) -> None:
+        """Ask the store what was told: it went back to an earlier state."""
+        self._told = {}
+        self._ended_since = self._clock() - _LOOK_BACK
+
     def due(self) -> list[str]:
         """Ids of the grants of which there is something to say now."""
         now = self._clock()

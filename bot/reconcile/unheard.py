@@ -48,6 +48,10 @@ class Unheard:
         self._clock = clock
         self._nobody: set[str] = set()
 
+    def forget(self) -> None:
+        """Try every alarm again: the store went back to an earlier state."""
+        self._nobody = set()
+
     def due(self) -> list[str]:
         """The keys of alarms that nobody heard."""
         with self._database.reading() as tx:

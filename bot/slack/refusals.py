@@ -29,6 +29,11 @@ class Refusals:
         self._lock = threading.Lock()
         self._refused: dict[tuple[str | None, ...], tuple[datetime, Refused]] = {}
 
+    def forget(self) -> None:
+        """Refuse nothing as before: the store went back to an earlier state."""
+        with self._lock:
+            self._refused = {}
+
     def ensure_not_refused(self, kind: Kind, actor: str, document: Mapping[str, Any]) -> None:
         """Raise Refused, as a moment ago, where the same person was just refused the same."""
         with self._lock:

@@ -50,6 +50,11 @@ class Starts:
         # What could not be decided, how often that was tried, and when it is tried again.
         self._put_off: dict[str, tuple[int, datetime]] = {}
 
+    def forget(self) -> None:
+        """Put nothing off: the store went back to an earlier state."""
+        with self._lock:
+            self._put_off = {}
+
     def due(self, beside: int = 0) -> list[str]:
         """Ids of the grants to begin now: a batch beside those put off, and `beside` more."""
         now = self._clock()

@@ -20,7 +20,10 @@ from bot.store.tables import announcements
 LATE, POLICY_REFUSED, DRIFT = "late:", "policy.refused:", "drift:"
 """How the keys of alarms begin: of late removals, of a policy file with errors, of drift."""
 
-ALARMS = (LATE, POLICY_REFUSED, DRIFT)
+WENT_BACK, MADE_DUE = "store.went_back:", "store.made_due:"
+"""The same: of a store that went back to an earlier state, of rows that nothing looked at."""
+
+ALARMS = (LATE, POLICY_REFUSED, DRIFT, WENT_BACK, MADE_DUE)
 """What goes to people where no channel takes it. Digests and heads of the audit chain do not."""
 
 

@@ -281,6 +281,11 @@ def look(tx: Connection, entry_id: int, now: datetime) -> None:
     )
 
 
+def wake_in_use(tx: Connection, now: datetime) -> None:
+    """Ask that every entry in use be reconciled now."""
+    tx.execute(update(entries).where(_in_use()).values(_due(now)))
+
+
 def set_backstop(
     tx: Connection, entry_id: int, backstop: BackstopTerms | None, now: datetime
 ) -> None:

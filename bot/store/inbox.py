@@ -229,6 +229,14 @@ def answered(tx: Connection, item_id: int) -> None:
     tx.execute(_CHANGE, {"item": item_id, "state": ItemState.DONE.value, "due_at": None})
 
 
+def refuse_new(tx: Connection, answer: Mapping[str, Any], now: datetime) -> None:
+    """Carry out nothing that waits, but for NEVER_LIMITED, and give everybody this answer."""
+    limited = inbox.c.kind.not_in(sorted(kind.value for kind in NEVER_LIMITED))
+    waiting = update(inbox).where(inbox.c.state == ItemState.NEW.value, limited)
+    state = ItemState.ANSWERING.value
+    tx.execute(waiting.values(state=state, answer=dict(answer), attempts=0, due_at=now))
+
+
 def later(tx: Connection, item: Item, due_at: datetime) -> None:
     """Work on the item again at `due_at`."""
     tx.execute(_CHANGE, {"item": item.id, "due_at": due_at, "attempts": item.attempts + 1})

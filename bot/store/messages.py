@@ -14,11 +14,13 @@ from sqlalchemy import (
     insert,
     not_,
     select,
+    union,
     update,
 )
 
-from bot.core.model import GrantState
+from bot.core.model import GrantState, RequestState
 from bot.store.due import LONGEST_PUT_OFF
+from bot.store.requests import TOUCHED
 from bot.store.tables import entries, grants, messages, requests
 
 RUSH = 20
@@ -156,6 +158,15 @@ def put(tx: Connection, request_id: str, posted: Posted) -> None:
     if tx.execute(_CHANGE, values | _this(request_id, posted)).rowcount == 0:
         where = {"request_id": request_id, "key": posted.key, "recipient": posted.recipient}
         tx.execute(_ADD, values | where)
+
+
+def show_anew(tx: Connection) -> None:
+    """Send all messages of open requests and live grants again, whatever was sent last."""
+    live = select(grants.c.id).where(grants.c.state != GrantState.ENDED.value)
+    pending = select(requests.c.id).where(requests.c.state == RequestState.PENDING.value)
+    shown = union(live, pending)
+    tx.execute(update(requests).where(requests.c.id.in_(shown)).values(TOUCHED))
+    tx.execute(update(messages).where(messages.c.request_id.in_(shown)).values(digest=""))
 
 
 def _this(request_id: str, posted: Posted) -> dict[str, str]:

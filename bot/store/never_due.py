@@ -15,10 +15,8 @@ from sqlalchemy import Connection, bindparam, text
 
 from bot.store.tables import LIVE_IS_DUE, UtcDateTime
 
-_LIVE_GRANT = "EXISTS (SELECT 1 FROM grants WHERE grants.entry_id = {} AND grants.state <> 'ENDED')"
-_REMOVAL = (
-    "EXISTS (SELECT 1 FROM associations WHERE associations.entry_id = entries.id AND removing)"
-)
+_REMOVING = "(SELECT entry_id FROM associations WHERE removing)"
+_LIVE = "(SELECT entry_id FROM grants WHERE state <> 'ENDED')"
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,15 +49,14 @@ KINDS = (
         "entries",
         "id",
         "due_at",
-        f"due_at IS NULL AND ({_LIVE_GRANT.format('entries.id')} OR {_REMOVAL})",
+        f"due_at IS NULL AND (id IN {_LIVE} OR id IN {_REMOVING})",
     ),
     # A schedule that is to go, or whose making was begun.
     Kind(
         "backstops",
         "entry_id",
         "due_at",
-        "due_at IS NULL AND name IS NOT NULL AND alone AND NOT shown "
-        f"AND NOT {_LIVE_GRANT.format('backstops.entry_id')}",
+        f"due_at IS NULL AND name IS NOT NULL AND alone AND NOT shown AND entry_id NOT IN {_LIVE}",
     ),
     Kind("requests", "id", "lapses_at", "state = 'PENDING' AND lapses_at IS NULL"),
     # Reminders may be over; that it is overdue is told once, and that is in `steps`.

@@ -51,12 +51,12 @@ _steps = TypeAdapter(tuple[Step, ...])
 _MOST = bindparam("most", type_=Integer)
 _ONE = select(requests).where(requests.c.id == bindparam("request"))
 # What a change of a request does besides: its Slack messages no longer show what is so.
-_TOUCHED: dict[str, Any] = {
+TOUCHED: dict[str, Any] = {
     "version": requests.c.version + 1,
     "messages_due_at": AT_ONCE,
     "messages_attempts": 0,
 }
-_TOUCH = update(requests).where(requests.c.id == bindparam("request")).values(_TOUCHED)
+_TOUCH = update(requests).where(requests.c.id == bindparam("request")).values(TOUCHED)
 _LAPSING = (
     select(requests.c.id)
     .where(requests.c.state == RequestState.PENDING.value, requests.c.lapses_at <= bindparam("now"))
@@ -194,7 +194,7 @@ def decide(tx: Connection, request: AccessRequest) -> None:
         .values(
             _decided_columns(request)
             | {"state": request.state.value, "step_due_at": None}
-            | _TOUCHED
+            | TOUCHED
         )
     )
     if changed.rowcount != 1:

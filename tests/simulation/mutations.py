@@ -57,7 +57,12 @@ BUGS: tuple[Mutation, ...] = (
         "return written_at is not None and now - written_at < PROPAGATION",
         "return written_at is None",
     ),
-    _bug("forget the intent before a write", ACCESS, "        self._intend(entry, action)\n", ""),
+    _bug(
+        "forget the intent before a write",
+        ACCESS,
+        "        self._intend(entry, action, times)\n",
+        "",
+    ),
     # Standing access
     _bug(
         "ignore foreign tags",
@@ -805,6 +810,57 @@ BUGS: tuple[Mutation, ...] = (
         "asked = func.coalesce(due_at, literal(AT_ONCE, due_at.type))",
         "asked = func.coalesce(due_at, literal(None, due_at.type))",
         "tests/store/test_never_due.py",
+    ),
+    _bug(
+        "give by what a store knew before it went back",
+        ACCESS,
+        "            elif not self._memory.is_same(tx, times):\n                raise WentBack\n",
+        "",
+        "tests/reconcile/test_store_went_back.py",
+    ),
+    _bug(
+        "repair what a store that went back says",
+        "bot/reconcile/drift_watch.py",
+        "return self._seen.get(entry.id) == self._memory.times or (",
+        "return entry.id in self._seen or (",
+        "tests/reconcile/test_store_went_back.py",
+    ),
+    _bug(
+        "give what was approved before the store went back",
+        "bot/reconcile/memory.py",
+        "        for grant in ended:\n",
+        "        for grant in ():\n",
+        "tests/reconcile/test_store_went_back.py",
+    ),
+    _bug(
+        "carry out twice what a store that went back has forgotten",
+        "bot/reconcile/memory.py",
+        "            inbox.refuse_new(tx, _ANSWER, now)\n",
+        "            pass\n",
+        "tests/reconcile/test_store_went_back.py",
+    ),
+    _bug(
+        "know a store by the number of its last event alone",
+        "bot/store/newest.py",
+        '        audit_events.c.at == bindparam("at", type_=UtcDateTime()),\n'
+        '        audit_events.c.action == bindparam("action"),\n'
+        '        func.coalesce(audit_events.c.request_id, "") == bindparam("request"),\n',
+        "",
+        "tests/reconcile/test_store_went_back.py",
+    ),
+    _bug(
+        "ask no anchor as the bot starts",
+        "bot/reconcile/memory.py",
+        "            self._known = Newest(anchored)\n",
+        "            pass\n",
+        "tests/reconcile/test_store_went_back.py",
+    ),
+    _bug(
+        "have nobody look at what the sweep finds",
+        "bot/reconcile/sweep.py",
+        "            never_due.make_due(tx, now)\n",
+        "",
+        "tests/reconcile/test_sweep.py",
     ),
     _bug(
         "look at an entry again only once it fails",

@@ -1,0 +1,52 @@
+"""What people read of a store that went back, and of rows that nothing looked at. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from bot.slack import blocks
+from bot.slack.blocks import Message
+from bot.slack.text import code, count, listed
+from bot.store.never_due import Found
+
+_MOST = 20
+
+
+def went_back(ended: Sequence[str]) -> Message:
+    """That the last decisions are lost, what the bot does about it, and what people should."""
+    text = (
+        ":rotating_light: The database of eks-access went back to an earlier state. What was "
+        "requested, approved, denied or revoked last is lost."
+    )
+    lines = [
+        "Access that was revoked is not given again. The bot reads every cluster now, removes what "
+        "the database does not know of, and tells what it finds."
+    ]
+    if ended:
+        shown = listed([code(one) for one in ended[:_MOST]])
+        more = f" and {len(ended) - _MOST} more" if len(ended) > _MOST else ""
+        lines.append(
+            f"{count(len(ended), 'grant')} had not begun and will not: {shown}{more}. "
+            "The people were told to ask again."
+        )
+    hand = (
+        "Look at the failover or the restore. A lockdown, a delegation or a denial from the last "
+        f"minutes may have to be repeated; {code('eks-access audit verify')} says where the audit "
+        "trail ends."
+    )
+    return Message(text, [blocks.section("went_back", text, *lines), blocks.context("hand", hand)])
+
+
+def made_due(found: Sequence[Found]) -> Message:
+    """That the bot found work that it had lost sight of."""
+    rows = ", ".join(code(f"{one.table} {one.key}") for one in found[:_MOST])
+    more = f" and {len(found) - _MOST} more" if len(found) > _MOST else ""
+    text = (
+        f":warning: eks-access had lost sight of {count(len(found), 'row')} in its database. It "
+        "looks at them again now."
+    )
+    hand = (
+        f"{rows}{more}. This is a fault of eks-access, or somebody changed its database by hand. "
+        "Report it with the log."
+    )
+    return Message(text, [blocks.section("made_due", text), blocks.context("rows", hand)])

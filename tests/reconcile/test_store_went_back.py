@@ -1,0 +1,299 @@
+"""A store that goes back to an earlier state under a running bot gives nothing anew."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import pytest
+from entry_world import DOCUMENT, MINUTE, VIEW, World
+from sqlalchemy import Connection, text
+
+from bot.core.audit_chain import Head
+from bot.core.errors import TemporaryAwsProblem
+from bot.core.model import AuditEvent, EndReason, GrantState
+from bot.core.policy import Policy
+from bot.reconcile.access import AccessReconciler
+from bot.reconcile.audit import AuditSealer
+from bot.reconcile.memory import NOT_GIVEN, StoreMemory
+from bot.store import audit, audit_seals, grants, inbox
+from bot.store.claims import Claims
+from bot.store.inbox import ItemState, Kind
+from bot.store.newest import WENT_BACK
+from tests.store_set_back import SetBack
+
+BOTH = pytest.mark.parametrize("database_kind", ["sqlite", "postgresql"], indirect=True)
+SECOND = timedelta(seconds=1)
+
+
+class Running:
+    """The bot with `drift: {repair: true}`, on a store that can be set back under it."""
+
+    def __init__(self, world: World, store: SetBack) -> None:
+        self.world = world
+        self.store = store
+        self.announced: list[tuple[str, ...]] = []
+        self.memory = self.fresh_memory()
+        world.bot = self.with_memory(self.memory)
+        world.clock.advance(MINUTE)
+
+    def fresh_memory(self, anchored: Callable[[Head], Head | None] = lambda _: None) -> StoreMemory:
+        return StoreMemory(
+            self.world.database, clock=self.world.clock, announce=self._told, anchored=anchored
+        )
+
+    def with_memory(self, memory: StoreMemory) -> AccessReconciler:
+        return AccessReconciler(
+            self.world.database,
+            self.world.clients,
+            Claims(self.world.database),
+            clock=self.world.clock,
+            repair=lambda: True,
+            memory=memory,
+        )
+
+    def _told(self, _: Connection, key: str, ended: tuple[str, ...], now: datetime) -> None:
+        assert key
+        assert now == self.world.clock()
+        self.announced.append(ended)
+
+    def shown(self, grant_id: str) -> None:
+        """A look shows the access, a while after it was given."""
+        self.world.clock.advance(MINUTE)
+        self.world.look_again(grant_id)
+
+    def revoked(self, grant_id: str) -> None:
+        self.world.revoke(grant_id)
+        self.world.settle()
+        assert self.world.entry() is None
+
+    def rounds(self) -> None:
+        for _ in range(4):
+            self.world.round()
+            self.world.clock.advance(SECOND)
+
+    def told(self) -> list[str]:
+        with self.world.database.reading() as tx:
+            return [one.action for one in audit.latest(tx, 100) if one.action == WENT_BACK]
+
+
+@pytest.fixture
+def running(
+    make_world: Callable[[Policy], World],
+    database_url: str,
+    tmp_path: Path,
+    request: pytest.FixtureRequest,
+) -> Running:
+    store = SetBack(database_url, lambda: request.getfixturevalue("postgresql"), tmp_path)
+    return Running(make_world(Policy.model_validate(DOCUMENT)), store)
+
+
+@BOTH
+def test_what_was_revoked_is_not_given_anew(running: Running) -> None:
+    world = running.world
+    grant_id = world.active("view", "a")
+    running.shown(grant_id)
+    running.store.keep()
+    running.revoked(grant_id)
+
+    running.store.go_back()
+    before = len(world.writes())
+    running.shown(grant_id)
+    assert world.writes()[before:] == []
+    ended = world.grant(grant_id)
+    assert (ended.state, ended.end_reason) == (GrantState.ENDED, EndReason.REMOVED)
+    assert running.told() == [WENT_BACK]
+    assert running.announced == [()]
+    assert running.memory.times == 1
+
+
+@BOTH
+def test_nor_what_was_given_a_moment_before(running: Running) -> None:
+    """EKS may not show it yet, and so it was made anew without a word."""
+    world = running.world
+    grant_id = world.active("view", "a")
+    running.store.keep()
+    running.revoked(grant_id)
+    running.store.go_back()
+    before = len(world.writes())
+    world.look_again(grant_id)
+    running.rounds()
+    assert "CreateAccessEntry" not in world.writes()[before:]
+    assert world.entry() is None
+    assert world.grant(grant_id).end_reason is EndReason.REMOVED
+
+
+@BOTH
+def test_what_was_approved_and_not_given_yet_ends(running: Running) -> None:
+    world = running.world
+    grant_id = world.ask("view", "a")
+    running.store.keep()
+    world.settle()
+    running.revoked(grant_id)
+    running.store.go_back()
+    before = len(world.writes())
+    running.rounds()
+    assert world.writes()[before:] == []
+    ended = world.grant(grant_id)
+    assert (ended.state, ended.end_reason) == (GrantState.ENDED, EndReason.FAILED)
+    assert ended.problem == NOT_GIVEN
+    assert running.announced == [(grant_id,)]
+
+
+def test_what_waits_for_its_time_ends_too(running: Running) -> None:
+    world = running.world
+    grant_id = world.ask("view", "a")
+    with world.database.transaction() as tx:
+        tx.execute(
+            text("UPDATE grants SET state = 'SCHEDULED', starts_at = :at, provision_by = :at"),
+            {"at": "2099-01-01 00:00:00.000000"},
+        )
+    running.memory.look()
+    running.store.keep()
+    other = world.ask("view", who="ben")
+    world.revoke(other)
+    running.memory.look()
+    running.store.go_back()
+    running.memory.look()
+    assert world.grant(grant_id).end_reason is EndReason.FAILED
+
+
+@BOTH
+def test_what_people_sent_is_not_carried_out_twice_and_what_takes_away_is(running: Running) -> None:
+    world = running.world
+    with world.database.transaction() as tx:
+        items = [
+            inbox.add(
+                tx,
+                kind,
+                actor="U1",
+                team_id=None,
+                document={},
+                response_url=None,
+                now=world.clock(),
+            )
+            for kind in (Kind.REQUEST, Kind.APPROVE, Kind.REVOKE, Kind.RETURN)
+        ]
+    running.store.keep()
+    world.ask("view", "a")
+    running.memory.look()
+    running.store.go_back()
+    running.memory.look()
+    with world.database.reading() as tx:
+        states = [inbox.get(tx, one).state for one in items]
+        answer = inbox.get(tx, items[0]).answer
+    assert states == [ItemState.ANSWERING, ItemState.ANSWERING, ItemState.NEW, ItemState.NEW]
+    assert answer is not None
+    assert "went back to an earlier state" in answer["text"]
+    assert answer["good"] is False
+
+
+@BOTH
+def test_sessions_that_end_while_nothing_is_lost_change_nothing(running: Running) -> None:
+    world = running.world
+    grant_id = world.active("view", "a")
+    running.shown(grant_id)
+    running.store.keep()
+    entry = world.entry()
+    assert entry is not None
+    world.eks.client("eks").delete_access_entry(clusterName="lab", principalArn=entry.principal_arn)
+    running.shown(grant_id)
+    assert world.given() == {VIEW: ("a",)}
+    assert running.memory.times == 0
+    assert running.told() == []
+
+
+@BOTH
+def test_replicas_forget_each_for_itself_and_end_once(running: Running) -> None:
+    world = running.world
+    other = running.fresh_memory()
+    other.look()
+    running.store.keep()
+    world.clock.advance(SECOND)
+    grant_id = world.active("view", "a")
+    other.look()
+    running.memory.look()
+    running.store.go_back()
+    world.clock.advance(SECOND)
+    running.memory.look()
+    later = world.ask("view", "b", who="ben")
+    other.look()
+    assert (running.memory.times, other.times) == (1, 1)
+    assert running.told() == [WENT_BACK]
+    assert world.state(later) is GrantState.PROVISIONING
+    with world.database.reading() as tx:
+        assert grants.find(tx, grant_id) is None
+
+
+@BOTH
+def test_a_store_that_has_grown_since_is_found_by_what_it_has_instead(running: Running) -> None:
+    world = running.world
+    running.store.keep()
+    world.active("view", "a")
+    running.memory.look()
+    running.store.go_back()
+    with world.database.transaction() as tx:
+        other = [AuditEvent(world.clock(), "operator", "grant.looked_at") for _ in range(20)]
+        audit.record(tx, other)
+    running.memory.look()
+    assert running.memory.times == 1
+
+
+@BOTH
+def test_it_is_found_once(running: Running) -> None:
+    world = running.world
+    running.store.keep()
+    world.active("view", "a")
+    running.memory.look()
+    running.store.go_back()
+    for _ in range(3):
+        running.memory.look()
+    assert running.told() == [WENT_BACK]
+    grant_id = world.active("view", "a")
+    assert world.given() == {VIEW: ("a",)}
+    assert world.state(grant_id) is GrantState.ACTIVE
+
+
+# A bot that has just started remembers nothing
+
+
+def head_of(running: Running) -> Head:
+    sealer = AuditSealer(
+        running.world.database, Claims(running.world.database), clock=running.world.clock
+    )
+    sealer.seal()
+    with running.world.database.reading() as tx:
+        return audit_seals.head(tx)
+
+
+@BOTH
+def test_a_bot_that_starts_asks_the_anchors_and_finds_it_once(running: Running) -> None:
+    world = running.world
+    grant_id = world.ask("view", "a")
+    running.store.keep()
+    world.settle()
+    running.revoked(grant_id)
+    anchored = head_of(running)
+    running.store.go_back()
+    started = running.fresh_memory(lambda _: anchored)
+    started.look()
+    assert started.times == 1
+    assert world.grant(grant_id).end_reason is EndReason.FAILED
+    again = running.fresh_memory(lambda _: anchored)
+    again.look()
+    assert again.times == 0
+    assert running.told() == [WENT_BACK]
+
+
+def test_anchors_that_agree_or_do_not_answer_stop_nothing(running: Running) -> None:
+    running.world.active("view", "a")
+    anchored = head_of(running)
+
+    def mute(_: Head) -> Head | None:
+        raise TemporaryAwsProblem("anchor_bucket", "S3 does not answer.")
+
+    for known in (lambda _: anchored, mute):
+        started = running.fresh_memory(known)
+        started.look()
+        assert started.times == 0
