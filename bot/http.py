@@ -18,6 +18,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
+from bot import receipt
 from bot.logs import Seldom
 
 log = structlog.get_logger(__name__)
@@ -79,6 +80,7 @@ def build_http(
         return Response(content, media_type=CONTENT_TYPE_LATEST)
 
     async def slack_events(request: Request) -> Response:
+        receipt.receive()
         try:
             body = await _body(request)
         except ClientDisconnect:

@@ -33,6 +33,7 @@ from slack_sdk.socket_mode.websocket_client import SocketModeClient
 from websocket import WebSocketApp, setdefaulttimeout
 
 from bot.core.errors import StoreUnavailable
+from bot.receipt import ReceivingPool
 from bot.reconcile.backoff import pause, worth_telling
 from bot.reconcile.slack_errors import NO_ANSWER, Delayed, delayed_by, problem_of
 
@@ -135,6 +136,7 @@ class SocketModeConnection:
         setdefaulttimeout(_HANDSHAKE_SECONDS)  # the only way that leads to the socket
         # The library's own monitor would connect a second time.
         self._client.current_app_monitor_started = True
+        self._client.message_workers = ReceivingPool(_CONCURRENT_PAYLOADS)
         self._client.socket_mode_request_listeners.append(self._dispatch)
         self._client.on_message_listeners.append(self._heard)
         self._client.on_error_listeners.append(self._erred)

@@ -20,6 +20,7 @@ from slack_bolt.authorization import AuthorizeResult
 from slack_sdk import WebClient
 from slack_sdk.errors import SlackApiError
 
+from bot import receipt
 from bot.access.limits import ensure_not_too_many
 from bot.core.errors import DomainError, InvalidInput
 from bot.core.ids import parse_id
@@ -52,11 +53,21 @@ LISTENER_THREADS = 32
 # must not wait behind answers that wait for a slow Slack or EKS.
 AFTERWARDS_THREADS = 32
 
+_SLACK_WAITS_SECONDS = 3.0
+_STORE_WITHIN_SECONDS = 2.5
+"""What is not stored so soon after its receipt never is: the rest is for the acknowledgement."""
+
 Body = dict[str, Any]
 
 _TOO_SLOW = (
     "Slack took too long to open the form, so nothing was changed. Try it again, or type it: "
     "`/eks-access help` has the forms."
+)
+
+
+_TAKEN_LATE = (
+    "Slack may have said that this failed. The bot took it a little late and is at work on it, so "
+    "do not do it again. The answer follows."
 )
 
 
@@ -339,13 +350,17 @@ class Listeners:
     # What they have in common
 
     def _accept(self, ack: Ack, body: Body, kind: Kind, document: Mapping[str, Any]) -> None:
-        """Commit, then acknowledge. Raises DomainError before the acknowledgement."""
+        """Commit, then acknowledge. Raises DomainError before the acknowledgement.
+
+        What Slack would say has failed is not stored: the commit comes in time or not at all. One
+        that was begun in time and ended late counts, and the person is told.
+        """
         # A click's own `user.team_id` is the person's; the payload's `team` may be ours even where
         # the person is an outsider over Slack Connect. A command tells only the latter.
         user = body.get("user") or {"id": body["user_id"], "team_id": body.get("team_id")}
         self._refusals.ensure_not_refused(kind, user["id"], document)
         now = self._clock()
-        with self._database.transaction() as tx:
+        with self._database.transaction(left=_time_to_store) as tx:
             if kind not in inbox.NEVER_LIMITED:
                 ensure_not_too_many(tx, user["id"], now)
             inbox.add(
@@ -359,6 +374,8 @@ class Listeners:
                 now=now,
             )
         self._wake()
+        if receipt.seconds_since() > _SLACK_WAITS_SECONDS:
+            self._tell_later(body, note(_TAKEN_LATE))
         ack()
 
     def _later(self, work: Callable[[], None]) -> None:
@@ -385,6 +402,10 @@ class Listeners:
     def _reference(self) -> str:
         """What the person can quote and an operator can find in the log."""
         return f"fault-{self._clock():%Y%m%dT%H%M%S%f}"
+
+
+def _time_to_store() -> float:
+    return _STORE_WITHIN_SECONDS - receipt.seconds_since()
 
 
 def _typed(body: Body) -> str:

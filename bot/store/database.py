@@ -10,7 +10,7 @@ import math
 import sqlite3
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from functools import partial
@@ -45,6 +45,10 @@ _POOL_SIZE = 24
 _WAL_PAUSE = 0.01
 
 
+Left = Callable[[], float]
+"""How many seconds are left, as of the call."""
+
+
 class Database:
     """A pool of connections to the store.
 
@@ -62,16 +66,27 @@ class Database:
         return self.engine.dialect.name == "sqlite"
 
     @contextmanager
-    def transaction(self) -> Iterator[Connection]:
+    def transaction(self, *, left: Left | None = None) -> Iterator[Connection]:
         """A transaction that may write: committed at the end, rolled back on any error.
 
-        Raises StoreUnavailable where the database cannot be reached or does not answer in time.
+        With `left` it is rolled back as well where no time is left before the commit, and waits for
+        nothing longer. Raises StoreUnavailable where the database cannot be reached or does not
+        answer in time, with the code `store_unknown` where it broke off during the commit, so that
+        nobody knows what was done.
         """
-        with self._turn_to_write(), _translated(), self.engine.begin() as connection:
-            yield connection
+        with self._turn_to_write(left), _translated(), self.engine.connect() as connection:
+            tx = connection.execution_options(eks_access_left=left)
+            with tx.begin() as begun:
+                if left is not None and not self.is_sqlite:
+                    _hurry_postgresql(tx, left)
+                yield tx
+                if left is not None and left() <= 0:
+                    raise _too_late()
+                with _commit_known():
+                    begun.commit()
 
     @contextmanager
-    def _turn_to_write(self) -> Iterator[None]:
+    def _turn_to_write(self, left: Left | None = None) -> Iterator[None]:
         """Let the threads of this process write to SQLite one after the other.
 
         It has one writer at a time, and whoever waits for it there asks again ever more seldom:
@@ -80,7 +95,8 @@ class Database:
         if not self.is_sqlite:
             yield
             return
-        if not self._writer.acquire(timeout=self._patience):
+        patience = self._patience if left is None else min(self._patience, max(left(), 0))
+        if not self._writer.acquire(timeout=patience):
             raise _unavailable(TimeoutError())
         try:
             yield
@@ -144,7 +160,7 @@ def _engine(url: str, patience: float) -> Engine:
             pool_timeout=patience,
         )
         event.listen(engine, "connect", partial(_prepare_sqlite, patience))
-        event.listen(engine, "begin", _begin_sqlite)
+        event.listen(engine, "begin", partial(_begin_sqlite, patience))
         return engine
     if parsed.get_backend_name() == "postgresql":
         engine = create_engine(
@@ -205,9 +221,51 @@ def _switch_to_wal(connection: sqlite3.Connection, patience: float) -> None:
             return
 
 
-def _begin_sqlite(connection: Connection) -> None:
-    reading = connection.get_execution_options().get("eks_access_reading", False)
-    connection.exec_driver_sql("BEGIN" if reading else "BEGIN IMMEDIATE")
+def _begin_sqlite(patience: float, connection: Connection) -> None:
+    options = connection.get_execution_options()
+    left: Left | None = options.get("eks_access_left")
+    if left is None:
+        reading = options.get("eks_access_reading", False)
+        connection.exec_driver_sql("BEGIN" if reading else "BEGIN IMMEDIATE")
+        return
+    within = min(patience, max(left(), 0))
+    connection.exec_driver_sql(f"PRAGMA busy_timeout = {int(within * 1000)}")
+    try:
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
+    finally:
+        connection.exec_driver_sql(f"PRAGMA busy_timeout = {int(patience * 1000)}")
+
+
+def _hurry_postgresql(connection: Connection, left: Left) -> None:
+    """Have the server give up by itself, the commit too, once no time is left."""
+    if left() <= 0:
+        raise _too_late()
+    milliseconds = max(int(left() * 1000), 1)
+    for name in ("lock_timeout", "statement_timeout"):
+        connection.exec_driver_sql(f"SET LOCAL {name} = {milliseconds}")
+
+
+def _too_late() -> StoreUnavailable:
+    return StoreUnavailable(
+        "store_too_slow",
+        "The database of eks-access took too long, so this was not taken. Nothing was changed; do "
+        "it again.",
+    )
+
+
+@contextmanager
+def _commit_known() -> Iterator[None]:
+    """Raise StoreUnavailable (`store_unknown`) where the connection breaks during a commit."""
+    try:
+        yield
+    except DBAPIError as error:
+        if not error.connection_invalidated:
+            raise
+        raise StoreUnavailable(
+            "store_unknown",
+            "The database of eks-access broke off just as this was stored, so it may have been "
+            "taken or not. If it was, an answer follows. `/eks-access mine` shows your requests.",
+        ) from error
 
 
 @contextmanager

@@ -385,10 +385,11 @@ BUGS: tuple[Mutation, ...] = (
     _bug(
         "wait for Slack before the acknowledgement",
         "bot/slack/listeners.py",
-        "        now = self._clock()\n        with self._database.transaction() as tx:\n"
+        "        now = self._clock()\n"
+        "        with self._database.transaction(left=_time_to_store) as tx:\n"
         "            if kind not in inbox.NEVER_LIMITED:",
         '        now = self._clock()\n        self._directory.person(user["id"])\n'
-        "        with self._database.transaction() as tx:\n"
+        "        with self._database.transaction(left=_time_to_store) as tx:\n"
         "            if kind not in inbox.NEVER_LIMITED:",
     ),
     _bug(
@@ -585,6 +586,45 @@ BUGS: tuple[Mutation, ...] = (
         "timedelta(0) <= self._clock() - at < REMEMBERED",
         "timedelta(0) <= self._clock() - at",
         "tests/slack/test_refusals.py::test_for_a_minute_the_same_is_refused_as_before",
+    ),
+    # What Slack says has failed
+    _bug(
+        "store what Slack has given up by then",
+        "bot/slack/listeners.py",
+        "self._database.transaction(left=_time_to_store)",
+        "self._database.transaction()",
+        "tests/e2e/test_late_acknowledgement.py::"
+        "test_a_break_glass_that_slack_says_failed_is_not_done_once_the_table_is_free",
+    ),
+    _bug(
+        "commit what came to its commit too late",
+        "bot/store/database.py",
+        "if left is not None and left() <= 0:",
+        "if left is not None and left() < -60:",
+        "tests/store/test_time_to_store.py::test_what_comes_to_its_commit_too_late_is_rolled_back",
+    ),
+    _bug(
+        "call a commit undone that broke off",
+        "bot/store/database.py",
+        "        if not error.connection_invalidated:\n            raise\n        raise Store",
+        "        if not error.connection_invalidated or error:\n            raise\n"
+        "        raise Store",
+        "tests/store/test_time_to_store.py::test_a_commit_that_broke_off_is_not_called_undone",
+    ),
+    _bug(
+        "tell nobody that it was taken though Slack said it failed",
+        "bot/slack/listeners.py",
+        "receipt.seconds_since() > _SLACK_WAITS_SECONDS",
+        "receipt.seconds_since() > 60 * _SLACK_WAITS_SECONDS",
+        "tests/e2e/test_late_acknowledgement.py::"
+        "test_who_was_told_of_a_failure_reads_that_it_was_taken_all_the_same",
+    ),
+    _bug(
+        "count from when a thread was free",
+        "bot/receipt.py",
+        "            _received.set(received)",
+        "            _received.set(time.monotonic())",
+        "tests/test_receipt.py::test_the_wait_for_a_thread_counts",
     ),
     # What can be exhausted from outside
     _bug(
