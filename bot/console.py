@@ -102,6 +102,8 @@ def _left(grant: Grant, now: datetime) -> str:
     if grant.state is GrantState.REVOKING and grant.revoking_since is not None:
         tried = f"being removed for {format_duration(now - grant.revoking_since)}"
         return f"{tried}, LATE" if late(grant, now) else tried
+    if late(grant, now):
+        return "past its end, LATE"
     if grant.state is not GrantState.ENDED or grant.ended_at is None:
         return format_duration(grant.ends_at - now) if grant.ends_at > now else "over"
     why = f", {grant.end_reason.value}" if grant.end_reason is not None else ""

@@ -126,6 +126,15 @@ def test_a_removal_that_takes_long_is_seen_to_be_late_and_why(cli, store):
     assert why.strip() == "AWS does not let the bot delete access entries."
 
 
+def test_access_past_its_end_that_nobody_began_to_remove_is_seen_to_be_late(cli, store):
+    url, three = store
+    with closing(Database(url)) as database, database.transaction() as tx:
+        over = replace(grants.get(tx, three[0]), ends_at=utc_now() - timedelta(minutes=5))
+        grants.change(tx, over, expected=GrantState.ACTIVE)
+    _, first, *_ = cli("grants", DATABASE_URL=url).stdout.splitlines()
+    assert first.endswith("past its end, LATE")
+
+
 @pytest.mark.parametrize("command", [["grants"], ["revoke", "--all"]])
 def test_a_cluster_that_never_had_any_access_is_no_all_clear(cli, store, command):
     said = cli(*command, "--cluster", "modern-access-lap", DATABASE_URL=store[0]).stdout
