@@ -17,6 +17,7 @@ import pytest
 import typer.main
 import yaml
 from pydantic import BaseModel
+from slack_bolt import App
 
 import bot
 from bot import console
@@ -36,6 +37,7 @@ from bot.policy_file import check_policy
 from bot.policy_findings import Finding
 from bot.settings import SECRETS_DIR, Settings
 from bot.slack import commands
+from bot.slack.connection import SocketModeConnection
 from bot.store.database import Database
 from bot.store.watch import StoreWatch
 
@@ -145,7 +147,14 @@ def test_every_variable_stands_in_the_table_with_its_default_and_no_other():
 def test_every_metric_stands_in_the_table_and_no_other(migrated_sqlite):
     loop = Loop("inbox", list, print, workers=1)
     with closing(Database(f"sqlite:///{migrated_sqlite}")) as database:
-        registry = build_registry(StoreWatch(database), [loop], lambda: NOW)
+        slack = SocketModeConnection(
+            App(token="xoxb-none", token_verification_enabled=False),
+            "xapp-none",
+            "http://127.0.0.1:9/",
+            others=lambda _: 0,
+            clock=lambda: NOW,
+        )
+        registry = build_registry(StoreWatch(database), [loop], lambda: NOW, connection=slack)
         exported = {one.name for one in registry.collect()}
     told = re.findall(r"^\| `(eks_access_\w+)", read("docs/operations.md"), re.MULTILINE)
     assert set(told) == exported
