@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass
@@ -89,6 +90,7 @@ class Given:
     """What a caller gives in place of what the bot makes for itself, to run it without threads.
 
     `in_background` makes what carries out work that nobody waits for, as ThreadPoolExecutor does.
+    `monotonic` gives seconds that never go back, by which Slack's limits are kept.
     """
 
     database: Database | None = None
@@ -96,6 +98,7 @@ class Given:
     slack: WebClient | None = None
     in_background: Callable[[int, str], Executor] = ThreadPoolExecutor
     drift_calls_per_second: float = CALLS_PER_SECOND
+    monotonic: Callable[[], float] = time.monotonic
 
 
 class Bot:
@@ -113,7 +116,7 @@ class Bot:
         self.policy = PolicySource(settings.config)
         client = given.slack or _slack_client(settings)
         claims = Claims(self.database)
-        directory = Directory(client)
+        directory = Directory(client, now=given.monotonic)
         clients = given.clients or EksClients()
         self._tickets = TicketServices(
             Jira(settings.jira_url, settings.jira_email, settings.jira_key(), clock=clock),

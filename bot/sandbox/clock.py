@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
@@ -17,6 +18,10 @@ class MovableClock:
 
     def __call__(self) -> datetime:
         return datetime.now(UTC) + self.offset
+
+    def monotonic(self) -> float:
+        """Seconds that never go back, and that pass as this clock does."""
+        return time.monotonic() + self.offset.total_seconds()
 
     @property
     def offset(self) -> timedelta:

@@ -30,7 +30,7 @@ from bot.sandbox.slack_server import SlackWorkspace
 from bot.settings import Settings
 from bot.store import migrate
 from bot.store.database import Database
-from bot.wiring import Bot
+from bot.wiring import Bot, Given
 
 LAB_ACCOUNT = "111122223333"
 PRODUCTION_ACCOUNT = "444455556666"
@@ -110,7 +110,8 @@ class Stage:
         database = Database(self.database_url)
         migrate.upgrade(database)
         database.close()
-        bot = Bot(settings, clock=self.clock)
+        given = Given(monotonic=self.clock.monotonic)
+        bot = Bot(settings, clock=self.clock, given=given)
         self.panel.watch(bot.database)
         bot.start()
         self.clock.subscribe(bot.wake)

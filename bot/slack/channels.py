@@ -7,7 +7,6 @@ posted there, and its members are not only one's own.
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -24,20 +23,24 @@ Call = Callable[..., Any]
 
 
 class Channels:
-    """Asks Slack through `call`, which raises DirectoryUnavailable. Safe to use from threads."""
+    """Asks Slack through `call`, which raises DirectoryUnavailable. Safe to use from threads.
 
-    def __init__(self, call: Call) -> None:
+    `now` is in seconds and never goes back.
+    """
+
+    def __init__(self, call: Call, *, now: Callable[[], float]) -> None:
         self._call = call
+        self._now = now
         self._lock = threading.Lock()
         self._seen: dict[str, tuple[float, str | None]] = {}
 
-    def members(self, channel_id: str, *, but: str) -> frozenset[str]:
+    def members(self, channel_id: str, *, but: str, urgent: bool) -> frozenset[str]:
         """Who is in the channel now, without the user id `but`, which is the bot's own.
 
         Raises DirectoryUnavailable where Slack does not say, and where nobody may own anything by
         being in it: it is archived, or shared with another organisation.
         """
-        shown = self._shown(channel_id)
+        shown = self._shown(channel_id, urgent=urgent)
         if shown.get("is_archived"):
             raise _no_owners(channel_id, "is archived")
         if _is_shared(shown):
@@ -46,7 +49,11 @@ class Channels:
         cursor = ""
         for _ in range(_MOST_PAGES):
             page = self._call(
-                "conversations_members", channel=channel_id, limit=_PAGE, cursor=cursor
+                "conversations_members",
+                urgent=urgent,
+                channel=channel_id,
+                limit=_PAGE,
+                cursor=cursor,
             )
             found.update(page["members"])
             cursor = (page.get("response_metadata") or {}).get("next_cursor") or ""
@@ -65,7 +72,7 @@ class Channels:
             return None
         with self._lock:
             kept = self._seen.get(channel_id)
-        if kept is not None and time.monotonic() - kept[0] < _KEPT_SECONDS:
+        if kept is not None and self._now() - kept[0] < _KEPT_SECONDS:
             return kept[1]
         try:
             shown = self._call("conversations_info", channel=channel_id)["channel"]
@@ -78,14 +85,13 @@ class Channels:
         else:
             problem = SHARED if _is_shared(shown) else None
         with self._lock:
-            self._seen[channel_id] = (time.monotonic(), problem)
+            self._seen[channel_id] = (self._now(), problem)
         return problem
 
-    def _shown(self, channel_id: str) -> Mapping[str, Any]:
+    def _shown(self, channel_id: str, *, urgent: bool) -> Mapping[str, Any]:
         try:
-            shown: Mapping[str, Any] = self._call("conversations_info", channel=channel_id)[
-                "channel"
-            ]
+            told = self._call("conversations_info", urgent=urgent, channel=channel_id)
+            shown: Mapping[str, Any] = told["channel"]
         except DirectoryUnavailable as error:
             match _code(error):
                 case "channel_not_found":

@@ -1,22 +1,22 @@
-"""Asking Slack and on-call services, now, all that deciding one command or click needs."""
+"""Asking Slack and on-call services all that deciding one command or click needs."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
-from datetime import datetime
+from contextlib import ExitStack, contextmanager
+from datetime import datetime, timedelta
 from functools import partial
 
 from bot.access.end import who_may_revoke
 from bot.access.facts import Facts, RevokingFacts
 from bot.access.tickets import TicketQuestion
-from bot.core.errors import PolicyUnavailable, Refused
+from bot.core.errors import DirectoryUnavailable, PolicyUnavailable, Refused
 from bot.core.oncall import OnCallFacts, Schedules
 from bot.core.policy import Policy
 from bot.policy_file import LoadedPolicy
-from bot.slack.needs import Needs, needs_of, needs_of_start
-from bot.slack.people import Directory
+from bot.slack.needs import ASKS_ONLY, URGENT, Needs, ensure_worth_asking, needs_of, needs_of_start
+from bot.slack.people import KEPT, Asking, Directory
 from bot.store import requests
 from bot.store.database import Database
 from bot.store.inbox import Item
@@ -42,19 +42,30 @@ class FactFinder:
         self._on_call = on_call
         self._clock = clock
 
-    def of(self, item: Item) -> Facts:
-        """The facts as they are now. Raises DomainError where one cannot be had."""
-        loaded = self._policy()
+    @contextmanager
+    def of(self, item: Item) -> Iterator[Facts]:
+        """The facts, to decide by. Raises DomainError where one cannot be had.
+
+        What the store alone refuses is refused before anybody is asked. Raises Limited where a
+        decision in the block hangs on a group about which Slack may not be asked now.
+        """
+        loaded, now = self._policy(), self._clock()
         with self._database.reading() as tx:
-            needs = needs_of(tx, loaded.policy, item, self._clock())
+            ensure_worth_asking(tx, item, now)
+            needs = needs_of(tx, loaded.policy, item, now)
         if item.team_id is not None and item.team_id != self._directory.team_id():
             raise _other_organisation()
-        return self._asked(loaded, needs)
+        asking = self._asking(item, now)
+        facts = self._asked(loaded, needs, asking)
+        with _limit_told(asking):
+            yield facts
 
-    def of_revoking(self, item: Item) -> RevokingFacts:
+    @contextmanager
+    def of_revoking(self, item: Item) -> Iterator[RevokingFacts]:
         """The facts on which it hangs whether somebody may revoke; without what nobody tells now.
 
-        Raises NotFound for an unknown request, and Refused for somebody of another organisation.
+        Raises NotFound for an unknown request, Refused for somebody of another organisation, and
+        Limited as `of` does.
         """
         now = self._clock()
         policy = self._policy_or_none()
@@ -64,14 +75,22 @@ class FactFinder:
         team_id = self._directory.team_id_as_told()
         if None not in {item.team_id, team_id} and item.team_id != team_id:
             raise _other_organisation()
-        return RevokingFacts(
+        asking = self._asking(item, now)
+        facts = RevokingFacts(
             by=item.actor,
             now=now,
-            membership=self._directory.membership_as_told(groups),
+            membership=asking.membership_as_told(groups),
             policy=policy,
-            person=self._directory.person_as_told(item.actor),
+            person=asking.person_as_told(item.actor),
             team_id=team_id,
         )
+        with _limit_told(asking):
+            yield facts
+
+    def _asking(self, item: Item, now: datetime) -> Asking:
+        """For a decision, calls that began after the click was received; see shared_answers."""
+        age = KEPT if item.kind in ASKS_ONLY else now - item.received_at
+        return self._directory.asking(age, urgent=item.kind in URGENT)
 
     def _policy_or_none(self) -> Policy | None:
         try:
@@ -84,18 +103,17 @@ class FactFinder:
         loaded = self._policy()
         with self._database.reading() as tx:
             needs = needs_of_start(tx, loaded.policy, request_id)
-        return self._asked(loaded, needs)
+        return self._asked(loaded, needs, self._directory.asking(timedelta()))
 
-    def _asked(self, loaded: LoadedPolicy, needs: Needs) -> Facts:
-        told = self._directory.membership_as_told
-        membership = self._directory.membership if needs.all_groups else told
+    def _asked(self, loaded: LoadedPolicy, needs: Needs, asking: Asking) -> Facts:
+        membership = asking.membership if needs.all_groups else asking.membership_as_told
         with ExitStack() as stack:
             on_call: Callable[[], OnCallFacts] = partial(self._on_call, needs.schedules)
             if needs.schedules:
                 # Beside Slack and not after it: whoever breaks glass waits for both.
-                asking = stack.enter_context(ThreadPoolExecutor(1, "on-call"))
-                on_call = asking.submit(on_call).result
-            people = self._directory.people(needs.people)
+                beside = stack.enter_context(ThreadPoolExecutor(1, "on-call"))
+                on_call = beside.submit(on_call).result
+            people = asking.people(needs.people)
             members = membership(needs.groups)
         return Facts(
             policy=loaded.policy,
@@ -107,6 +125,17 @@ class FactFinder:
             ticket=self._ticket(*needs.ticket) if needs.ticket else None,
             on_call=on_call(),
         )
+
+
+@contextmanager
+def _limit_told(asking: Asking) -> Iterator[None]:
+    """What hangs on a group that was left out by a limit waits for it, and is not refused."""
+    try:
+        yield
+    except DirectoryUnavailable as error:
+        if asking.limited is not None:
+            raise asking.limited from error
+        raise
 
 
 def _other_organisation() -> Refused:

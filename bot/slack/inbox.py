@@ -31,15 +31,17 @@ from bot.policy_file import LoadedPolicy
 from bot.reconcile.backoff import pause
 from bot.reconcile.slack_errors import NO_ANSWER, Delayed, delayed_by
 from bot.slack.blocks import Message
+from bot.slack.call_budget import Limited
 from bot.slack.carry_out import carry_out, give_back, revoke
 from bot.slack.fact_finder import FactFinder
 from bot.slack.people import Directory
 from bot.slack.refusals import Refusals
-from bot.slack.replies import error_reply, not_done_reply, note
+from bot.slack.replies import error_reply, not_done_reply, note, waiting_reply
 from bot.slack.response_url import respond
 from bot.store import audit, inbox, requests
 from bot.store.claims import Claims
 from bot.store.database import Database
+from bot.store.due import LONGEST_PAUSE
 from bot.store.inbox import Item, ItemState, Kind
 
 log = structlog.get_logger(__name__)
@@ -52,6 +54,9 @@ GIVE_UP_AFTER = timedelta(hours=2)
 
 ACT_WITHIN = timedelta(minutes=10)
 """How old a request or a decision may be when it is acted on: people have moved on since."""
+
+_WORTH_SAYING = timedelta(seconds=3)
+"""From how long a wait for Slack on it is said that what was asked for is not lost."""
 
 _BATCH = 100
 _MOST_TRIES = 5
@@ -138,6 +143,9 @@ class InboxWorker:
             self._do(item)
         except StoreUnavailable:
             raise
+        except Limited as error:
+            if not self._wait_for_slack(item, error.after):
+                self._refuse(item, error)
         except DomainError as error:
             passing = error.code == "try_again" or (
                 item.kind in inbox.NEVER_LIMITED and isinstance(error, DirectoryUnavailable)
@@ -146,6 +154,23 @@ class InboxWorker:
                 self._refuse(item, error)
                 if isinstance(error, Refused):
                     self._refusals.remember(item.kind, item.actor, item.document, error)
+
+    def _wait_for_slack(self, item: Item, after: timedelta) -> bool:
+        """Put the item off until Slack may be asked; False where that is too late to act on it."""
+        now = self._clock()
+        if now + after > item.received_at + ACT_WITHIN and not (
+            item.kind in inbox.NEVER_LIMITED and item.attempts < _MOST_TRIES
+        ):
+            return False
+        with self._database.transaction() as tx:
+            inbox.later(tx, item, now + min(after, LONGEST_PAUSE / 2))
+        if item.attempts == 0 and after >= _WORTH_SAYING and item.response_url:
+            told = waiting_reply(after)
+            try:
+                respond(item.response_url, told.text, told.blocks)
+            except (Delayed, *NO_ANSWER) as error:
+                log.warning("Slack did not take a word", item=item.id, error=type(error).__name__)
+        return True
 
     def _try_again(self, item: Item) -> bool:
         """Put the item off for a moment; False where it was tried often enough."""
@@ -187,8 +212,7 @@ class InboxWorker:
         self._refusals.ensure_not_refused(item.kind, item.actor, item.document)
         if item.kind is Kind.REVOKE:
             # Neither does this wait for either: what is not told now is done without.
-            revoking = self._facts.of_revoking(item)
-            with self._database.transaction() as tx:
+            with self._facts.of_revoking(item) as revoking, self._database.transaction() as tx:
                 answer = _answer(note(revoke(tx, revoking, item)), good=True)
                 inbox.carried_out(tx, item, answer, revoking.now)
             return
@@ -199,8 +223,7 @@ class InboxWorker:
                 "This came to be looked at too late to be acted on. Nothing was changed; "
                 "do it again if it should still be done.",
             )
-        facts = self._facts.of(item)
-        with self._database.transaction() as tx:
+        with self._facts.of(item) as facts, self._database.transaction() as tx:
             if self._policy().digest != facts.digest:
                 raise Conflict("try_again", "The policy changed just now. Nothing was changed.")
             answer = _answer(carry_out(tx, facts, item), good=True)

@@ -146,6 +146,10 @@ class Listeners:
             app.action(choice)(self._form_changed)
         app.event("app_home_opened")(self._home_opened)
         app.event("user_change")(self._person_changed)
+        app.event("subteam_members_changed")(self._members_changed)
+        app.event("subteam_updated")(self._group_changed)
+        app.event("member_joined_channel")(self._channel_changed)
+        app.event("member_left_channel")(self._channel_changed)
         # What has no meaning for the bot is acknowledged, so that Slack does not send it again.
         app.event(re.compile(".*"))(_nothing)
         app.action(re.compile(".*"))(_acknowledge)
@@ -345,7 +349,16 @@ class Listeners:
             self._homes.opened(event["user"])
 
     def _person_changed(self, event: Body) -> None:
-        self._directory.forget(event["user"]["id"])
+        self._directory.forget_person(event["user"]["id"])
+
+    def _members_changed(self, event: Body) -> None:
+        self._directory.forget_group(event["subteam_id"])
+
+    def _group_changed(self, event: Body) -> None:
+        self._directory.forget_group(event["subteam"]["id"])
+
+    def _channel_changed(self, event: Body) -> None:
+        self._directory.forget_group(event["channel"])
 
     # What they have in common
 

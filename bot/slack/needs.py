@@ -10,18 +10,26 @@ from typing import Any
 from pydantic import TypeAdapter
 from sqlalchemy import Connection
 
+from bot.access.lockdown import ensure_granting
 from bot.access.tickets import ticket_to_check
 from bot.core.break_glass import groups_for_break_glass, schedules_for
 from bot.core.decide import groups_needed
 from bot.core.delegating import delegation_groups
+from bot.core.lifecycle import ensure_extensible, ensure_open
 from bot.core.model import AccessRequest, Ask
 from bot.core.oncall import Schedules
 from bot.core.policy import Policy
 from bot.core.post_review import reviewers_now
-from bot.store import delegations, post_reviews, requests
+from bot.store import delegations, grants, post_reviews, requests
 from bot.store.inbox import Item, Kind
 
 ask_adapter = TypeAdapter(Ask)
+
+URGENT = frozenset({Kind.BREAK_GLASS, Kind.REVOKE, Kind.LOCKDOWN})
+"""What has the reserve of Slack's limits: it must not wait because others asked much."""
+
+ASKS_ONLY = frozenset({Kind.REQUEST, Kind.EXTEND, Kind.ASK})
+"""What may be decided by what Slack told half a minute ago: nobody's approval hangs on it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +46,21 @@ class Needs:
     schedules: frozenset[Schedules] = frozenset()
     ticket: tuple[str, str] | None = None
     all_groups: bool = True
+
+
+def ensure_worth_asking(tx: Connection, item: Item, now: datetime) -> None:
+    """Raise DomainError where the store alone refuses the item, so that nobody need be asked.
+
+    The use case looks once more, in the transaction of what it does.
+    """
+    match item.kind:
+        case Kind.REQUEST:
+            ensure_granting(tx)
+        case Kind.EXTEND:
+            ensure_granting(tx)
+            ensure_extensible(grants.get(tx, item.document["request_id"]), item.actor, now)
+        case Kind.APPROVE | Kind.DENY | Kind.ASK:
+            ensure_open(_request(tx, item), now)
 
 
 def needs_of(  # noqa: PLR0911 - one answer for each kind

@@ -1,16 +1,17 @@
-"""Who people are and which groups they are in, asked of Slack anew for each decision.
+"""Who people are and which groups they are in, asked of Slack for each decision.
 
 Everything that keeps Slack from answering ends in DirectoryUnavailable: granting fails closed.
-Names, and members for forms to show, are kept for some minutes: neither decides anything.
+How old what is decided by may be is the rule of `bot.slack.shared_answers`; names, and members for
+forms to show, are kept for some minutes and decide nothing.
 """
 
 from __future__ import annotations
 
-import threading
 import time
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from datetime import timedelta
+from typing import Any, TypeVar
 
 import structlog
 from slack_sdk import WebClient
@@ -18,10 +19,18 @@ from slack_sdk.errors import SlackApiError
 
 from bot.core.errors import DirectoryUnavailable
 from bot.core.model import Person
+from bot.core.retry_after import retry_after
 from bot.reconcile.slack_errors import NO_ANSWER
+from bot.slack.call_budget import CallBudget, Limited
 from bot.slack.channels import Channels, is_channel
+from bot.slack.shared_answers import SharedAnswers
+
+V = TypeVar("V")
 
 log = structlog.get_logger(__name__)
+
+KEPT = timedelta(seconds=30)
+"""How old what Slack told may be where somebody only asks for something, or opens a form."""
 
 _NAMES_KEPT_SECONDS = 600.0
 _MEMBERS_KEPT_SECONDS = 120.0
@@ -29,16 +38,28 @@ _NOBODY = frozenset({"user_not_found", "user_not_visible", "users_not_found"})
 
 
 class Directory:
-    """People and user groups of the installed team. Safe to use from several threads."""
+    """People and user groups of the installed team. Safe to use from several threads.
 
-    def __init__(self, client: WebClient) -> None:
+    `now` is in seconds and never goes back.
+    """
+
+    def __init__(self, client: WebClient, *, now: Callable[[], float] = time.monotonic) -> None:
         self._client = client
-        self._lock = threading.Lock()
-        self._names: dict[str, tuple[float, str]] = {}
-        self._members: dict[str, tuple[float, frozenset[str]]] = {}
+        self._now = now
+        self._budget = CallBudget(now)
+        self._people: SharedAnswers[Person] = SharedAnswers(now)
+        self._groups: SharedAnswers[frozenset[str]] = SharedAnswers(now)
         self._itself: tuple[str, str] | None = None
-        self._channels = Channels(self._call)
+        self._channels = Channels(self._call, now=now)
         self.unfit = self._channels.unfit
+
+    def asking(self, age: timedelta = timedelta(), *, urgent: bool = False) -> Asking:
+        """What decides one thing: answers whose calls began at most `age` ago, or begin now.
+
+        `urgent` is for what must not wait: see `Asking`.
+        """
+        since = self._now() - min(max(age, timedelta()), KEPT).total_seconds()
+        return Asking(self, since, urgent=urgent)
 
     def team_id(self) -> str:
         """The installed team's id."""
@@ -58,65 +79,13 @@ class Directory:
             self._itself = str(shown["team_id"]), str(shown["user_id"])
         return self._itself
 
-    def person(self, user_id: str) -> Person:
-        """The person as Slack describes them now. Raises DirectoryUnavailable."""
-        user = self._call("users_info", user=user_id)["user"]
-        person = _person(user)
-        with self._lock:
-            self._names[user_id] = (time.monotonic(), person.name)
-        return person
-
-    def person_as_told(self, user_id: str) -> Person | None:
-        """As `person`, or None where Slack does not describe anybody now.
-
-        Raises DirectoryUnavailable (`unknown_person`) for somebody whom Slack does not know.
-        """
-        try:
-            return self.person(user_id)
-        except DirectoryUnavailable as error:
-            if error.code == "unknown_person":
-                raise
-            return None
-
-    def people(self, user_ids: Collection[str]) -> dict[str, Person]:
-        """The people, each asked for now."""
-        return {user_id: self.person(user_id) for user_id in sorted(user_ids)}
-
-    def membership(self, group_ids: Collection[str]) -> dict[str, frozenset[str]]:
-        """The members of the user groups and channels, each asked for now.
-
-        Raises DirectoryUnavailable.
-        """
-        return {group: self._group(group) for group in sorted(group_ids)}
-
-    def membership_as_told(self, group_ids: Collection[str]) -> dict[str, frozenset[str]]:
-        """As `membership`, side by side, and without the groups that Slack does not tell now.
-
-        For decisions that must be possible while Slack tells only half: what then hangs on a group
-        that is missing is refused.
-        """
-        if not group_ids:
-            return {}
-        with ThreadPoolExecutor(min(len(group_ids), 8), "slack-groups") as asking:
-            answers = list(asking.map(self._group_or_none, group_ids))
-        told = zip(group_ids, answers, strict=True)
-        return {group: members for group, members in told if members is not None}
-
-    def _group_or_none(self, group_id: str) -> frozenset[str] | None:
-        try:
-            return self._group(group_id)
-        except DirectoryUnavailable:
-            return None
-
     def remembered(self, group_ids: Collection[str]) -> dict[str, frozenset[str]]:
         """The members as Slack last told them, at most two minutes ago; asks nobody.
 
         A group of which that is not known is left out.
         """
-        since = time.monotonic() - _MEMBERS_KEPT_SECONDS
-        with self._lock:
-            known = {group: self._members.get(group) for group in group_ids}
-        return {group: kept[1] for group, kept in known.items() if kept and kept[0] > since}
+        known = {group: self._groups.kept(group, _MEMBERS_KEPT_SECONDS) for group in group_ids}
+        return {group: members for group, members in known.items() if members is not None}
 
     def membership_to_show(self, group_ids: Collection[str]) -> dict[str, frozenset[str]]:
         """As `remembered`, with Slack asked for the rest; what it does not tell is left out.
@@ -124,42 +93,55 @@ class Directory:
         For what is shown, never for a decision.
         """
         known = self.remembered(group_ids)
+        asking = self.asking(KEPT)
         for group in sorted(set(group_ids) - known.keys()):
-            members = self._group_or_none(group)
+            members = asking.members_or_none(group)
             if members is not None:
                 known[group] = members
         return known
 
-    def _group(self, group_id: str) -> frozenset[str]:
-        if is_channel(group_id):
-            members = self._channels.members(group_id, but=self._team_and_user()[1])
-        else:
-            members = frozenset(self._call("usergroups_users_list", usergroup=group_id)["users"])
-        with self._lock:
-            self._members[group_id] = (time.monotonic(), members)
-        return members
-
     def names(self, user_ids: Collection[str]) -> Mapping[str, str]:
         """Names to show, as far as Slack tells them; at most some minutes old."""
         names = {}
+        asking = self.asking(KEPT)
         for user_id in user_ids:
-            with self._lock:
-                kept = self._names.get(user_id)
-            if kept is not None and time.monotonic() - kept[0] < _NAMES_KEPT_SECONDS:
-                names[user_id] = kept[1]
-                continue
+            kept = self._people.kept(user_id, _NAMES_KEPT_SECONDS)
             try:
-                names[user_id] = self.person(user_id).name
+                names[user_id] = kept.name if kept is not None else asking.person(user_id).name
             except DirectoryUnavailable:
                 continue
         return names
 
-    def forget(self, user_id: str) -> None:
+    def forget_person(self, user_id: str) -> None:
         """Drop what is kept about a person, because Slack says it changed."""
-        with self._lock:
-            self._names.pop(user_id, None)
+        self._people.forget(user_id)
 
-    def _call(self, method: str, **arguments: str | int) -> Any:
+    def forget_group(self, group_id: str) -> None:
+        """Drop who is in a user group or channel, because Slack says it changed."""
+        self._groups.forget(group_id)
+
+    def tell_person(self, user_id: str, *, since: float, urgent: bool) -> Person:
+        """The person by a call that began at `since` or later. Raises DirectoryUnavailable."""
+
+        def ask() -> Person:
+            return _person(self._call("users_info", urgent=urgent, user=user_id)["user"])
+
+        return _or_kept(self._people, user_id, ask, since=since, urgent=urgent)
+
+    def tell_members(self, group_id: str, *, since: float, urgent: bool) -> frozenset[str]:
+        """The members by calls that began at `since` or later. Raises DirectoryUnavailable."""
+
+        def ask() -> frozenset[str]:
+            if is_channel(group_id):
+                itself = self._team_and_user()[1]
+                return self._channels.members(group_id, but=itself, urgent=urgent)
+            told = self._call("usergroups_users_list", urgent=urgent, usergroup=group_id)
+            return frozenset(told["users"])
+
+        return _or_kept(self._groups, group_id, ask, since=since, urgent=urgent)
+
+    def _call(self, method: str, *, urgent: bool = False, **arguments: str | int) -> Any:
+        self._budget.take(method, reserved=urgent)
         try:
             return getattr(self._client, method)(**arguments).data
         except SlackApiError as error:
@@ -171,15 +153,94 @@ class Directory:
                 ) from error
             if code == "ratelimited":
                 # The inbox tries again; a handler that sleeps would hold up everybody else.
-                raise DirectoryUnavailable(
-                    "try_again",
-                    "Slack limits how often the bot may ask who is who, and without that nothing "
-                    "is granted. Nothing was changed; in a minute it works again.",
-                ) from error
+                asked = retry_after(error.response.headers)
+                raise self._budget.refused(method, asked) from error
             raise _unavailable(code) from error
         except NO_ANSWER as error:
             log.warning("Slack cannot be reached", method=method, error=type(error).__name__)
             raise _unavailable(type(error).__name__) from error
+
+
+class Asking:
+    """The questions of one decision: each is answered by a call that began at `since` or later.
+
+    What is urgent has a reserve of each method's budget, and where that too is used up it takes
+    what is at most KEPT old. `limited` is the last limit that left a group or a person out.
+    """
+
+    def __init__(self, directory: Directory, since: float, *, urgent: bool) -> None:
+        self._directory = directory
+        self._since = since
+        self._urgent = urgent
+        self.limited: Limited | None = None
+
+    def person(self, user_id: str) -> Person:
+        """The person. Raises DirectoryUnavailable."""
+        return self._directory.tell_person(user_id, since=self._since, urgent=self._urgent)
+
+    def people(self, user_ids: Collection[str]) -> dict[str, Person]:
+        """The people, one after the other. Raises DirectoryUnavailable."""
+        return {user_id: self.person(user_id) for user_id in sorted(user_ids)}
+
+    def person_as_told(self, user_id: str) -> Person | None:
+        """As `person`, or None where Slack does not describe anybody now.
+
+        Raises DirectoryUnavailable (`unknown_person`) for somebody whom Slack does not know.
+        """
+        try:
+            return self.person(user_id)
+        except DirectoryUnavailable as error:
+            if error.code == "unknown_person":
+                raise
+            self._note(error)
+            return None
+
+    def membership(self, group_ids: Collection[str]) -> dict[str, frozenset[str]]:
+        """The members of the user groups and channels. Raises DirectoryUnavailable."""
+        return {group: self._members(group) for group in sorted(group_ids)}
+
+    def membership_as_told(self, group_ids: Collection[str]) -> dict[str, frozenset[str]]:
+        """As `membership`, side by side, and without the groups that Slack does not tell now.
+
+        For decisions that must be possible while Slack tells only half: what then hangs on a group
+        that is missing is refused. Raises Limited where that is not urgent: it can wait.
+        """
+        if not group_ids:
+            return {}
+        with ThreadPoolExecutor(min(len(group_ids), 8), "slack-groups") as asking:
+            answers = list(asking.map(self.members_or_none, group_ids))
+        if self.limited is not None and not self._urgent:
+            raise self.limited
+        told = zip(group_ids, answers, strict=True)
+        return {group: members for group, members in told if members is not None}
+
+    def members_or_none(self, group_id: str) -> frozenset[str] | None:
+        """The members, or None where Slack does not tell them now."""
+        try:
+            return self._members(group_id)
+        except DirectoryUnavailable as error:
+            self._note(error)
+            return None
+
+    def _members(self, group_id: str) -> frozenset[str]:
+        return self._directory.tell_members(group_id, since=self._since, urgent=self._urgent)
+
+    def _note(self, error: DirectoryUnavailable) -> None:
+        if isinstance(error, Limited):
+            self.limited = error
+
+
+def _or_kept(
+    answers: SharedAnswers[V], key: str, ask: Callable[[], V], *, since: float, urgent: bool
+) -> V:
+    """A new enough answer; for what is urgent, one that is kept where Slack may not be asked."""
+    try:
+        return answers.get(key, ask, since=since, urgent=urgent)
+    except Limited:
+        kept = answers.kept(key, KEPT.total_seconds()) if urgent else None
+        if kept is None:
+            raise
+        return kept
 
 
 def _unavailable(code: str) -> DirectoryUnavailable:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from bot.core.durations import format_duration
 from bot.core.errors import DomainError
@@ -129,6 +129,15 @@ def not_done_reply(reference: str, more: str = "") -> Message:
         "That failed because of a fault in the bot, and nothing was changed. Do it once more; if "
         f"it fails again, give `{reference}` to whoever runs the bot, who finds why in its log. "
         f"{more}".strip()
+    )
+
+
+def waiting_reply(after: timedelta) -> Message:
+    """What somebody reads whose command waits until Slack may be asked about them again."""
+    return note(
+        "Slack limits how often I may ask it who is in a group, and many people are asking just "
+        f"now. Yours is not lost: I'll do it in about {max(1, round(after.total_seconds()))} s and "
+        "answer here. Don't send it again."
     )
 
 

@@ -129,6 +129,7 @@ class Life:
             self.clock.passed = self._fire_schedules
         self.write_policy("good")
         self.process = self._new_process()
+        self.slack.on_event = self._tell_the_bot
         self.watch_policy()
 
     def close(self) -> None:
@@ -141,6 +142,10 @@ class Life:
         self.operators.close()
 
     # The process
+
+    def _tell_the_bot(self, event: Json) -> None:
+        """An event of Slack's, which reaches the bot at once."""
+        self.process.hear(event)
 
     def rebirth(self) -> None:
         """The process is gone; a new one knows nothing but the store."""

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor, Future
-from datetime import datetime
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -21,6 +20,7 @@ from bot.aws.clients import EksClients
 from bot.settings import Settings
 from bot.store.database import Database
 from bot.wiring import Bot, Given
+from tests.simulation.stage import Clock
 
 SIGNING_SECRET = "not a secret"
 _NO_PAUSE = 1e9  # calls a second: a pace by real time is of no use where time is simulated
@@ -77,7 +77,7 @@ class Process:
         policy_file: Path,
         slack_url: str,
         bot_token: str,
-        clock: Callable[[], datetime],
+        clock: Clock,
     ) -> None:
         self._later, self._homes = Later(), Later()
         given = Given(
@@ -87,6 +87,7 @@ class Process:
             slack=WebClient(bot_token, base_url=slack_url, timeout=10, retry_handlers=[]),
             in_background=lambda _, name: self._homes if name == _HOMES else self._later,
             drift_calls_per_second=_NO_PAUSE,
+            monotonic=clock.monotonic,
         )
         token = {"slack_bot_token": SecretStr(bot_token)}
         settings = _settings(slack_url, policy_file).model_copy(update=token)
@@ -114,6 +115,10 @@ class Process:
         """Hand a payload to the listeners, as Socket Mode does."""
         request = BoltRequest(mode="socket_mode", body=dict(payload))
         return self.bot.listeners.app.dispatch(request)
+
+    def hear(self, event: Mapping[str, Any]) -> None:
+        """Hand one of Slack's events to the listeners."""
+        self.dispatch({"type": "event_callback", "event": event})
 
     def afterwards(self) -> None:
         """Do what a listener left to be done after its acknowledgement."""

@@ -52,13 +52,19 @@ class Clock:
 
     def __init__(self) -> None:
         self.time = START
+        self.seconds = 0.0
         self.passed: Callable[[], None] = lambda: None
 
     def __call__(self) -> datetime:
         return self.time
 
+    def monotonic(self) -> float:
+        """Seconds that never go back."""
+        return self.seconds
+
     def move(self, by: timedelta) -> None:
         self.time += by
+        self.seconds += max(by.total_seconds(), 0)
         self.passed()
 
 

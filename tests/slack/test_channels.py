@@ -34,7 +34,7 @@ def directory(slack: SlackWorkspace) -> Directory:
 
 def refusal(directory: Directory) -> str:
     with pytest.raises(DirectoryUnavailable) as raised:
-        directory.membership([PAY])
+        directory.asking().membership([PAY])
     return raised.value.sentence
 
 
@@ -42,16 +42,16 @@ def test_the_members_of_a_channel_are_all_but_the_bot(
     slack: SlackWorkspace, directory: Directory
 ) -> None:
     assert slack.app.user_id in slack.channels[PAY].members
-    told = directory.membership([PAY, "S02PAY"])
+    told = directory.asking().membership([PAY, "S02PAY"])
     assert told == {PAY: {"U02BEN", "U03CLEO"}, "S02PAY": {"U02BEN"}}
     slack.leave(PAY, "U03CLEO")
-    assert directory.membership([PAY])[PAY] == {"U02BEN"}
+    assert directory.asking().membership([PAY])[PAY] == {"U02BEN"}
 
 
 def test_more_members_than_a_page_are_all_read(slack: SlackWorkspace, directory: Directory) -> None:
     people = {f"U1{number:04}" for number in range(2300)}
     slack.channels[PAY].members.extend(sorted(people))
-    assert directory.membership([PAY])[PAY] == people | {"U02BEN", "U03CLEO"}
+    assert directory.asking().membership([PAY])[PAY] == people | {"U02BEN", "U03CLEO"}
     assert len([one for one in slack.calls if one.method == "conversations.members"]) == 3
 
 

@@ -72,6 +72,7 @@ def test_it_runs_over_socket_mode_and_listens_to_what_it_handles(manifest: dict[
     assert settings["interactivity"] == {"is_enabled": True}
     assert set(settings["event_subscriptions"]["bot_events"]) == {
         "app_home_opened", "user_change", "subteam_updated", "subteam_members_changed",
+        "member_joined_channel", "member_left_channel",
     }  # fmt: skip
 
 

@@ -122,7 +122,7 @@ def test_an_answer_waits_as_long_as_slack_asks_for(
 
 def test_nobody_is_known_by_such_an_answer(client: WebClient) -> None:
     with pytest.raises(DirectoryUnavailable):
-        Directory(client).person("U01ANA")
+        Directory(client).asking().person("U01ANA")
 
 
 def test_an_announcement_is_put_off(
