@@ -61,7 +61,8 @@ def test_three_hundred_commands_of_one_person_delay_nobody_who_ends_access(stage
 
     last = max(events(stage, "grant.revoking", "lockdown.begun"))
     ahead = sum(one < last for one in events(stage, "revoke.refused")) - before
-    assert ahead < 40, "so many of the flood went ahead"
+    # While these wait for Slack, the flood is answered from what Slack told it a moment ago.
+    assert ahead < COMMANDS / 2, "so many of the flood went ahead"
     assert stage.eks.wait_for(lambda: lab_entry(stage) is None, 25)
 
 

@@ -98,8 +98,11 @@ def test_whoever_comes_while_a_call_is_under_way_shares_the_next_one(
     held = slack.faults.add("usergroups.users.list", hold=True)
     first = begun(aside, lambda: members(directory))
     assert held.reached.wait(PATIENCE)
-    seconds.now += 1
-    others = [begun(aside, lambda: members(directory)) for _ in range(20)]
+    others = []
+    for _ in range(20):  # each a moment after the one before
+        seconds.now += 1
+        asking = directory.asking()
+        others.append(begun(aside, lambda one=asking: one.membership([PAY])[PAY]))
     slack.set_group(PAY, [CLEO])  # after the first call was sent, and before the others came
     held.release()
     assert first.result(PATIENCE) <= {BEN, CLEO}
