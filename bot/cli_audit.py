@@ -83,7 +83,11 @@ def audit_export(
     if first is not None and last is not None and last <= first:
         fail(f"--until {until} is not after --from {since}, so there can be no events between.")
     request_id = _request(request) if request is not None else None
-    with current_database() as database, database.reading() as tx, _output() as stream:
+    with (
+        current_database() as database,
+        database.reading(unhurried=True) as tx,
+        _output() as stream,
+    ):
         events = audit_read.span(
             tx, since=first, until=last, cluster=cluster, request_id=request_id
         )
@@ -104,7 +108,7 @@ def audit_at(
     at = _time(moment)
     if at > utc_now():
         fail(f"{moment} has not been yet. `eks-access grants` shows who has access now.")
-    with current_database() as database, database.reading() as tx:
+    with current_database() as database, database.reading(unhurried=True) as tx:
         held = audit_read.access_at(tx, at, cluster)
         differ = differences(held, grants.unended_at(tx, at, cluster), at)
     if as_json:
@@ -126,7 +130,7 @@ def audit_at(
 
 
 def _many(database: Database) -> bool:
-    with database.reading() as tx:
+    with database.reading(unhurried=True) as tx:
         return audit_read.highest_id(tx) >= PARALLEL_FROM
 
 

@@ -13,6 +13,7 @@ from bot.logs import cause_without_secrets
 from bot.settings import Settings, SettingsError, read_settings
 from bot.store import grants, migrate
 from bot.store.database import Database
+from bot.store.faults import TOLD_BY_THE_DRIVER
 
 BEING_REMOVED = (
     "revoked. The running bot removes the access, or the next one to start; `eks-access grants` "
@@ -80,7 +81,7 @@ def explained() -> Iterator[None]:
         yield
     except StoreUnavailable as error:
         # Where the sentence names the cause itself, the driver's words add nothing.
-        cause = cause_without_secrets(error) if error.code == "store_unavailable" else ""
+        cause = cause_without_secrets(error) if error.code in TOLD_BY_THE_DRIVER else ""
         fail(f"{error.sentence}\n{cause}")
     except DomainError as error:
         fail(error.sentence)

@@ -25,6 +25,7 @@ from bot.policy_file import PolicyError, load_policy, size_of
 from bot.settings import Settings
 from bot.store import migrate
 from bot.store.database import Database
+from bot.store.faults import TOLD_BY_THE_DRIVER
 
 if TYPE_CHECKING:
     from mypy_boto3_eks.client import EKSClient
@@ -62,7 +63,7 @@ def _database(settings: Settings) -> Result:
             return Result("database", Status.NOTE, f"`eks-access run` will make {where}.")
         problems = migrate.check(database)
     except StoreUnavailable as error:
-        cause = cause_without_secrets(error) if error.code == "store_unavailable" else ""
+        cause = cause_without_secrets(error) if error.code in TOLD_BY_THE_DRIVER else ""
         remedy = "Compare DATABASE_URL with where the database is." if cause else ""
         return Result("database", Status.FINDING, one_line(f"{error.sentence} {cause}"), remedy)
     finally:

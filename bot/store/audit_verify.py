@@ -51,7 +51,7 @@ def verify(
     progress: Progress = lambda *_: None,
 ) -> Report:
     """Look at everything that is sealed now. More than one worker: as many processes."""
-    with database.reading() as tx:
+    with database.reading(unhurried=True) as tx:
         head = audit_seals.head(tx)
         chain = audit_seals.parts_of_chain(tx, head.position, part) if head.position else []
         events = audit_seals.parts_of_events(tx, part)
@@ -82,7 +82,7 @@ class _Chain(NamedTuple):
     wanted: Collection[int]
 
     def do(self, database: Database) -> Scan:
-        with database.reading() as tx:
+        with database.reading(unhurried=True) as tx:
             after = self.after
             earlier = [] if after is None else audit_seals.before(tx, after, WINDOW)
             scanner = Scanner(earlier, self.wanted)
@@ -99,7 +99,7 @@ class _Events(NamedTuple):
     until: int
 
     def do(self, database: Database) -> Scan:
-        with database.reading() as tx:
+        with database.reading(unhurried=True) as tx:
             found = audit_seals.without_seal(tx, after=self.after, until=self.until)
         return Scan(loose=found[:MOST], left_out=len(found[MOST:]))
 
@@ -111,7 +111,7 @@ def _waiting(database: Database) -> Scan:
     """What waits for its seal, and which of that never gets one."""
     scan = Scan()
     after: int | None = 0
-    with database.reading() as tx:
+    with database.reading(unhurried=True) as tx:
         while after is not None:
             events = audit_seals.to_seal(tx, after=after, limit=_AT_ONCE)
             scan.waiting += len(events)

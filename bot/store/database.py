@@ -7,32 +7,34 @@ the write lock at its start (`BEGIN IMMEDIATE`), so that it waits there and cann
 from __future__ import annotations
 
 import math
+import secrets
 import sqlite3
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from datetime import timedelta
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any
 
 from sqlalchemy import Connection, Engine, create_engine, event, false, insert, select
-from sqlalchemy.engine import make_url
-from sqlalchemy.exc import (
-    ArgumentError,
-    DatabaseError,
-    DBAPIError,
-    InterfaceError,
-    OperationalError,
-    PendingRollbackError,
-)
+from sqlalchemy.engine import ExceptionContext, make_url
+from sqlalchemy.exc import ArgumentError, DBAPIError, PendingRollbackError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from bot.core.errors import StoreUnavailable
-from bot.store import tables
+from bot.store import faults
+from bot.store.tables import audit_events, metadata
 
 PATIENCE = timedelta(seconds=2)
-"""How long to wait for a connection, for the server to answer it, or for SQLite's write lock."""
+"""How long to wait for a connection, for the server to answer it, or for a lock."""
+
+STATEMENT = timedelta(seconds=15)
+"""How long PostgreSQL works on one statement before it breaks it off."""
+
+IDLE = timedelta(seconds=60)
+"""How long PostgreSQL lets a transaction lie idle, and its locks keep others waiting, as where its
+process is stopped in the middle. No transaction waits for anything but the database."""
 
 _SILENCE = {"idle": 5, "interval": 5, "count": 2}
 _SILENCE_MS = 15_000
@@ -40,9 +42,15 @@ _SILENCE_MS = 15_000
 host lost power. Nobody tells then: with what operating systems set, PostgreSQL would keep the
 claims of a dead replica for two hours, and a bot would wait as long for a dead PostgreSQL."""
 
-_TO_END = (tables.requests, tables.grants, tables.entries, tables.audit_events)
 _POOL_SIZE = 24
 _WAL_PAUSE = 0.01
+
+_ROOM = 32_768
+"""Characters of the write that is tried on SQLite: more than fits into pages that have room."""
+
+
+class _TakenBackError(Exception):
+    """Takes a write back that was only tried."""
 
 
 Left = Callable[[], float]
@@ -59,7 +67,8 @@ class Database:
     def __init__(self, url: str, *, patience: timedelta = PATIENCE) -> None:
         self.engine = _engine(url, patience.total_seconds())
         self._patience = patience.total_seconds()
-        self._writer = threading.RLock()
+        self._writer = threading.Lock()
+        self._thread = threading.local()
 
     @property
     def is_sqlite(self) -> bool:
@@ -70,20 +79,60 @@ class Database:
         """A transaction that may write: committed at the end, rolled back on any error.
 
         With `left` it is rolled back as well where no time is left before the commit, and waits for
-        nothing longer. Raises StoreUnavailable where the database cannot be reached or does not
-        answer in time, with the code `store_unknown` where it broke off during the commit, so that
-        nobody knows what was done.
+        nothing longer. Raises StoreUnavailable, which names the kind of trouble, where the database
+        does not do it, with the code `store_unknown` where it broke off during the commit, so that
+        nobody knows what was done; and RuntimeError inside another transaction of the same thread,
+        which would wait for itself.
         """
-        with self._turn_to_write(left), _translated(), self.engine.connect() as connection:
-            tx = connection.execution_options(eks_access_left=left)
-            with tx.begin() as begun:
-                if left is not None and not self.is_sqlite:
-                    _hurry_postgresql(tx, left)
-                yield tx
-                if left is not None and left() <= 0:
-                    raise _too_late()
-                with _commit_known():
-                    begun.commit()
+        if getattr(self._thread, "writes", False):
+            raise RuntimeError("a transaction inside another one of the same thread")
+        self._thread.writes = True
+        try:
+            with self._turn_to_write(left), _translated(), self.engine.connect() as connection:
+                tx = connection.execution_options(eks_access_left=left)
+                with tx.begin() as begun:
+                    if left is not None and not self.is_sqlite:
+                        _hurry_postgresql(tx, left)
+                    yield tx
+                    if left is not None and left() <= 0:
+                        raise _too_late()
+                    with _commit_known():
+                        begun.commit()
+        finally:
+            self._thread.writes = False
+
+    def try_write(self) -> None:
+        """Try a write as the bot makes it, and take it back. Leaves nothing behind.
+
+        Raises StoreUnavailable, with the kind of trouble as its `code`, where the database cannot
+        be reached, only reads, is full or damaged, or where others hold the lock of any table.
+        Takes some milliseconds, and in the worst case five times `patience` (10 seconds): a free
+        connection, the server's answer, and locks, each of which it gives up by itself.
+        """
+        if not self.is_sqlite:
+            self._check_tables()
+        with suppress(_TakenBackError), self.transaction() as tx, _written_through(tx):
+            # An event that nobody sees, and an id that no sequence gives.
+            tx.execute(
+                insert(audit_events).values(
+                    id=-1 - secrets.randbits(62),
+                    at=datetime.now(UTC),
+                    actor="",
+                    action="try_a_write",
+                    details={"room": "." * _ROOM},
+                )
+            )
+            raise _TakenBackError
+
+    def _check_tables(self) -> None:
+        """Ask for each table's lock as a write does. One at a time: so nobody waits for us."""
+        deadline = time.monotonic() + 2 * self._patience
+        with self.autocommit() as connection:
+            for table in metadata.sorted_tables:
+                nothing = select(*table.columns).where(false())
+                connection.execute(insert(table).from_select(list(table.columns), nothing))
+                if time.monotonic() > deadline:
+                    raise faults.BUSY.told(TimeoutError())
 
     @contextmanager
     def _turn_to_write(self, left: Left | None = None) -> Iterator[None]:
@@ -97,15 +146,15 @@ class Database:
             return
         patience = self._patience if left is None else min(self._patience, max(left(), 0))
         if not self._writer.acquire(timeout=patience):
-            raise _unavailable(TimeoutError())
+            raise faults.BUSY.told(TimeoutError())
         try:
             yield
         finally:
             self._writer.release()
 
     @contextmanager
-    def reading(self) -> Iterator[Connection]:
-        """A connection that only reads.
+    def reading(self, *, unhurried: bool = False) -> Iterator[Connection]:
+        """A connection that only reads; `unhurried` ones may take as long as they need.
 
         On SQLite all that is read is of one moment, and waits for no writer. On PostgreSQL each
         statement sees what is committed when it begins, and no transaction is begun or ended for
@@ -115,28 +164,21 @@ class Database:
         if not self.is_sqlite:
             how["isolation_level"] = "AUTOCOMMIT"
         with _translated(), self.engine.connect() as connection:
-            yield connection.execution_options(**how)
+            reading = connection.execution_options(**how)
+            if self.is_sqlite or not unhurried:
+                yield reading
+                return
+            reading.exec_driver_sql("SET statement_timeout = 0")
+            try:
+                yield reading
+            finally:
+                connection.invalidate()  # its session keeps the setting
 
     @contextmanager
     def autocommit(self) -> Iterator[Connection]:
         """A connection on which each statement stands alone; for session locks on PostgreSQL."""
         with _translated(), self.engine.connect() as connection:
             yield connection.execution_options(isolation_level="AUTOCOMMIT")
-
-    def try_write(self) -> None:
-        """Write to each table that the end of a grant needs, without a row, and roll it back.
-
-        Raises StoreUnavailable where the store would not take it: it only reads, somebody else
-        holds its write lock, or a table is locked.
-        """
-        with self._turn_to_write(), _translated(), self.engine.connect() as connection:
-            if not self.is_sqlite:
-                milliseconds = int(self._patience * 1000)
-                connection.exec_driver_sql(f"SET LOCAL lock_timeout = {milliseconds}")
-            for table in _TO_END:
-                nothing = select(*table.c).where(false())
-                connection.execute(insert(table).from_select(list(table.c), nothing))
-            connection.rollback()
 
     def close(self) -> None:
         """Close the pool's connections."""
@@ -160,12 +202,14 @@ def _engine(url: str, patience: float) -> Engine:
             pool_timeout=patience,
         )
         event.listen(engine, "connect", partial(_prepare_sqlite, patience))
+        event.listen(engine, "handle_error", _sort)
         event.listen(engine, "begin", partial(_begin_sqlite, patience))
         return engine
     if parsed.get_backend_name() == "postgresql":
         engine = create_engine(
             parsed.set(drivername="postgresql+psycopg"),
             connect_args={
+                "target_session_attrs": parsed.query.get("target_session_attrs", "read-write"),
                 "connect_timeout": math.ceil(patience),
                 "tcp_user_timeout": _SILENCE_MS,
                 **{f"keepalives_{name}": value for name, value in _SILENCE.items()},
@@ -175,7 +219,8 @@ def _engine(url: str, patience: float) -> Engine:
             pool_pre_ping=True,
             pool_timeout=patience,
         )
-        event.listen(engine, "connect", _prepare_postgresql)
+        event.listen(engine, "connect", partial(_prepare_postgresql, patience))
+        event.listen(engine, "handle_error", _sort)
         return engine
     raise StoreUnavailable(
         "bad_database_url",
@@ -184,12 +229,20 @@ def _engine(url: str, patience: float) -> Engine:
     )
 
 
-def _prepare_postgresql(connection: Any, record: Any) -> None:
-    """Have the server, too, notice that this host is gone; its locks go with the session."""
+def _prepare_postgresql(patience: float, connection: Any, record: Any) -> None:
+    """Have nothing wait for ever, and the server, too, notice that this host is gone.
+
+    Its locks go with the session.
+    """
     del record
     connection.autocommit = True
     settings = {"tcp_user_timeout": _SILENCE_MS}
     settings |= {f"tcp_keepalives_{name}": value for name, value in _SILENCE.items()}
+    settings |= {
+        "lock_timeout": int(patience * 1000),
+        "statement_timeout": int(STATEMENT.total_seconds() * 1000),
+        "idle_in_transaction_session_timeout": int(IDLE.total_seconds() * 1000),
+    }
     connection.execute("; ".join(f"SET {name} = {value}" for name, value in settings.items()))
     connection.autocommit = False
 
@@ -269,24 +322,39 @@ def _commit_known() -> Iterator[None]:
 
 
 @contextmanager
+def _written_through(tx: Connection) -> Iterator[None]:
+    """Have SQLite write to its file what does not fit into a cache of one page.
+
+    Otherwise it writes at the commit, and only there would it notice that the disk is full.
+    """
+    if tx.dialect.name != "sqlite":
+        yield
+        return
+    usual = tx.exec_driver_sql("PRAGMA cache_size").scalar()
+    tx.exec_driver_sql("PRAGMA cache_size = 1")
+    try:
+        yield
+    finally:
+        tx.exec_driver_sql(f"PRAGMA cache_size = {usual}")
+
+
+def _sort(context: ExceptionContext) -> None:
+    """Where an error calls for a new session, use none again that is older than the error."""
+    fault = faults.fault_of(context.original_exception)
+    if fault.way is faults.Way.NEW_SESSION:
+        context.is_disconnect = True
+
+
+@contextmanager
 def _translated() -> Iterator[None]:
     try:
         yield
-    except (OperationalError, InterfaceError) as error:
-        raise _unavailable(error.orig) from error
-    except (PoolTimeoutError, PendingRollbackError) as error:
-        raise _unavailable(error) from error
+    except PoolTimeoutError as error:
+        raise faults.BUSY.told(error) from error
+    except PendingRollbackError as error:
+        raise faults.AWAY.told(error) from error
     except DBAPIError as error:
-        # SQLite says just DatabaseError of a file that is damaged, or no database at all.
-        if error.connection_invalidated or type(error) is DatabaseError:
-            raise _unavailable(error.orig) from error
-        raise
-
-
-def _unavailable(cause: BaseException | None) -> StoreUnavailable:
-    # The driver's message may hold the host and the user, which belong into the log alone.
-    return StoreUnavailable(
-        "store_unavailable",
-        f"The database of eks-access does not answer ({type(cause).__name__}). "
-        "Nothing was changed. Whoever runs the bot finds the cause in its log.",
-    )
+        fault = faults.fault_of(error.orig)
+        if fault.way is faults.Way.OURS:
+            raise
+        raise fault.told(error.orig) from error

@@ -20,6 +20,9 @@ from bot.core.errors import StoreUnavailable
 from bot.store.database import Database
 from bot.store.tables import metadata
 
+_LOCKED_SECONDS = 60
+"""How long a migration waits for another replica's, or for a table."""
+
 
 def migrations_folder() -> Path:
     """Where the migrations are."""
@@ -38,6 +41,7 @@ def upgrade(database: Database) -> tuple[str | None, str]:
         if before != head():
             # Two replicas may start at once: the second waits here and finds nothing to do.
             if not database.is_sqlite:
+                _take_time(connection)
                 connection.exec_driver_sql("SELECT pg_advisory_xact_lock(7266281)")
                 before = _known_revision(connection)
             command.upgrade(_config(connection), "head")
@@ -47,7 +51,18 @@ def upgrade(database: Database) -> tuple[str | None, str]:
 def downgrade(database: Database, revision: str) -> None:
     """Take migrations back down to `revision` (`base`: all of them, with all data)."""
     with database.transaction() as connection:
+        if not database.is_sqlite:
+            _take_time(connection)
         command.downgrade(_config(connection), revision)
+
+
+def _take_time(connection: Connection) -> None:
+    """A migration works on a table for as long as it needs, and does not wait for it for ever.
+
+    Whoever waits for a table that a bot works on keeps all others from it.
+    """
+    connection.exec_driver_sql("SET LOCAL statement_timeout = 0")
+    connection.exec_driver_sql(f"SET LOCAL lock_timeout = '{_LOCKED_SECONDS}s'")
 
 
 def check(database: Database) -> list[str]:

@@ -403,6 +403,59 @@ BUGS: tuple[Mutation, ...] = (
     ),
     # The store
     _bug(
+        "use a session again that only reads",
+        "bot/store/faults.py",
+        "READ_ONLY = Fault(\n    Way.NEW_SESSION,",
+        "READ_ONLY = Fault(\n    Way.TELL,",
+        "tests/store/test_troubles.py::"
+        "test_sessions_of_a_server_that_became_read_only_under_them_are_used_no_more",
+    ),
+    _bug(
+        "take a server that only reads for the store",
+        "bot/store/database.py",
+        'parsed.query.get("target_session_attrs", "read-write")',
+        'parsed.query.get("target_session_attrs", "any")',
+        "tests/store/test_troubles.py::"
+        "test_a_failover_to_a_server_that_only_reads_is_told_and_over_when_it_is_over",
+    ),
+    _bug(
+        "use a session again after an error that nobody sorted",
+        "bot/store/faults.py",
+        "UNKNOWN = Fault(\n    Way.NEW_SESSION,",
+        "UNKNOWN = Fault(\n    Way.TELL,",
+        "tests/store/test_faults.py",
+    ),
+    _bug(
+        "wait for a lock for ever",
+        "bot/store/database.py",
+        '        "lock_timeout": int(patience * 1000),\n',
+        "",
+        "tests/store/test_troubles.py::test_no_statement_and_no_idle_transaction_lasts_for_ever",
+    ),
+    _bug(
+        "call a store writable of which a table is locked",
+        "bot/store/database.py",
+        "            self._check_tables()\n",
+        "            pass\n",
+        "tests/store/test_troubles.py::"
+        "test_a_table_locked_for_maintenance_is_waited_for_as_long_as_patience_lasts",
+    ),
+    _bug(
+        "try a write that does not reach the disk",
+        "bot/store/database.py",
+        "self.transaction() as tx, _written_through(tx):",
+        "self.transaction() as tx:",
+        "tests/store/test_troubles.py::test_a_write_that_is_tried_reaches_the_disk",
+    ),
+    _bug(
+        "let a transaction wait for itself",
+        "bot/store/database.py",
+        "        self._thread.writes = True\n",
+        "",
+        "tests/store/test_troubles.py::"
+        "test_a_transaction_inside_another_is_refused_before_it_waits_for_itself",
+    ),
+    _bug(
         "ignore the guarded state in an update",
         "bot/store/grants.py",
         'grants.c.id == bindparam("grant"), grants.c.state == bindparam("expected")',

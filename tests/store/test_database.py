@@ -78,7 +78,7 @@ def test_on_sqlite_a_writer_waits_for_another_at_its_start_and_not_for_ever(
 
     with database.transaction(), pytest.raises(StoreUnavailable) as refused:
         write()
-    assert refused.value.code == "store_unavailable"
+    assert refused.value.code == "store_busy"
     with impatient.transaction() as tx:
         requests.add(tx, request())
 
@@ -110,7 +110,7 @@ def test_threads_of_one_process_take_turns_to_write_and_no_turn_is_kept(
 
     with pytest.raises(LookupError):
         fail_while_another_waits()
-    assert [one.code for one in refused] == ["store_unavailable"]
+    assert [one.code for one in refused] == ["store_busy"]
     assert said == ["BEGIN IMMEDIATE"]
     with impatient.transaction() as tx:
         requests.add(tx, request())
@@ -202,7 +202,7 @@ def test_a_pool_without_a_free_connection_is_told_as_such(impatient: Database) -
 
     with pytest.raises(StoreUnavailable) as refused:
         take_all_and_one_more()
-    assert refused.value.code == "store_unavailable"
+    assert refused.value.code == "store_busy"
     with impatient.reading() as tx:
         assert requests.pending(tx, 10) == []
 

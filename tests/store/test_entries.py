@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from contextlib import closing
 from dataclasses import replace
 from datetime import datetime, timedelta
 from itertools import count
@@ -128,11 +129,13 @@ def test_at_a_start_what_is_put_off_is_due_and_what_rests_is_not(database: Datab
 
 
 @pytest.mark.parametrize("database_kind", ["postgresql"])
-def test_a_start_waits_for_no_entry_that_is_being_changed(database: Database) -> None:
+def test_a_start_waits_for_no_entry_that_is_being_changed(
+    database: Database, database_url: str
+) -> None:
     with database.transaction() as tx:
         entry_id = wish(tx)
         entries.rest(tx, entries.get(tx, entry_id, NOW), NOW + MINUTE, attempts=4, problem="away")
-    with database.transaction() as changing:
+    with closing(Database(database_url)) as other, other.transaction() as changing:
         entries.intend_deletion(changing, entry_id)
         with database.transaction() as tx:
             entries.try_now(tx, NOW)
