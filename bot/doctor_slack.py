@@ -13,7 +13,7 @@ from slack_sdk.http_retry.builtin_handlers import RateLimitErrorRetryHandler
 from bot.core.policy import Policy
 from bot.core.policy_approval import Approval, OwnerPeople
 from bot.doctor_result import Result, Status, count, listed
-from bot.reconcile.slack_errors import NO_ANSWER
+from bot.reconcile.slack_errors import BAD_TOKEN, NO_ANSWER, problem_of
 from bot.settings import Settings, SettingsError
 
 CHANNEL_SCOPES = ("channels:read", "groups:read")
@@ -28,17 +28,6 @@ EMAIL_SCOPE = "users:read.email"
 
 POST_ANYWHERE = "chat:write.public"
 
-_BAD_TOKEN = frozenset(
-    {
-        "account_inactive",
-        "invalid_auth",
-        "not_allowed_token_type",
-        "not_authed",
-        "token_expired",
-        "token_revoked",
-    }
-)
-_NO_GROUP = frozenset({"no_such_subteam", "subteam_not_found"})
 
 Members = Mapping[str, frozenset[str]]
 
@@ -86,7 +75,7 @@ def connection(settings: Settings) -> Result:
         return Result(check, Status.FINDING, str(error))
     except NO_ANSWER as error:
         code = _code(error)
-        if code in _BAD_TOKEN:
+        if code in BAD_TOKEN:
             remedy = "Copy SLACK_APP_TOKEN again: Basic Information, App-Level Tokens."
         elif code == "missing_scope":
             remedy = "Make an app-level token with the scope connections:write."
@@ -108,7 +97,7 @@ def bot_token(settings: Settings, policy: Policy | None) -> tuple[Slack | None, 
     except NO_ANSWER as error:
         code = _code(error)
         remedy = f"Let the bot reach {settings.slack_api_url}."
-        if code in _BAD_TOKEN:
+        if code in BAD_TOKEN:
             remedy = "Copy SLACK_BOT_TOKEN again: OAuth & Permissions, Bot User OAuth Token."
         message = f"Slack does not take it ({code}). Channels and owners were not looked at."
         return None, Result(check, Status.FINDING, message, remedy)
@@ -162,10 +151,8 @@ def owners(slack: Slack, policy: Policy, began: Callable[[str], None]) -> Iterat
             members[group] = frozenset(slack.ask("usergroups_users_list", usergroup=group)["users"])
         except _SlackSays as says:
             message = f"Slack does not say who is in it ({says.code})."
-            remedy = "Correct its id in the policy file, or enable the group in Slack."
             again = "Run this again in a minute."
-            known = says.code in _NO_GROUP
-            yield Result(check, Status.FINDING, message, remedy if known else again)
+            yield Result(check, Status.FINDING, message, problem_of(says.code).remedy or again)
             continue
         if members[group]:
             yield Result(check, Status.OK, f"It has {count(len(members[group]), 'member')}.")
@@ -261,7 +248,7 @@ def _unseen(code: str) -> tuple[Status, str, str]:
             "The token may not look at it, so the bot posts nothing there.",
             f"Add the scopes {' and '.join(CHANNEL_SCOPES)} and install the app again.",
         )
-    remedy = "Run this again in a minute."
+    remedy = problem_of(code).remedy or "Run this again in a minute."
     if code == "channel_not_found":
         remedy = "Correct its id in the policy file; if the channel is private, invite the bot."
     return Status.FINDING, f"Slack shows the bot no such channel ({code}).", remedy

@@ -34,6 +34,48 @@ ROLE_DENIED, ACCESS_DENIED, WRONG_ACCOUNT = "role_denied", "access_denied", "wro
 """The codes of what AWS refuses the role that reaches a cluster, or of one that is elsewhere."""
 
 _DENIED = frozenset({"AccessDenied", "AccessDeniedException", "UnauthorizedOperation"})
+_NEW_ONES = "Whoever runs the bot gives it new ones; docs/aws.md says where they come from."
+_CREDENTIALS = {
+    **dict.fromkeys(
+        ("ExpiredToken", "ExpiredTokenException", "TokenRefreshRequired"),
+        f"They have expired. {_NEW_ONES}",
+    ),
+    **dict.fromkeys(
+        (
+            "AuthFailure",
+            "InvalidAccessKeyId",
+            "InvalidClientTokenId",
+            "UnrecognizedClient",
+            "UnrecognizedClientException",
+        ),
+        f"AWS does not know them. {_NEW_ONES}",
+    ),
+    **dict.fromkeys(
+        (
+            "IncompleteSignature",
+            "InvalidSignatureException",
+            "MissingAuthenticationToken",
+            "MissingAuthenticationTokenException",
+            "SignatureDoesNotMatch",
+        ),
+        f"Their secret is wrong, or the host's clock is. {_NEW_ONES}",
+    ),
+    **dict.fromkeys(
+        ("RequestExpired", "RequestTimeTooSkewed"),
+        "The host's clock is wrong. Whoever runs the bot sets it right.",
+    ),
+    **dict.fromkeys(
+        ("OptInRequired", "RegionDisabledException", "SubscriptionRequiredException"),
+        "Their account has this service or region turned off. Whoever keeps that account turns it "
+        "on.",
+    ),
+}
+"""What AWS has against the bot's credentials, until somebody acts, as sentences.
+
+Source: "Common Error Types" in AWS's API references, and "Troubleshoot IAM". An answer that is not
+here counts as passing.
+"""
+
 _INVALID_PRINCIPAL = "invalid principal"
 _MODE = "authentication mode must be"
 _NO_CLUSTER = "No cluster found"
@@ -46,7 +88,8 @@ def translated(cluster: Cluster, principal_arn: str, doing: str) -> Iterator[Non
     try:
         yield
     except ClientError as error:
-        raise _problem(error, cluster, principal_arn, doing) from error
+        refused = refused_credentials(error.response["Error"]["Code"], cluster)
+        raise refused or _problem(error, cluster, principal_arn, doing) from error
     except (NoCredentialsError, ProfileNotFound) as error:
         raise TemporaryAwsProblem(
             NO_CREDENTIALS,
@@ -59,6 +102,21 @@ def translated(cluster: Cluster, principal_arn: str, doing: str) -> Iterator[Non
             f"AWS {how(error)} for {cluster.name} ({type(error).__name__}). "
             "The bot tries again by itself.",
         ) from error
+
+
+def refused_credentials(code: str, cluster: Cluster) -> AwsProblem | None:
+    """The problem, where AWS does not take the bot's credentials; it stays until somebody acts.
+
+    It is still a temporary one: access that is asked for waits some minutes for new credentials
+    rather than failing at once, as where there are none.
+    """
+    said = _CREDENTIALS.get(code)
+    if said is None:
+        return None
+    return TemporaryAwsProblem(
+        "credentials_refused",
+        f"AWS does not accept the bot's credentials for {cluster.name} ({code}). {said}",
+    )
 
 
 def how(error: Exception) -> str:

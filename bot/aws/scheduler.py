@@ -14,7 +14,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError, NoCredentialsError, ProfileNotFound
 
-from bot.aws.errors import NO_ANSWER, how
+from bot.aws.errors import NO_ANSWER, how, refused_credentials
 from bot.core.backstop import (
     DELETE_ENTRY,
     EVENT_AGE,
@@ -151,7 +151,8 @@ def _translated(cluster: Cluster, group: str, doing: str) -> Iterator[None]:
     try:
         yield
     except ClientError as error:
-        raise _problem(error, cluster, group, doing) from error
+        refused = refused_credentials(error.response["Error"]["Code"], cluster)
+        raise refused or _problem(error, cluster, group, doing) from error
     except (NoCredentialsError, ProfileNotFound) as error:
         raise TemporaryAwsProblem(
             "no_credentials",

@@ -16,7 +16,7 @@ from bot.core.errors import DirectoryUnavailable, StoreUnavailable
 from bot.core.lifecycle import BOT
 from bot.core.model import AuditEvent
 from bot.reconcile.backoff import pause, worth_telling
-from bot.reconcile.slack_errors import NO_ANSWER, REFUSED, Delayed, code_of, delayed_by
+from bot.reconcile.slack_errors import NO_ANSWER, REFUSED, Delayed, code_of, delayed_by, problem_of
 from bot.store import announcements, audit
 from bot.store.announcements import Announcement
 from bot.store.claims import Claims, StillHeld
@@ -138,10 +138,13 @@ class Announcer:
         tries = announcement.attempts + 1
         due_at: datetime | None = now + max(pause(tries), delayed.after or timedelta())
         if worth_telling(tries):
-            log.warning(
+            known = problem_of(problem)
+            tell = log.error if known.stays else log.warning
+            tell(
                 "Slack did not take an announcement",
                 recipient=announcement.channel,
                 error=problem,
+                said=known.sentence,
                 key=announcement.key,
                 tries=tries,
             )

@@ -23,7 +23,15 @@ from bot.core.lifecycle import BOT
 from bot.core.model import AccessRequest, AuditEvent, Grant, Review
 from bot.core.post_review import PostReview
 from bot.reconcile.backoff import pause, worth_telling
-from bot.reconcile.slack_errors import NO_ANSWER, REFUSED, Delayed, code_of, delayed_by
+from bot.reconcile.slack_errors import (
+    NO_ANSWER,
+    REFUSED,
+    STALE,
+    Delayed,
+    code_of,
+    delayed_by,
+    problem_of,
+)
 from bot.store import audit, grants, messages, post_reviews, requests
 from bot.store.claims import Claims
 from bot.store.database import Database
@@ -32,7 +40,6 @@ from bot.store.messages import Posted
 log = structlog.get_logger(__name__)
 
 _BATCH = 200
-_GONE = frozenset({"message_not_found", "cant_update_message", "thread_not_found"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,10 +189,13 @@ class MessageReconciler:
     ) -> None:
         attempts = backlog.attempts + 1 if delayed or again else 0
         if delayed is not None and worth_telling(attempts):
-            log.warning(
+            known = problem_of(str(delayed))
+            tell = log.error if known.stays else log.warning
+            tell(
                 "Slack did not take a message",
                 request=backlog.request_id,
                 error=str(delayed),
+                said=known.sentence,
                 tries=attempts,
             )
         due_at = changes_at
@@ -240,9 +250,9 @@ class MessageReconciler:
             )
         except SlackApiError as error:
             code = code_of(error)
-            if code not in _GONE and code not in REFUSED:
+            if code not in STALE and code not in REFUSED:
                 raise delayed_by(error) from error
-            log.warning("a message is gone from Slack", request=request.id, error=code)
+            log.warning("a message is posted anew", request=request.id, error=code)
             with self._database.transaction() as tx:
                 messages.forget(tx, request.id, known)
             return False

@@ -24,7 +24,7 @@ from bot import receipt
 from bot.access.limits import ensure_not_too_many
 from bot.core.errors import DomainError, InvalidInput
 from bot.core.ids import parse_id
-from bot.reconcile.slack_errors import Delayed
+from bot.reconcile.slack_errors import Delayed, code_of, problem_of
 from bot.slack import commands, stored
 from bot.slack.blocks import Message
 from bot.slack.delegate_command import OpenDelegation
@@ -229,7 +229,7 @@ class Listeners:
                 self._tell(body, error_reply(error))
             except SlackApiError as error:
                 log.warning("Slack opened no form", error=error.response.get("error"))
-                self._tell(body, note(_TOO_SLOW))
+                self._tell(body, note(_no_form(error)))
 
         def clicked(ack: Ack, body: Body) -> None:
             self._later(lambda: open_form(body))
@@ -267,7 +267,7 @@ class Listeners:
             opened = self._client.views_open(trigger_id=body["trigger_id"], view=loading_modal())
         except SlackApiError as error:
             log.warning("Slack opened no form", error=error.response.get("error"))
-            self._tell(body, note(_TOO_SLOW))
+            self._tell(body, note(_no_form(error)))
             return
         try:
             view = form()
@@ -440,6 +440,16 @@ def _authorize(bot_token: str) -> Callable[..., AuthorizeResult]:
         return AuthorizeResult(enterprise_id=enterprise_id, team_id=team_id, bot_token=bot_token)
 
     return authorize
+
+
+def _no_form(error: SlackApiError) -> str:
+    """Why no form was opened, for the person: Slack was slow, or it says no until somebody acts."""
+    known = problem_of(code_of(error))
+    if not known.stays:
+        return _TOO_SLOW
+    return (
+        f"Slack does not open the form ({code_of(error)}), so nothing was changed. {known.sentence}"
+    )
 
 
 def _say(ack: Ack, message: Message) -> None:

@@ -20,7 +20,7 @@ from slack_sdk.errors import SlackApiError
 from bot.core.errors import DirectoryUnavailable
 from bot.core.model import Person
 from bot.core.retry_after import retry_after
-from bot.reconcile.slack_errors import NO_ANSWER
+from bot.reconcile.slack_errors import NO_ANSWER, problem_of
 from bot.slack.call_budget import CallBudget, Limited
 from bot.slack.channels import Channels, is_channel
 from bot.slack.shared_answers import SharedAnswers
@@ -244,6 +244,13 @@ def _or_kept(
 
 
 def _unavailable(code: str) -> DirectoryUnavailable:
+    known = problem_of(code)
+    if known.stays:
+        return DirectoryUnavailable(
+            "directory_refuses",
+            f"Slack does not tell the bot who is who ({code}), and without that nothing is "
+            f"granted. Nothing was changed. {known.sentence}",
+        )
     return DirectoryUnavailable(
         "directory_unavailable",
         f"Slack did not say who is who just now ({code}), and without that nothing is granted. "

@@ -24,7 +24,7 @@ from bot.core.policy import Tickets
 from bot.core.post_review import PostReview
 from bot.core.removal import late, late_at
 from bot.reconcile.messages import Projection, Wanted
-from bot.reconcile.slack_errors import SHARED
+from bot.reconcile.slack_errors import SHARED, problem_of
 from bot.slack import blocks, phrases
 from bot.slack.blocks import Message
 from bot.slack.cards import request_card
@@ -277,6 +277,6 @@ def _unreachable(request: AccessRequest, channel: str, problem: str) -> Message:
     line = (
         f"I cannot post in {mention_channel(channel)} (Slack answers `{problem}`), so its owners "
         f"were not asked. Tell one of them: `/eks-access approve {request.id}` works anywhere. "
-        "I keep trying; whoever runs the bot adds it to the channel."
+        f"I keep trying. {problem_of(problem).sentence}"
     )
     return Message(line, [blocks.section("news", line)])

@@ -100,7 +100,22 @@ TABLE: list[tuple[str, str, type[AwsProblem], str, str]] = [
     ("ServerException", "Internal server error", TemporaryAwsProblem, "aws_fault", "tries again"),
     ("ServiceUnavailableException", "", TemporaryAwsProblem, "aws_fault", "tries again"),
     ("500", "", TemporaryAwsProblem, "aws_fault", "tries again"),
-    ("ExpiredTokenException", "The token expired", TemporaryAwsProblem, "aws_fault", "again"),
+    (
+        "ExpiredTokenException",
+        "The token expired",
+        TemporaryAwsProblem,
+        "credentials_refused",
+        "have expired. Whoever runs the bot gives it new ones",
+    ),
+    (
+        "UnrecognizedClientException",
+        "The security token included in the request is invalid",
+        TemporaryAwsProblem,
+        "credentials_refused",
+        "Whoever runs the bot",
+    ),
+    ("SignatureDoesNotMatch", "", TemporaryAwsProblem, "credentials_refused", "host's clock"),
+    ("OptInRequired", "", TemporaryAwsProblem, "credentials_refused", "keeps that account"),
     ("InvalidRequestException", "anything else", TemporaryAwsProblem, "aws_fault", "tries again"),
     ("SomethingNobodyForesaw", "", TemporaryAwsProblem, "aws_fault", "tries again"),
 ]

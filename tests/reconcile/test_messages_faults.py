@@ -14,6 +14,7 @@ from message_world import PAY, MessageWorld, projected
 from bot.core.model import EndReason
 from bot.reconcile.backoff import pause
 from bot.reconcile.messages import Projection, Wanted
+from bot.reconcile.slack_errors import STALE
 
 FAULTS: dict[str, dict[str, Any]] = {
     "is rate limited": {"ratelimited": 3},
@@ -50,6 +51,20 @@ def test_a_change_that_fails_comes_later_and_in_place(messages: MessageWorld, fa
     assert "DENIED" in card.plain
     assert not card.buttons
     assert "denied" in messages.direct()[0].plain
+
+
+@pytest.mark.parametrize("code", sorted(STALE))
+def test_a_message_that_cannot_be_changed_any_more_is_posted_anew(
+    messages: MessageWorld, code: str
+) -> None:
+    request = messages.desk.ask()
+    messages.settle()
+    messages.slack.faults.add("chat.update", times=None, error=code)
+    messages.desk.deny(request.id)
+    messages.round()
+    messages.round()
+    assert "DENIED" in messages.cards()[-1].plain
+    assert messages.waiting() == []
 
 
 @pytest.mark.parametrize(

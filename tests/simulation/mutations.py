@@ -186,6 +186,27 @@ BUGS: tuple[Mutation, ...] = (
         "tests/slack/test_connection.py",
     ),
     _bug(
+        "say that what stays works once Slack answers",
+        "bot/slack/people.py",
+        "    if known.stays:\n",
+        "    if not code:\n",
+        "tests/slack/test_slack_errors.py",
+    ),
+    _bug(
+        "try for ever to change a message that cannot be changed any more",
+        "bot/reconcile/messages.py",
+        "if code not in STALE and code not in REFUSED:",
+        "if code not in REFUSED:",
+        "tests/reconcile/test_messages_faults.py",
+    ),
+    _bug(
+        "take credentials that AWS refuses for a fault of AWS's own",
+        "bot/aws/errors.py",
+        "        raise refused or _problem(",
+        "        raise _problem(",
+        "tests/aws/test_errors.py",
+    ),
+    _bug(
         "ask a Slack that refuses at every look",
         CONNECTION,
         "self._now() + max(wait, asked.total_seconds())",

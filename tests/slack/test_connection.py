@@ -228,6 +228,10 @@ def test_it_is_connected_when_slack_says_hello_and_not_before(
     greeting = slack.faults.add("hello", hold=True)
     connection.tend()
     assert greeting.reached.wait(PATIENCE_SECONDS)
+    first = _answered(connection)
+    until(lambda: _answered(connection) > first)
+    first = _answered(connection)
+    until(lambda: _answered(connection) > first)  # so the one before was noted
     assert not connection.alive()
     assert "connected to Slack" not in capsys.readouterr().out
     greeting.release()
@@ -355,6 +359,12 @@ def test_socket_mode_that_is_turned_off_is_told_and_tried_after_a_pause(
         look(connection, seconds)
     until(connection.alive)
     assert opened(slack) == 2
+
+
+def _answered(connection: SocketModeConnection) -> float:
+    """When a ping was last answered, of which nobody tells."""
+    session = connection._client.current_session
+    return session.last_pong_tm if session is not None else 0.0
 
 
 def _looked(connection: SocketModeConnection, so: Callable[[], bool]) -> bool:
