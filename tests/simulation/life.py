@@ -37,6 +37,9 @@ ALLOWED = timedelta(minutes=5)
 """How long everything may take to be right once faults have ended: pauses grow to a minute, and a
 write that was cut off by a crash is waited for a minute and a half."""
 
+GONE_HOURS = 26
+"""After so long a cluster that AWS does not know is taken to be gone."""
+
 MOST_ASKED = timedelta(hours=1)
 """How long a pause that Slack asks for is kept to, at most."""
 
@@ -288,7 +291,7 @@ class Life:
         self.stage.aws.arrive()
         if self.propagating:
             for _ in range(12):
-                for cluster in CLUSTERS:
+                for cluster in set(CLUSTERS) - self.oracle.gone.keys():
                     self.eks.backend().list_access_entries(cluster)
             self.propagating = False
         if self._found is not None:
@@ -335,7 +338,12 @@ class Life:
             self.reader.posted(),
             audit_known=not self.was_without_policy,
             clock_went_back=self.clock_went_back,
-            forgotten=self.oracle.forgotten,
+            forgotten=self.oracle.forgotten
+            | {
+                one.id
+                for one in self.oracle.now.requests.values()
+                if one.cluster in self.oracle.unproven
+            },
         )
         self.counts["calm: everything was right"] += 1
 
@@ -379,7 +387,7 @@ class Life:
         if not self._unrest(slack=slack):
             return None
         now = self.clock()
-        times = [*snapshot.entries_due, *snapshot.backstops_due]
+        times = self._looks_due()
         if not slack:
             return min(times, default=now)
         times += snapshot.inbox_due
@@ -396,14 +404,24 @@ class Life:
         found = [
             f"grant {one.id} {one.state}"
             for one in snapshot.grants.values()
-            if one.state in {"PROVISIONING", "REVOKING"}
-            or (one.state == "ACTIVE" and one.ends_at <= now)
+            if one.cluster not in self.oracle.unproven
+            and (
+                one.state in {"PROVISIONING", "REVOKING"}
+                or (one.state == "ACTIVE" and one.ends_at <= now)
+            )
         ]
-        if any(time <= now for time in snapshot.entries_due):
-            found.append("an entry is due")
-        if any(time <= now for time in snapshot.backstops_due):
-            found.append("a backstop is due")
+        if any(time <= now for time in self._looks_due()):
+            found.append("an entry or a backstop is due")
         return found + self._untold() if slack else found
+
+    def _looks_due(self) -> list[datetime]:
+        """When the next looks at entries and backstops are due, but of clusters that are gone."""
+        snapshot = self.oracle.now
+        return [
+            at
+            for at, cluster in (*snapshot.entries_due, *snapshot.backstops_due)
+            if cluster not in self.oracle.unproven
+        ]
 
     def _untold(self) -> list[str]:
         """What Slack is still to be asked or told."""
@@ -435,6 +453,16 @@ class Life:
 
         A Slack that refuses for good keeps no access: that ends first.
         """
+        self._all_ends()
+        if self.oracle.gone:
+            # Looks that prove it are at most two hours apart, for a day.
+            for _ in range(GONE_HOURS):
+                self.move(timedelta(hours=1))
+                self.tick(("access",))
+            self.oracle.unproven.clear()
+            self._all_ends()
+
+    def _all_ends(self) -> None:
         if self.stage.slack_transport.refuses is not None:
             live = [one.ends_at for one in self.oracle.now.grants.values() if one.state == "ACTIVE"]
             self.move(max(max(live, default=self.clock()) - self.clock(), timedelta()))
@@ -450,7 +478,11 @@ class Life:
             return
         self.move(max(max(ends) - self.clock(), timedelta()))
         self.calm()
-        left = [one.id for one in self.oracle.now.grants.values() if one.state != "ENDED"]
+        left = [
+            one.id
+            for one in self.oracle.now.grants.values()
+            if one.state != "ENDED" and one.cluster not in self.oracle.unproven
+        ]
         if left:
             raise Violation(2, f"{left} did not end")
 

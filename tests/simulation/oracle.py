@@ -24,6 +24,7 @@ from tests.simulation.transports import Exchange
 
 TOLERANCE = timedelta(minutes=1, seconds=1)
 PROVISION_WITHIN = timedelta(minutes=15)
+DAY = timedelta(days=1)
 SCANNED_EVERY = timedelta(minutes=16)
 WRITES = frozenset(
     {
@@ -61,7 +62,8 @@ class Oracle:
     """`said` is what people did, as (who, what, request id); `document` the policy in force.
 
     While `locked_down`, nothing may be granted. Of the requests in `forgotten` the store lost what
-    Slack may show.
+    Slack may show. `gone` are clusters that were deleted, and when; on those `unproven` nothing
+    need be right until a day has proven it.
     """
 
     def __init__(
@@ -88,6 +90,8 @@ class Oracle:
         self._before: dict[Key, Entry | None] = {}
         self._late = False
         self.forgotten: set[str] = set()
+        self.gone: dict[str, datetime] = {}
+        self.unproven: set[str] = set()
         self.transitions: Counter[str] = Counter()
 
     # What the transports tell
@@ -117,6 +121,12 @@ class Oracle:
         self.transitions[f"schedule fired: {fired.outcome}"] += 1
         if fired.outcome == "deleted":
             self.shadow.struck((fired.cluster, fired.principal_arn), at)
+
+    def cluster_gone(self, cluster: str) -> None:
+        """Somebody deleted a cluster, and with it all its entries."""
+        self.gone[cluster] = self._clock()
+        self.unproven.add(cluster)
+        self.shadow.cluster_gone(cluster)
 
     def gone_for_good(self) -> None:
         """Everything that was given is over, and the bot was not there (invariant 2)."""
@@ -189,6 +199,8 @@ class Oracle:
     def after_tick(self, started: datetime) -> None:
         """A tick of all loops passed without any fault: what was over is being removed."""
         for grant in self.now.grants.values():
+            if grant.cluster in self.unproven:
+                continue
             if grant.state == "ACTIVE" and grant.ends_at <= started:
                 raise Violation(2, f"{grant.id} ended {grant.ends_at} and is still active")
         for request in self.now.requests.values():
@@ -353,6 +365,7 @@ class Oracle:
             "expired": self._clock() >= grant.ends_at,
             "superseded": any(one.extends == grant.id for one in self.now.grants.values()),
             "failed": True,
+            "cluster gone": self._clock() - self.gone.get(grant.cluster, self._clock()) >= DAY,
             "removed": (grant.cluster, grant.principal) in self.shadow.touched,
         }
         if not by.get(grant.reason or "", False):
@@ -413,13 +426,15 @@ class Oracle:
         """EKS is exactly the union of live grants and what others put there (invariant 4)."""
         now = self._clock()
         for grant in self.now.grants.values():
+            if grant.cluster in self.unproven:
+                continue
             if grant.state in {"PROVISIONING", "REVOKING"}:
                 raise Violation(2, f"{grant.id} is still {grant.state} at rest: {grant}")
             if grant.state == "ACTIVE" and grant.ends_at > now + grant.duration + TOLERANCE:
                 raise Violation(2, f"{grant.id} is active for longer than it was given for")
         keys = {(one.cluster, one.principal_arn) for one in self._eks.all_entries()}
         keys |= {(one.cluster, one.principal) for one in self.now.grants.values()}
-        for key in sorted(keys):
+        for key in sorted(key for key in keys if key[0] not in self.unproven):
             self._verify_union(key)
             self._verify_schedule(key)
 

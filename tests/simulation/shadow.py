@@ -147,6 +147,12 @@ class Shadow:
         for grant in self._grants():
             self.touched.add((grant.cluster, grant.principal))
 
+    def cluster_gone(self, cluster: str) -> None:
+        """A cluster is deleted, and with it all its entries."""
+        for key in [key for key in self.books if key[0] == cluster]:
+            self.touched.add(key)
+            del self.books[key]
+
     # The bot
 
     def bot_wrote(

@@ -100,7 +100,9 @@ class Stage:
             self.clients = EksClients()
             self.aws = AwsTransport(self.eks, self.boundary)
             for role in (None, SECOND_ROLE):
-                self.aws.take_over(self.clients, Cluster(LAB, REGION, ACCOUNT, role))
+                reached = Cluster(LAB, REGION, ACCOUNT, role)
+                self.clients.prove_account(reached)
+                self.aws.take_over(self.clients, reached)
         self.slack_transport = SlackTransport(SLACK, Starlette(), self.boundary)
         self._sqlite = folder / "life.db"
         self._template = folder / "migrated.db"

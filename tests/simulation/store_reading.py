@@ -60,15 +60,16 @@ class GrantRow:
 @dataclass(frozen=True)
 class Snapshot:
     """`audit` are (id, actor, action, request) after the ones already read; `inbox`: what is not
-    done, id → state and actor. `reviewed`: by break-glass, who reviewed it.
+    done, id → state and actor. `reviewed`: by break-glass, who reviewed it. What is due is given
+    with its cluster.
     """
 
     requests: dict[str, RequestRow]
     grants: dict[str, GrantRow]
     audit: tuple[tuple[int, str, str, str | None], ...]
     inbox: dict[int, tuple[str, str]]
-    entries_due: tuple[datetime, ...]
-    backstops_due: tuple[datetime, ...]
+    entries_due: tuple[tuple[datetime, str], ...]
+    backstops_due: tuple[tuple[datetime, str], ...]
     inbox_due: tuple[datetime, ...]
     reviewed: dict[str, str]
     never_due: tuple[str, ...] = ()
@@ -191,8 +192,11 @@ class StoreReader:
         if audit:
             self._audited = audit[-1][0]
         waiting = self.rows("SELECT id, state, due_at, actor FROM inbox WHERE state <> 'DONE'")
-        entries = self.rows("SELECT due_at FROM entries WHERE due_at IS NOT NULL")
-        backstops = self.rows("SELECT due_at FROM backstops WHERE due_at IS NOT NULL")
+        entries = self.rows("SELECT due_at, cluster FROM entries WHERE due_at IS NOT NULL")
+        backstops = self.rows(
+            "SELECT backstops.due_at, cluster FROM backstops JOIN entries ON id = entry_id "
+            "WHERE backstops.due_at IS NOT NULL"
+        )
         reviews = self.rows(
             "SELECT request_id, reviewer FROM post_reviews WHERE reviewed_at IS NOT NULL"
         )
@@ -201,8 +205,8 @@ class StoreReader:
             grants=grants,
             audit=audit,
             inbox={row[0]: (row[1], row[3]) for row in waiting},
-            entries_due=tuple(self._must(row[0]) for row in entries),
-            backstops_due=tuple(self._must(row[0]) for row in backstops),
+            entries_due=tuple((self._must(row[0]), row[1]) for row in entries),
+            backstops_due=tuple((self._must(row[0]), row[1]) for row in backstops),
             inbox_due=tuple(self._must(row[2]) for row in waiting if row[2] is not None),
             reviewed={row[0]: row[1] for row in reviews},
             never_due=tuple(" ".join(row) for row in self.rows(_NEVER_DUE)),

@@ -88,6 +88,7 @@ FAULTS = {
     "became: schedule fired: deleted",
     "met: lockdown off",
     "met: lockdown on",
+    "met: a cluster was deleted",
     "met: aws: the role is refused",
     "met: restart after a crash",
     "met: role replaced",

@@ -93,6 +93,8 @@ def policy(life: Life, variant: str) -> None:
 def others(life: Life, what: str, cluster: str, who: str, more: Any) -> None:
     """Somebody changes an entry by hand or by another tool, if there is something to change."""
     life.settle_eks()
+    if cluster in life.oracle.gone:
+        return
     key = (cluster, role(who, life.setting))
     entry = life.eks.entry(*key, REGION, ACCOUNT)
     if what == "create" and entry is None:
@@ -154,6 +156,16 @@ def _change(life: Life, what: str, key: Key, entry: Entry, more: Any) -> None:
         if before.get(one.policy, one.namespaces) != one.namespaces
     }
     life.oracle.shadow.others(key, taken=life.reader.unconfirmed(*key) & changed)
+
+
+@act("cluster gone")
+def cluster_gone(life: Life, cluster: str) -> None:
+    """Somebody deletes a cluster, whatever access there is."""
+    life.settle_eks()
+    if cluster not in life.oracle.gone:
+        life.eks.delete_cluster(cluster, REGION, ACCOUNT)
+        life.oracle.cluster_gone(cluster)
+        life.counts["met: a cluster was deleted"] += 1
 
 
 # Faults

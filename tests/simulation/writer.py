@@ -150,6 +150,9 @@ def _with_odd_things(draw: _Draw, steps: Steps) -> Steps:
         told.insert(draw.randrange(len(told)), odd)
     if draw.random() < 0.2:
         told.insert(draw.randrange(1, len(told) + 1), ["role replaced"])
+    if draw.random() < 0.15:
+        gone = ["cluster gone", draw.choice(CLUSTERS)]
+        told.insert(draw.randrange(2, len(told) + 1), gone)
     if draw.random() < 0.3:
         told.insert(draw.randrange(1, len(told) + 1), ["slack refuses", draw.choice(REFUSALS)])
     return told
