@@ -323,7 +323,9 @@ class Oracle:
             self._verify_shown(grant, seen)
         elif grant.state == "ENDED":
             self._verify_gone(grant, seen)
-        if old < _ORDER.index("REVOKING") <= new:
+            self.transitions[f"grant ended as {grant.reason}"] += 1
+        again = was is not None and was.reason != grant.reason
+        if old < _ORDER.index("REVOKING") <= new or again:
             self._verify_reason(grant)
 
     def _verify_shown(self, grant: GrantRow, seen: Seen) -> None:

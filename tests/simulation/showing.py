@@ -11,7 +11,9 @@ from tests.simulation.scene import AUDIT
 from tests.simulation.shadow import Violation
 from tests.simulation.store_reading import GrantRow, RequestRow, Snapshot
 
-_ALARM = re.compile(r"its removal is \*late by |has confirmed the removal, \*")
+_ALARM = re.compile(
+    r"its removal is \*late by |has confirmed the removal, \*|There are no more alarms\."
+)
 _DIRECT = {
     "PENDING": "Nothing is granted yet",
     "DENIED": "denied",

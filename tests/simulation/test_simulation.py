@@ -83,6 +83,7 @@ FAULTS = {
     *(f"met: store {kind}" for kind in (LOCKED, FULL)),
     *(f"met: meanwhile: {what}" for what in ("operator revokes", "tick", "time", "type")),
     "became: break-glass reviewed",
+    "became: grant ended as cluster gone",
     "became: grant revoked in Slack",
     "calm: access was right without Slack",
     "became: schedule fired: deleted",

@@ -110,7 +110,7 @@ def write(seed: int) -> Story:
     elif seed % POSTGRESQL_EVERY == RESTARTED_AT:
         steps.insert(len(steps) // 2, ["restart"])
     elif seed % 5 == STORE_AT:
-        steps = _with_store(_Draw(f"store {seed}"), steps, back=not setting["repair"])
+        steps = _with_store(_Draw(f"store {seed}"), steps)
     elif seed % 5 == ODD_AT:
         steps = _with_odd_things(_Draw(f"odd {seed}"), steps)
     elif seed % 5 == CALLING_AT:
@@ -120,11 +120,11 @@ def write(seed: int) -> Story:
     return Story(seed, setting, steps)
 
 
-def _with_store(draw: _Draw, steps: Steps, *, back: bool) -> Steps:
+def _with_store(draw: _Draw, steps: Steps) -> Steps:
     """The story where the store has troubles: for a while, with all that happens meanwhile."""
     begins = draw.randrange(1, len(steps) + 1)
     ends = min(begins + draw.choice((1, 2, 3, 6)), len(steps))
-    if back and draw.random() < 0.6:
+    if draw.random() < 0.5:
         first, last = ["store kept"], ["store back"]
     else:
         first, last = ["store", draw.choice((LOCKED, FULL))], ["store", None]
@@ -150,9 +150,11 @@ def _with_odd_things(draw: _Draw, steps: Steps) -> Steps:
         told.insert(draw.randrange(len(told)), odd)
     if draw.random() < 0.2:
         told.insert(draw.randrange(1, len(told) + 1), ["role replaced"])
-    if draw.random() < 0.15:
-        gone = ["cluster gone", draw.choice(CLUSTERS)]
-        told.insert(draw.randrange(2, len(told) + 1), gone)
+    asks = [at for at, step in enumerate(told) if step[0] == "ask"]
+    if asks and draw.random() < 0.2:
+        # Soon after somebody asked for access there, and in most cases got it.
+        at = draw.choice(asks)
+        told.insert(min(at + draw.choice((2, 3, 4)), len(told)), ["cluster gone", told[at][2]])
     if draw.random() < 0.3:
         told.insert(draw.randrange(1, len(told) + 1), ["slack refuses", draw.choice(REFUSALS)])
     return told
