@@ -43,6 +43,7 @@ from bot.settings import Settings
 from bot.store import entries, grants, migrate
 from bot.store.database import Database
 from bot.store.instance import only_instance
+from bot.store.pooler import ensure_own_sessions
 from bot.wiring import Bot, utc_now
 
 _REVOKE_TRIES = 10
@@ -91,6 +92,7 @@ def run() -> None:
             if database.is_sqlite:
                 migrate.upgrade(database)
             else:
+                ensure_own_sessions(database)
                 migrate.ensure_current(database)
             _serve(settings, database)
 
@@ -132,9 +134,10 @@ def db_check() -> None:
     """Say whether this version can work on the database. Exits 1 if not."""
     with explained(), existing(environment()) as database:
         try:
+            ensure_own_sessions(database)
             problems = migrate.check(database)
         except StoreUnavailable as error:
-            if error.code != "database_newer":
+            if error.code not in {"database_newer", "database_pooled"}:
                 raise
             problems = [error.sentence]
     for problem in problems:

@@ -26,6 +26,7 @@ from bot.settings import Settings
 from bot.store import migrate
 from bot.store.database import Database
 from bot.store.faults import TOLD_BY_THE_DRIVER
+from bot.store.pooler import ensure_own_sessions
 
 if TYPE_CHECKING:
     from mypy_boto3_eks.client import EKSClient
@@ -61,6 +62,7 @@ def _database(settings: Settings) -> Result:
         if database.is_sqlite and file is not None and not Path(file).exists():
             where = Path(file).absolute()
             return Result("database", Status.NOTE, f"`eks-access run` will make {where}.")
+        ensure_own_sessions(database)
         problems = migrate.check(database)
     except StoreUnavailable as error:
         cause = cause_without_secrets(error) if error.code in TOLD_BY_THE_DRIVER else ""

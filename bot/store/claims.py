@@ -17,6 +17,8 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from bot.store.database import Database
 
+_STILL_WRITES = text("SELECT current_setting('transaction_read_only') = 'off'")
+
 StillHeld = Callable[[], bool]
 
 
@@ -64,9 +66,10 @@ class Claims:
                 return
 
             def still_held() -> bool:
-                # Answers only while the session that holds the lock is alive.
+                # Answers only while the session that holds the lock is alive. After a failover it
+                # may live on at a server that only reads, and another hold the claim at the new one.
                 try:
-                    return bool(connection.scalar(text("SELECT true")))
+                    return bool(connection.scalar(_STILL_WRITES))
                 except SQLAlchemyError:
                     return False
 

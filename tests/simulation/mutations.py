@@ -424,6 +424,20 @@ BUGS: tuple[Mutation, ...] = (
     ),
     # The store
     _bug(
+        "work through a pooler that swaps sessions",
+        "bot/store/pooler.py",
+        "if len(answered) != len(connections) or",
+        "if len(answered) < len(connections) and",
+        "tests/cli/test_cli_pooler.py",
+    ),
+    _bug(
+        "hold a claim at a server that only reads",
+        "bot/store/claims.py",
+        """text("SELECT current_setting('transaction_read_only') = 'off'")""",
+        'text("SELECT true")',
+        "tests/store/test_claims.py::test_a_claim_whose_session_only_reads_by_now_holds_no_more",
+    ),
+    _bug(
         "use a session again that only reads",
         "bot/store/faults.py",
         "READ_ONLY = Fault(\n    Way.NEW_SESSION,",

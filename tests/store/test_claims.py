@@ -6,9 +6,10 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from threading import Barrier
+from typing import Any
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import event, text
 
 from bot.core.errors import StoreUnavailable
 from bot.store.claims import Claims
@@ -135,3 +136,17 @@ def test_a_claim_that_the_database_could_not_answer_is_not_held(database_url: st
         for _ in range(2):
             with pytest.raises(StoreUnavailable), claims.claim("entry:1"):
                 pytest.fail("claimed nothing")
+
+
+@pytest.mark.parametrize("database_kind", ["postgresql"])
+def test_a_claim_whose_session_only_reads_by_now_holds_no_more(
+    claims: Claims, database: Database
+) -> None:
+    """After a failover another replica may hold it at the server that took over."""
+    sessions: list[Any] = []
+    event.listen(database.engine, "checkout", lambda session, *_: sessions.append(session))
+    with claims.claim("entry:1") as still_held:
+        assert still_held is not None
+        assert still_held()
+        sessions[-1].execute("SET default_transaction_read_only = on")
+        assert not still_held()
