@@ -67,7 +67,7 @@ class Claims:
 
             def still_held() -> bool:
                 # Answers only while the session that holds the lock is alive. After a failover it
-                # may live on at a server that only reads, and another hold the claim at the new one.
+                # may live on where nothing is written, and another hold the claim at the new one.
                 try:
                     return bool(connection.scalar(_STILL_WRITES))
                 except SQLAlchemyError:

@@ -209,7 +209,7 @@ _WHILE_CONNECTING = (
     ("authentication failed", DENIED),
     ("no password supplied", DENIED),
     ("permission denied", DENIED),
-    ("pg_hba.conf", DENIED),
+    ("no pg_hba", DENIED),
     ('role "', DENIED),  # does not exist, is not permitted to log in
     ('database "', DENIED),  # does not exist, is not accepting connections
     ("no such database", DENIED),  # PgBouncer
