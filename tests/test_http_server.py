@@ -224,6 +224,8 @@ def test_where_no_file_is_left_the_log_says_so_once_and_it_goes_on_afterwards() 
                 opened.enter_context(socket.create_connection(("127.0.0.1", port), timeout=20))
             first = process.stderr.readline()
             assert "Too many open files" in first
+            with pytest.raises(subprocess.TimeoutExpired):
+                process.wait(2.5)  # in which it tries again, as often as it does
             assert go_on() == "free"
             assert get(port, "/healthz")[0] == 200
         rest = process.communicate("\n", timeout=30)[1]

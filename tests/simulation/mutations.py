@@ -781,10 +781,8 @@ BUGS: tuple[Mutation, ...] = (
     _bug(
         "say for each try that no file is left",
         "bot/http_server.py",
-        "                self._no_files.warn(cause=error.strerror)\n"
-        "                await asyncio.sleep(_WITHOUT_FILES_SECONDS)",
-        '                log.warning("none can be accepted", cause=error.strerror)\n'
-        "                await asyncio.sleep(0)",
+        "self._no_files.warn(cause=error.strerror)",
+        'log.warning("no connection can be accepted", cause=error.strerror)',
         "tests/test_http_server.py::"
         "test_where_no_file_is_left_the_log_says_so_once_and_it_goes_on_afterwards",
     ),
