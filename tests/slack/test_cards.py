@@ -170,6 +170,22 @@ BY_BEN = "Approved by Ben Ito · 2026-01-05 14:41 UTC"
             ["*ENDED* 2026-01-05 16:42:01 UTC", "Replaced by another grant"],
         ),
         (
+            over(EndReason.CLUSTER_GONE, ended_by="bot"),
+            LATER,
+            [
+                "*ENDED* 2026-01-05 16:42:01 UTC · there was no cluster to read back",
+                "Its cluster is gone: AWS has not known it for a day",
+            ],
+        ),
+        (
+            over(EndReason.CLUSTER_GONE, ended_by="operator"),
+            LATER,
+            [
+                "*ENDED* 2026-01-05 16:42:01 UTC · there was no cluster to read back",
+                "Its cluster is gone, says an operator",
+            ],
+        ),
+        (
             over(EndReason.FAILED),
             LATER,
             [f"*FAILED* {REMOVED}", "Nothing of this grant is left at EKS."],
