@@ -235,6 +235,8 @@ def test_the_bot_is_alive_and_ready(server):
             "loop backstops",
             "loop late removals",
             "loop unheard alarms",
+            "loop store memory",
+            "loop never due",
         ],
         True,
     )
