@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 # Half of the time a test waits for a server, so two workers a core keep the cores busy.
 PYTEST_WORKERS ?= $(shell expr 2 \* $$(nproc))
 
-.PHONY: sandbox test lint bench bench-audit bench-drift bench-ends bench-explain bench-restart simulate mutants fuzz kill soak browser screenshots constraints clean
+.PHONY: sandbox test lint bench bench-audit bench-drift bench-ends bench-explain bench-lookups bench-restart simulate mutants fuzz kill soak browser screenshots constraints clean
 
 sandbox: $(VENV)/sandbox.ok
 	$(BIN)/eks-access sandbox
@@ -37,6 +37,10 @@ bench-ends: $(VENV)/dev.ok
 
 bench-explain: $(VENV)/dev.ok
 	$(BIN)/python -m bench.explain
+
+# A minute of an incident, and what Slack's limits leave of it for later: some five minutes.
+bench-lookups: $(VENV)/dev.ok
+	$(BIN)/python -m bench.lookups
 
 # A real bot killed at every point that has a name, on both databases: some ten minutes. Not with -m,
 # because each forked bot would then read the whole of that module for itself.

@@ -199,6 +199,15 @@ def _no_owner(request: AccessRequest, again: Decision, now: datetime) -> Reason:
     )
 
 
+def own_request(request: AccessRequest) -> Reason:
+    """Why a requester reviews nothing of their own."""
+    return Reason(
+        "own_request",
+        "This is your own request, and nobody approves or denies their own. You can cancel it: "
+        f"`/eks-access cancel {request.id}`.",
+    )
+
+
 def no_reviewer(
     policy: Policy,
     request: AccessRequest,
@@ -211,11 +220,7 @@ def no_reviewer(
     if outsider is not None:
         return outsider
     if clicker.id == request.requester:
-        return Reason(
-            "own_request",
-            "This is your own request, and nobody approves or denies their own. You can cancel it: "
-            f"`/eks-access cancel {request.id}`.",
-        )
+        return own_request(request)
     if _same_principal(policy, request, clicker.id, clicker_principal_arn):
         return Reason(
             "same_principal",

@@ -15,11 +15,13 @@ from bot.access.tickets import ticket_to_check
 from bot.core.break_glass import groups_for_break_glass, schedules_for
 from bot.core.decide import groups_needed
 from bot.core.delegating import delegation_groups
+from bot.core.errors import Refused
 from bot.core.lifecycle import ensure_extensible, ensure_open
 from bot.core.model import AccessRequest, Ask
 from bot.core.oncall import Schedules
 from bot.core.policy import Policy
 from bot.core.post_review import reviewers_now
+from bot.core.review import own_request
 from bot.store import delegations, grants, post_reviews, requests
 from bot.store.inbox import Item, Kind
 
@@ -59,7 +61,13 @@ def ensure_worth_asking(tx: Connection, item: Item, now: datetime) -> None:
         case Kind.EXTEND:
             ensure_granting(tx)
             ensure_extensible(grants.get(tx, item.document["request_id"]), item.actor, now)
-        case Kind.APPROVE | Kind.DENY | Kind.ASK:
+        case Kind.APPROVE | Kind.DENY:
+            request = _request(tx, item)
+            ensure_open(request, now)
+            if request.requester == item.actor:
+                reason = own_request(request)
+                raise Refused(reason.code, reason.sentence)
+        case Kind.ASK:
             ensure_open(_request(tx, item), now)
 
 

@@ -263,6 +263,11 @@ BUGS: tuple[Mutation, ...] = (
         (
             Change(REVIEW, "    if clicker.id == request.requester:", "    if not clicker.id:"),
             Change(
+                "bot/slack/needs.py",
+                "            if request.requester == item.actor:",
+                "            if not item.actor:",
+            ),
+            Change(
                 REVIEW,
                 "    if _same_principal(policy, request, clicker.id, clicker_principal_arn):",
                 "    if not clicker.id:",
