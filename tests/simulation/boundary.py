@@ -190,6 +190,9 @@ def _sqlite(boundary: Boundary, troubles: Troubles) -> dict[str, Callable[..., A
     class Watched(sqlite3.Connection):
         hurries = False
 
+        def cursor(self, factory: type[sqlite3.Cursor] = sqlite3.Cursor) -> sqlite3.Cursor:
+            return super().cursor(_Impatient if self.hurries else factory)
+
         def commit(self) -> None:
             if troubles.kind == FULL and self.in_transaction:
                 self.rollback()
@@ -212,6 +215,15 @@ def _sqlite(boundary: Boundary, troubles: Troubles) -> dict[str, Callable[..., A
         _begin(boundary)
 
     return {"do_connect": connects, "connect": connected, "checkout": taken}
+
+
+class _Impatient(sqlite3.Cursor):
+    """Waits for no lock, whatever patience is set."""
+
+    def execute(self, statement: str, *values: Any) -> _Impatient:
+        if not statement.startswith("PRAGMA busy_timeout"):
+            super().execute(statement, *values)
+        return self
 
 
 def _disk_full() -> sqlite3.OperationalError:

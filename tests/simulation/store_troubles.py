@@ -71,9 +71,11 @@ class Troubles:
             session.execute("PRAGMA query_only = ON")
             return
         # Nobody waits in real time for a lock that the simulation holds.
-        session.hurries, hurried = self.kind == LOCKED, session.hurries
-        if session.hurries or hurried:
-            session.execute(f"PRAGMA busy_timeout = {0 if session.hurries else 2000}")
+        hurries = self.kind == LOCKED
+        if hurries != session.hurries:
+            session.hurries = False
+            session.execute(f"PRAGMA busy_timeout = {0 if hurries else 2000}")
+            session.hurries = hurries
 
     def postgresql(self, session: Any) -> None:
         """Have this session meet the trouble, or be rid of it."""

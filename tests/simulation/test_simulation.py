@@ -18,7 +18,7 @@ from tests.simulation.runner import run_here, tell
 from tests.simulation.scene import ACCOUNT, DAN, DEPLOYMENT, LAB, REGION, role
 from tests.simulation.shadow import BOT, TAG, Book
 from tests.simulation.stage import Stage
-from tests.simulation.store_troubles import FULL, LOCKED
+from tests.simulation.store_troubles import FULL, LOCKED, READS
 from tests.simulation.threat_mutations import THREATS
 from tests.simulation.writer import REFUSALS, write
 
@@ -80,7 +80,7 @@ FAULTS = {
     *(f"met: crash: {point}" for point in POINTS),
     *(f"met: outage: {point}" for point in ("begin", "commit", "committed")),
     *(f"met: raised: {what} {when}" for what in ("aws", "slack") for when in ("asked", "answered")),
-    *(f"met: store {kind}" for kind in (LOCKED, FULL)),
+    *(f"met: store {kind}" for kind in (READS, LOCKED, FULL)),
     *(f"met: meanwhile: {what}" for what in ("operator revokes", "tick", "time", "type")),
     "became: break-glass reviewed",
     "became: grant ended as cluster gone",

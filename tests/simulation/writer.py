@@ -35,7 +35,7 @@ from tests.simulation.scene import (
     VARIANTS,
     Json,
 )
-from tests.simulation.store_troubles import FULL, LOCKED
+from tests.simulation.store_troubles import FULL, LOCKED, READS
 from tests.simulation.transports import AWS_AFTER, AWS_BEFORE, HALF, SLACK_AFTER, SLACK_BEFORE
 
 Steps = list[list[Any]]
@@ -127,7 +127,7 @@ def _with_store(draw: _Draw, steps: Steps) -> Steps:
     if draw.random() < 0.5:
         first, last = ["store kept"], ["store back"]
     else:
-        first, last = ["store", draw.choice((LOCKED, FULL))], ["store", None]
+        first, last = ["store", draw.choice((READS, LOCKED, FULL))], ["store", None]
     everything: list[Any] = ["tick", list(CHANGING)]
     later: Steps = [["time", draw.choice((1, 30, 300))]] if draw.random() < 0.5 else []
     during = [*steps[begins:ends], everything, *later, everything]
