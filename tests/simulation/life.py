@@ -338,12 +338,7 @@ class Life:
             self.reader.posted(),
             audit_known=not self.was_without_policy,
             clock_went_back=self.clock_went_back,
-            forgotten=self.oracle.forgotten
-            | {
-                one.id
-                for one in self.oracle.now.requests.values()
-                if one.cluster in self.oracle.unproven
-            },
+            unproven=self.oracle.unproven,
         )
         self.counts["calm: everything was right"] += 1
 

@@ -61,9 +61,8 @@ class Seen:
 class Oracle:
     """`said` is what people did, as (who, what, request id); `document` the policy in force.
 
-    While `locked_down`, nothing may be granted. Of the requests in `forgotten` the store lost what
-    Slack may show. `gone` are clusters that were deleted, and when; on those `unproven` nothing
-    need be right until a day has proven it.
+    While `locked_down`, nothing may be granted. `gone` are clusters that were deleted, and when; on
+    those `unproven` nothing need be right until a day has proven it.
     """
 
     def __init__(
@@ -89,7 +88,6 @@ class Oracle:
         self.shadow = Shadow(self._entry, self._reader.read_grants, clock, setting["standing"])
         self._before: dict[Key, Entry | None] = {}
         self._late = False
-        self.forgotten: set[str] = set()
         self.gone: dict[str, datetime] = {}
         self.unproven: set[str] = set()
         self.transitions: Counter[str] = Counter()
@@ -191,10 +189,8 @@ class Oracle:
         ended = {one.id for one in lost.grants.values() if one.state == "ENDED"}
         self.shadow.went_back(
             self._reader.own(),
-            {one.id for one in self.now.grants.values() if one.state in {"ACTIVE", "REVOKING"}}
-            & ended,
+            {one.id for one in self.now.grants.values() if one.state != "ENDED"} & ended,
         )
-        self.forgotten |= self.now.requests.keys()
 
     def after_tick(self, started: datetime) -> None:
         """A tick of all loops passed without any fault: what was over is being removed."""

@@ -32,7 +32,7 @@ def verify_slack(
     *,
     audit_known: bool,
     clock_went_back: bool,
-    forgotten: Collection[str] = (),
+    unproven: Collection[str],
 ) -> None:
     """Each card and direct message shows the state that the store has. Raises Violation.
 
@@ -41,10 +41,10 @@ def verify_slack(
     one that was posted as the last process died; `posted` are those stored, as (request, channel).
     Where
     `clock_went_back`, what was written of an end that seemed to have passed stands until it does.
-    Of those `forgotten` by a store that went back, Slack may show what came later.
+    Of access to clusters that are gone, and `unproven` to be so, nothing need be shown yet.
     """
     for request in snapshot.requests.values():
-        if request.id in forgotten:
+        if request.cluster in unproven:
             continue
         state = _state(request, snapshot.grants.get(request.id))
         if state in {"ACTIVE", "PENDING"} and clock_went_back:
