@@ -633,6 +633,42 @@ BUGS: tuple[Mutation, ...] = (
         "other = None",
         "tests/reconcile/test_ways.py",
     ),
+    # Faults that lives meet: the store, what disappears, what nobody foresaw
+    _bug(
+        "take a session that only reads for one that is well",
+        "bot/store/database.py",
+        "    if fault.way is faults.Way.NEW_SESSION:\n        context.is_disconnect = True\n",
+        "    if fault is faults.AWAY:\n        context.is_disconnect = True\n",
+        first=46,
+    ),
+    _bug(
+        "take a store that went back for the one that was seen",
+        "bot/reconcile/memory.py",
+        "return newest.holds(tx, self._known, self._noted)",
+        "return tx is not None",
+        first=441,
+    ),
+    _bug(
+        "reach a cluster by the role of its row alone",
+        "bot/reconcile/ways.py",
+        "    if cluster.assume_role == entry.cluster.assume_role:\n        return None\n",
+        "    if cluster.assume_role != entry.cluster.assume_role:\n        return None\n",
+        first=17,
+    ),
+    _bug(
+        "begin the day of a cluster that is gone with each look",
+        "bot/core/gone.py",
+        "    return Unknown(min(before.since, now), now)",
+        "    return Unknown(now, now)",
+        first=27,
+    ),
+    _bug(
+        "take half an answer of Slack for what nobody foresaw",
+        "bot/reconcile/slack_errors.py",
+        "(SlackClientError, OSError, HTTPException, UnicodeDecodeError)",
+        "(SlackClientError, OSError, UnicodeDecodeError)",
+        first=12,
+    ),
     # Signals that measure the trying
     _bug(
         "call late only what is being removed",
