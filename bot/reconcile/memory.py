@@ -108,11 +108,15 @@ class StoreMemory:
                 found = newest.newest(tx)
                 self._ask_outside(tx, found.head)
                 well = self._holds(tx)
+                told = newest.told_after(tx, self._known)
             if not well:
                 self._start_anew(found)
                 with self._database.reading() as tx:
                     found = newest.newest(tx)
                 self._noted = None
+            elif told:
+                # What this one remembers was not lost, and what it saw since may have been.
+                self._forget()
             self._known, self._known_at = found, self._clock()
 
     def _ask_outside(self, tx: Connection, head: Head) -> None:
@@ -128,10 +132,13 @@ class StoreMemory:
         if anchored is not None and not newest.was_told(tx, anchored):
             self._known = Newest(anchored)
 
-    def _start_anew(self, found: Newest) -> None:
+    def _forget(self) -> None:
         self.times += 1  # first, so that no work under way counts as seen what it began before
         for forget in self.forgets:
             forget()
+
+    def _start_anew(self, found: Newest) -> None:
+        self._forget()
         known, now = self._known, self._clock()
         details = {
             "position": known.head.position,

@@ -55,6 +55,12 @@ _KNOWN = select(
     .scalar_subquery(),
 )
 
+_TOLD_AFTER = (
+    select(audit_events.c.id)
+    .where(audit_events.c.id > bindparam("event"), audit_events.c.action == WENT_BACK)
+    .limit(1)
+)
+
 
 def newest(tx: Connection) -> Newest:
     """The newest that there is now."""
@@ -94,6 +100,13 @@ def told_since(tx: Connection, since: datetime) -> bool:
         audit_events.c.at >= since, audit_events.c.action == WENT_BACK
     )
     return tx.scalars(query.limit(1)).first() is not None
+
+
+def told_after(tx: Connection, known: Newest) -> bool:
+    """Whether a replica has found, after what is known, that the store went back."""
+    if known.event is None:
+        return False
+    return tx.scalars(_TOLD_AFTER, {"event": known.event.id}).first() is not None
 
 
 def was_told(tx: Connection, head: Head) -> bool:

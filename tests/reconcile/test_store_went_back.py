@@ -227,6 +227,30 @@ def test_replicas_forget_each_for_itself_and_end_once(running: Running) -> None:
 
 
 @BOTH
+def test_a_replica_that_had_not_looked_since_forgets_once_another_says_so(
+    running: Running,
+) -> None:
+    world = running.world
+    world.active("view", "a")
+    running.store.keep()
+    other = running.fresh_memory()
+    forgotten: list[str] = []
+    other.forgets.append(lambda: forgotten.append("all"))
+    other.look()
+    world.ask("view", "b", who="ben")
+    running.memory.look()
+    running.store.go_back()
+    running.memory.look()
+    other.look()
+    assert forgotten == ["all"]
+    assert other.times == 1
+    assert running.told() == [WENT_BACK]
+    for memory in (running.memory, other):
+        memory.look()
+        assert memory.times == 1
+
+
+@BOTH
 def test_a_store_that_has_grown_since_is_found_by_what_it_has_instead(running: Running) -> None:
     world = running.world
     running.store.keep()

@@ -1050,6 +1050,13 @@ BUGS: tuple[Mutation, ...] = (
         "tests/reconcile/test_store_went_back.py",
     ),
     _bug(
+        "forget only what this replica itself finds lost",
+        "bot/reconcile/memory.py",
+        "            elif told:\n",
+        "            elif told and not well:\n",
+        "tests/reconcile/test_store_went_back.py",
+    ),
+    _bug(
         "know a store by the number of its last event alone",
         "bot/store/newest.py",
         '        audit_events.c.at == bindparam("at", type_=UtcDateTime()),\n'
