@@ -57,7 +57,7 @@ def forget(
         answer = _ask_eks(database, found)
         refusal = _refusal(found, policy, answer, even_if_there=even_if_there)
         if refusal is None:
-            told = (policy.security_channel or policy.audit_channel, reason.strip())
+            told = (policy.alarm_channel, reason.strip())
             ended = _forget(database, grant_id, *told)
     if as_json:
         shown = {"grant": grant_id, "eks": answer.code, "refused": refusal}

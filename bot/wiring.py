@@ -114,187 +114,47 @@ class Bot:
         self.clock = clock
         self.database = given.database or Database(settings.database_url.get_secret_value())
         self.policy = PolicySource(settings.config)
-        client = given.slack or _slack_client(settings)
-        claims = Claims(self.database)
-        directory = Directory(client, now=given.monotonic)
-        clients = given.clients or EksClients()
-        self._tickets = TicketServices(
-            Jira(settings.jira_url, settings.jira_email, settings.jira_key(), clock=clock),
-            PagerDutyIncidents(settings.pagerduty_api_url, settings.pagerduty_key(), clock=clock),
-        )
-        bucket = audit_bucket(settings)
-        access = AccessReconciler(
-            self.database,
-            clients,
-            claims,
-            clock=clock,
-            repair=self._repair,
-            memory=self._remember(bucket),
-            named=self._named,
-        )
-        self._on_call = OnCallServices(
-            {
-                "pagerduty": PagerDuty(
-                    settings.pagerduty_api_url, settings.pagerduty_key(), clock=clock
-                ),
-                "opsgenie": Opsgenie(
-                    settings.opsgenie_api_url, settings.opsgenie_key(), clock=clock
-                ),
-            }
-        )
-        desk = Desk(
-            Sources(
-                self.database,
-                directory,
-                self.policy.current,
-                on_call=self._on_call.facts,
-                clock=clock,
-            ),
-            clients,
-        )
+        self._client = given.slack or _slack_client(settings)
+        self._claims = Claims(self.database)
+        self._directory = Directory(self._client, now=given.monotonic)
+        self._clients = given.clients or EksClients()
+        self._tickets, self._on_call = _services(settings, clock)
+        self._memory = self._remember(audit_bucket(settings))
+        self._sweep = Sweep(self.database, announce=self._say_made_due, clock=clock)
+        self._sealer = AuditSealer(self.database, self._claims, clock=clock)
         refusals = Refusals(self.policy.current, clock)
-        self.listeners = Listeners(
-            self.database,
-            client,
-            directory,
-            desk,
-            bot_token=settings.bot_token(),
-            signing_secret=None if settings.socket_mode else settings.signing_secret(),
-            refusals=refusals,
-            wake=self._wake_inbox,
-            clock=clock,
-            in_background=given.in_background,
-        )
-        inbox = InboxWorker(
-            self.database,
-            claims,
-            client,
-            directory,
-            self.policy.current,
-            refusals=refusals,
-            ticket=self._tickets.status,
-            on_call=self._on_call.facts,
-            changed=self._wake_all,
-            clock=clock,
-        )
-        messages = MessageReconciler(
-            self.database,
-            client,
-            claims,
-            self._projection(directory, desk.glass),
-            unfit=directory.unfit,
-            shown=lambda request: self.listeners.show_change(request.requester),
-            clock=clock,
-        )
-        self._inbox_loops = tuple(
-            _batched(name, due, inbox.work)
-            for name, due in (
-                ("inbox", inbox.due),
-                ("revoking", inbox.due_revoking),
-                ("giving back", inbox.due_giving_back),
-            )
-        )
-        self._access_loop = _batched(
-            "access", access.due, self._then_messages(access.reconcile), workers=ACCESS_WORKERS
-        )
-        keeper = BackstopKeeper(self.database, clients, claims, clock=clock, named=self._named)
-        self._backstop_loop = _batched("backstops", keeper.due, self._then_access(keeper.keep))
-        self._message_loop = _batched("messages", messages.due, messages.reconcile)
-        starts = Starts(
-            self.database,
-            claims,
-            FactFinder(
-                self.database,
-                directory,
-                self.policy.current,
-                ticket=self._tickets.status,
-                on_call=self._on_call.facts,
-                clock=clock,
-            ),
-            self.policy.current,
-            changed=self._wake_all,
-            clock=clock,
-        )
-        self._start_loop = _batched("starts", starts.due, starts.work)
-        announcer = Announcer(self.database, client, claims, unfit=directory.unfit, clock=clock)
-        self._announcement_loop = Loop(
-            "announcements", announcer.due, announcer.post, workers=_OTHER_WORKERS
-        )
-        ticket_watch = TicketWatch(
-            self.database,
-            self._policy_in_force,
-            self._tickets.status,
-            changed=self._wake_all,
-            clock=clock,
-        )
-        self._ticket_loop = Loop("tickets", ticket_watch.due, ticket_watch.work, workers=1)
-        waiting = WaitingRequests(self.database, changed=self._wake_messages, clock=clock)
-        self._waiting_loop = _batched("waiting", waiting.due, waiting.work, workers=1)
-        self._scanner = DriftScanner(
-            self.database,
-            clients,
-            claims,
-            self._policy_in_force,
-            every=timedelta(minutes=settings.drift_minutes),
-            clock=clock,
-            calls_per_second=given.drift_calls_per_second,
-        )
-        reporter = DriftReporter(
-            self.database,
-            claims,
-            self._policy_in_force,
-            found=drift_found,
-            digest=standing_digest,
-            clock=clock,
-        )
-        self._drift_loop = Loop(
-            "drift", self._scanner.due, self._scanner.scan, workers=_OTHER_WORKERS
-        )
-        self._report_loop = Loop("drift reports", reporter.due, reporter.report, workers=1)
-        owed = OwedReviews(self.database, changed=self._wake_messages, clock=clock)
-        self._review_loop = _batched("reviews", owed.due, owed.work, workers=1)
-        self._sealer = AuditSealer(self.database, claims, clock=clock)
-        self._audit_loop = Loop("audit", self._sealer.due, self._sealer.seal, workers=1)
-        self._anchors = Anchors(self.database, self._policy, bucket, clock=clock)
+        self._memory.forgets.append(refusals.forget)
+        desk, facts = self._desk(), self._fact_finder()
+        self.listeners = self._listeners(settings, given, desk, refusals)
+        self._inbox_loops = self._build_inbox(facts, refusals)
+        self._access_loop, self._backstop_loop = self._build_entries()
+        self._message_loop, outbox = self._build_messages(desk.glass)
+        waiting, tickets, reviews, starts = self._build_requests(facts)
         self.loops = (
-            *self._store_loops(
-                starts.forget, ticket_watch.forget, reporter.forget, refusals.forget
-            ),
+            Loop("store memory", self._memory.due, self._memory.work, workers=1),
+            Loop("never due", self._sweep.due, self._sweep.work, workers=1),
             *self._inbox_loops,
             self._access_loop,
             self._backstop_loop,
             self._message_loop,
-            self._announcement_loop,
-            self._waiting_loop,
-            self._ticket_loop,
-            self._drift_loop,
-            self._report_loop,
-            *self._alarm_loops(claims, directory),
-            self._review_loop,
-            self._start_loop,
-            self._audit_loop,
+            outbox,
+            waiting,
+            tickets,
+            *self._build_drift(settings, given),
+            *self._build_alarms(),
+            reviews,
+            starts,
+            Loop("audit", self._sealer.due, self._sealer.seal, workers=1),
         )
         self._jobs = Jobs(self.loops)
         self.policy_watch = PolicyWatch(self.database, self.policy, clock=clock)
         self._look_at_policy = self._jobs.every(1.0, "policy", self.policy_watch.look)
         self._jobs.every(_ANCHOR_SECONDS, "anchors", self._anchor)
-        self._connection: SocketModeConnection | None = None
-        if settings.socket_mode:
-            self._connection = SocketModeConnection(
-                self.listeners.app,
-                settings.app_token(),
-                settings.slack_api_url,
-                others=self._taken_in_since,
-                clock=clock,
-            )
-            self._jobs.every(1.0, "socket", self._connection.tend)
+        self._connection = self._connect(settings) if settings.socket_mode else None
         self._store_watch = StoreWatch(self.database)
         slack = None if settings.socket_mode else self.listeners.app
-        self.http = HttpServer(
-            build_http(self.readiness, self._signals(client, directory), slack),
-            settings.http_address,
-            settings.http_port,
-        )
+        http = build_http(self.readiness, self._signals(), slack)
+        self.http = HttpServer(http, settings.http_address, settings.http_port)
 
     def start(self) -> None:
         """Start the loops first: removing access must not wait for Slack."""
@@ -380,38 +240,189 @@ class Bot:
         return keep
 
     def _remember(self, bucket: AnchorBucket | None) -> StoreMemory:
-        self._memory = StoreMemory(
+        """The memory of the store, and the anchors that it begins with."""
+        memory = StoreMemory(
             self.database,
             clock=self.clock,
             announce=self._say_went_back,
             anchored=lambda head: self._anchored(bucket, head),
         )
-        return self._memory
+        self._anchors = Anchors(self.database, self._policy, bucket, clock=self.clock)
+        memory.forgets.append(self._anchors.forget)
+        return memory
 
-    def _store_loops(self, *forgets: Callable[[], None]) -> tuple[Loop, Loop]:
-        """Those that watch the store itself. `forgets` and the scanner have seen what was in it."""
-        self._memory.forgets += [*forgets, self._scanner.forget, self._anchors.forget]
-        self._sweep = Sweep(self.database, announce=self._say_made_due, clock=self.clock)
-        return (
-            Loop("store memory", self._memory.due, self._memory.work, workers=1),
-            Loop("never due", self._sweep.due, self._sweep.work, workers=1),
+    def _fact_finder(self) -> FactFinder:
+        return FactFinder(
+            self.database,
+            self._directory,
+            self.policy.current,
+            ticket=self._tickets.status,
+            on_call=self._on_call.facts,
+            clock=self.clock,
         )
 
-    def _alarm_loops(self, claims: Claims, directory: Directory) -> tuple[Loop, Loop]:
-        def people() -> tuple[str, ...]:
-            return alarm_people(self.policy, directory)
+    def _desk(self) -> Desk:
+        sources = Sources(
+            self.database,
+            self._directory,
+            self.policy.current,
+            on_call=self._on_call.facts,
+            clock=self.clock,
+        )
+        return Desk(sources, self._clients)
 
+    def _listeners(
+        self, settings: Settings, given: Given, desk: Desk, refusals: Refusals
+    ) -> Listeners:
+        return Listeners(
+            self.database,
+            self._client,
+            self._directory,
+            desk,
+            bot_token=settings.bot_token(),
+            signing_secret=None if settings.socket_mode else settings.signing_secret(),
+            refusals=refusals,
+            wake=self._wake_inbox,
+            clock=self.clock,
+            in_background=given.in_background,
+        )
+
+    def _connect(self, settings: Settings) -> SocketModeConnection:
+        connection = SocketModeConnection(
+            self.listeners.app,
+            settings.app_token(),
+            settings.slack_api_url,
+            others=self._taken_in_since,
+            clock=self.clock,
+        )
+        self._jobs.every(1.0, "socket", connection.tend)
+        return connection
+
+    def _build_inbox(self, facts: FactFinder, refusals: Refusals) -> tuple[Loop, Loop, Loop]:
+        """One loop for each queue of what people asked for."""
+        worker = InboxWorker(
+            self.database,
+            self._claims,
+            self._client,
+            facts,
+            self.policy.current,
+            refusals=refusals,
+            changed=self._wake_all,
+            clock=self.clock,
+        )
+        return (
+            _batched("inbox", worker.due, worker.work),
+            _batched("revoking", worker.due_revoking, worker.work),
+            _batched("giving back", worker.due_giving_back, worker.work),
+        )
+
+    def _build_entries(self) -> tuple[Loop, Loop]:
+        """What keeps access entries and their schedules right."""
+        access = AccessReconciler(
+            self.database,
+            self._clients,
+            self._claims,
+            clock=self.clock,
+            repair=self._repair,
+            memory=self._memory,
+            named=self._named,
+        )
+        keeper = BackstopKeeper(
+            self.database, self._clients, self._claims, clock=self.clock, named=self._named
+        )
+        return (
+            _batched(
+                "access", access.due, self._then_messages(access.reconcile), workers=ACCESS_WORKERS
+            ),
+            _batched("backstops", keeper.due, self._then_access(keeper.keep)),
+        )
+
+    def _build_messages(self, glass: GlassDesk) -> tuple[Loop, Loop]:
+        """What keeps Slack right: the messages of requests, and the outbox."""
+        messages = MessageReconciler(
+            self.database,
+            self._client,
+            self._claims,
+            self._projection(glass),
+            unfit=self._directory.unfit,
+            shown=lambda request: self.listeners.show_change(request.requester),
+            clock=self.clock,
+        )
+        announcer = Announcer(
+            self.database, self._client, self._claims, unfit=self._directory.unfit, clock=self.clock
+        )
+        return (
+            _batched("messages", messages.due, messages.reconcile),
+            Loop("announcements", announcer.due, announcer.post, workers=_OTHER_WORKERS),
+        )
+
+    def _build_requests(self, facts: FactFinder) -> tuple[Loop, Loop, Loop, Loop]:
+        """What time makes of requests: `waiting`, `tickets`, `reviews` and `starts`."""
+        waiting = WaitingRequests(self.database, changed=self._wake_messages, clock=self.clock)
+        tickets = TicketWatch(
+            self.database,
+            self._policy_in_force,
+            self._tickets.status,
+            changed=self._wake_all,
+            clock=self.clock,
+        )
+        owed = OwedReviews(self.database, changed=self._wake_messages, clock=self.clock)
+        starts = Starts(
+            self.database,
+            self._claims,
+            facts,
+            self.policy.current,
+            changed=self._wake_all,
+            clock=self.clock,
+        )
+        self._memory.forgets += [tickets.forget, starts.forget]
+        return (
+            _batched("waiting", waiting.due, waiting.work, workers=1),
+            Loop("tickets", tickets.due, tickets.work, workers=1),
+            _batched("reviews", owed.due, owed.work, workers=1),
+            _batched("starts", starts.due, starts.work),
+        )
+
+    def _build_drift(self, settings: Settings, given: Given) -> tuple[Loop, Loop]:
+        self._scanner = DriftScanner(
+            self.database,
+            self._clients,
+            self._claims,
+            self._policy_in_force,
+            every=timedelta(minutes=settings.drift_minutes),
+            clock=self.clock,
+            calls_per_second=given.drift_calls_per_second,
+        )
+        reporter = DriftReporter(
+            self.database,
+            self._claims,
+            self._policy_in_force,
+            found=drift_found,
+            digest=standing_digest,
+            clock=self.clock,
+        )
+        self._memory.forgets += [self._scanner.forget, reporter.forget]
+        return (
+            Loop("drift", self._scanner.due, self._scanner.scan, workers=_OTHER_WORKERS),
+            Loop("drift reports", reporter.due, reporter.report, workers=1),
+        )
+
+    def _build_alarms(self) -> tuple[Loop, Loop]:
         late = LateRemovals(
             self.database,
-            claims,
+            self._claims,
             self._policy_in_force,
             alarm=late_alarm,
             over=late_over,
-            people=people,
+            people=self._alarm_people,
             clock=self.clock,
         )
         unheard = Unheard(
-            self.database, claims, people=people, instead=instead_of_channel, clock=self.clock
+            self.database,
+            self._claims,
+            people=self._alarm_people,
+            instead=instead_of_channel,
+            clock=self.clock,
         )
         self._memory.forgets += [late.forget, unheard.forget]
         return (
@@ -419,14 +430,17 @@ class Bot:
             Loop("unheard alarms", unheard.due, unheard.tell, workers=1),
         )
 
-    def _signals(self, client: WebClient, directory: Directory) -> CollectorRegistry:
+    def _alarm_people(self) -> tuple[str, ...]:
+        return alarm_people(self.policy, self._directory)
+
+    def _signals(self) -> CollectorRegistry:
         """The metrics, and the job that tells people what comes of a store that is away."""
         unstored = LateUnstored(
             self._store_watch,
-            client,
+            self._client,
             self._policy_in_force,
-            people=lambda: alarm_people(self.policy, directory),
-            unfit=directory.unfit,
+            people=self._alarm_people,
+            unfit=self._directory.unfit,
             message=unstored_alarm,
             clock=self.clock,
         )
@@ -439,7 +453,7 @@ class Bot:
             counted=lambda: (self._memory.times, self._sweep.found),
         )
 
-    def _projection(self, directory: Directory, glass: GlassDesk) -> Callable[..., Projection]:
+    def _projection(self, glass: GlassDesk) -> Callable[..., Projection]:
         def projection(
             request: AccessRequest,
             reviews: Sequence[Review],
@@ -463,7 +477,7 @@ class Bot:
                 request,
                 reviews,
                 grant,
-                names=directory.names({one for one in people if one.startswith(("U", "W"))}),
+                names=self._directory.names({one for one in people if one.startswith(("U", "W"))}),
                 audit_channel=policy.audit_channel if policy else None,
                 tickets=policy.tickets if policy else None,
                 unreachable=unreachable,
@@ -556,6 +570,24 @@ def audit_bucket(settings: Settings) -> AnchorBucket | None:
         return None
     keep = timedelta(days=settings.audit_keep_days)
     return AnchorBucket(settings.audit_bucket, mode=settings.audit_lock, keep=keep)
+
+
+def _services(settings: Settings, clock: Clock) -> tuple[TicketServices, OnCallServices]:
+    """Who tells of tickets, and who of people on call."""
+    pagerduty_key, pagerduty_url = settings.pagerduty_key(), settings.pagerduty_api_url
+    opsgenie = Opsgenie(settings.opsgenie_api_url, settings.opsgenie_key(), clock=clock)
+    return (
+        TicketServices(
+            Jira(settings.jira_url, settings.jira_email, settings.jira_key(), clock=clock),
+            PagerDutyIncidents(pagerduty_url, pagerduty_key, clock=clock),
+        ),
+        OnCallServices(
+            {
+                "pagerduty": PagerDuty(pagerduty_url, pagerduty_key, clock=clock),
+                "opsgenie": opsgenie,
+            }
+        ),
+    )
 
 
 def _slack_client(settings: Settings) -> WebClient:

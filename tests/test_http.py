@@ -299,7 +299,7 @@ def test_without_the_store_the_bot_is_alive_and_not_ready_and_tells_people_so(po
         assert found["eks_access_late_removals"] == 0, "of what was live, by the clock"
         assert "eks_access_grantsactive" not in found
         answer = stage.slack.human("U01ANA").command(NOW)
-        assert "does not answer" in answer.text
+        assert "does not exist" in answer.text
         assert "Nothing was changed" in answer.text
 
         postgresql.execute(f"ALTER DATABASE {postgresql.create_migrated()} RENAME TO {name}")

@@ -419,6 +419,11 @@ class Policy(Entry):
         """When a removal that is late is told."""
         return self.late_removals.times if self.late_removals is not None else AlarmTimes()
 
+    @property
+    def alarm_channel(self) -> str | None:
+        """Where a removal that is late is told; None where it goes to people."""
+        return self.security_channel or self.audit_channel
+
     @cached_property
     def rule_index(self) -> ClusterIndex:
         """Which rules cover a cluster, found without a look at each."""

@@ -52,6 +52,14 @@ class LateRemoval:
     unknown_since: datetime | None = None
 
 
+def alarm_times(policy: Callable[[], Policy]) -> removal.AlarmTimes:
+    """When late removals are told, under the policy in force or else as where it says nothing."""
+    try:
+        return policy().alarm_times
+    except PolicyUnavailable:
+        return removal.AlarmTimes()
+
+
 class LateRemovals:
     """The loop that announces. Safe to call from several threads.
 
@@ -91,7 +99,7 @@ class LateRemovals:
         """Ids of the grants of which there is something to say now."""
         now = self._clock()
         self._started_at = min(self._started_at, now)
-        times = self._times()
+        times = alarm_times(self._policy)
         late_before = now - times.after[0]
         with self._database.reading() as tx:
             past = grants.past_end(tx, late_before)
@@ -192,14 +200,8 @@ class LateRemovals:
             policy = self._policy()
         except PolicyUnavailable:
             return ()
-        channel = policy.security_channel or policy.audit_channel
+        channel = policy.alarm_channel
         return (channel,) if channel is not None else tuple(self._people())
-
-    def _times(self) -> removal.AlarmTimes:
-        try:
-            return self._policy().alarm_times
-        except PolicyUnavailable:
-            return removal.AlarmTimes()
 
     def _number(self, grant: Grant, now: datetime, *, unknown: bool) -> int:
         """How many alarms there are by now.
@@ -207,7 +209,10 @@ class LateRemovals:
         Of a cluster that AWS does not know there are none every so often in the first day: by then
         it is proven to be gone, and that is told, or the alarms go on.
         """
-        times, late_by = self._times(), removal.late_by(grant, now, since=self._started_at)
+        times, late_by = (
+            alarm_times(self._policy),
+            removal.late_by(grant, now, since=self._started_at),
+        )
         number = times.number(late_by)
         if unknown and late_by < removal.FIRST_DAY:
             return min(number, len(times.after))

@@ -16,6 +16,7 @@ from bot.core import removal
 from bot.core.errors import DirectoryUnavailable, PolicyUnavailable
 from bot.core.model import Grant
 from bot.core.policy import Policy
+from bot.reconcile.late_removals import alarm_times
 from bot.reconcile.slack_errors import NO_ANSWER
 from bot.store.announcements import Said
 from bot.store.watch import StoreWatch
@@ -90,13 +91,8 @@ class LateUnstored:
             self._refused += 1
 
     def _number(self, grant: Grant, now: datetime) -> int:
-        return self._times().number(removal.late_by(grant, now, since=self._started_at))
-
-    def _times(self) -> removal.AlarmTimes:
-        try:
-            return self._policy().alarm_times
-        except PolicyUnavailable:
-            return removal.AlarmTimes()
+        late_by = removal.late_by(grant, now, since=self._started_at)
+        return alarm_times(self._policy).number(late_by)
 
     def _say(self, said: Said) -> bool:
         """Whether somebody was told: in the channel of alarms, or else person by person."""
@@ -104,7 +100,7 @@ class LateUnstored:
             policy = self._policy()
         except PolicyUnavailable:
             return False
-        channel = policy.security_channel or policy.audit_channel
+        channel = policy.alarm_channel
         if channel is not None and self._post(channel, said):
             return True
         taken = [self._post(person, said) for person in self._people()]

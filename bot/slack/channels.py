@@ -6,14 +6,14 @@ posted there, and its members are not only one's own.
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from slack_sdk.errors import SlackApiError
 
 from bot.core.errors import DirectoryUnavailable
-from bot.reconcile.slack_errors import LACKING, SHARED
+from bot.reconcile.slack_errors import LACKING, SHARED, code_of
+from bot.slack.shared_answers import SharedAnswers
 
 _KEPT_SECONDS = 60.0
 _PAGE = 1000
@@ -31,8 +31,7 @@ class Channels:
     def __init__(self, call: Call, *, now: Callable[[], float]) -> None:
         self._call = call
         self._now = now
-        self._lock = threading.Lock()
-        self._seen: dict[str, tuple[float, str | None]] = {}
+        self._unfit: SharedAnswers[str | None] = SharedAnswers(now)
 
     def members(self, channel_id: str, *, but: str, urgent: bool) -> frozenset[str]:
         """Who is in the channel now, without the user id `but`, which is the bot's own.
@@ -70,10 +69,10 @@ class Channels:
         """
         if not is_channel(channel_id):
             return None
-        with self._lock:
-            kept = self._seen.get(channel_id)
-        if kept is not None and self._now() - kept[0] < _KEPT_SECONDS:
-            return kept[1]
+        since = self._now() - _KEPT_SECONDS
+        return self._unfit.get(channel_id, lambda: self._why_unfit(channel_id), since=since)
+
+    def _why_unfit(self, channel_id: str) -> str | None:
         try:
             shown = self._call("conversations_info", channel=channel_id)["channel"]
         except DirectoryUnavailable as error:
@@ -81,12 +80,8 @@ class Channels:
             if code not in {"channel_not_found", LACKING}:
                 raise
             # Posting into what the bot does not see fails by itself; here it would not.
-            problem = code if code == LACKING else None
-        else:
-            problem = SHARED if _is_shared(shown) else None
-        with self._lock:
-            self._seen[channel_id] = (self._now(), problem)
-        return problem
+            return code if code == LACKING else None
+        return SHARED if _is_shared(shown) else None
 
     def _shown(self, channel_id: str, *, urgent: bool) -> Mapping[str, Any]:
         try:
@@ -114,7 +109,7 @@ def _is_shared(shown: Mapping[str, Any]) -> bool:
 
 def _code(error: DirectoryUnavailable) -> str:
     cause = error.__cause__
-    return str(cause.response.get("error")) if isinstance(cause, SlackApiError) else ""
+    return code_of(cause) if isinstance(cause, SlackApiError) else ""
 
 
 def _no_owners(channel_id: str, why: str) -> DirectoryUnavailable:

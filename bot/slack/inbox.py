@@ -7,7 +7,7 @@ is told. A crash in between leaves an item that the next worker takes up.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -15,7 +15,6 @@ import structlog
 from slack_sdk import WebClient
 from sqlalchemy import Connection
 
-from bot.access.tickets import TicketQuestion
 from bot.core.errors import (
     Conflict,
     DirectoryUnavailable,
@@ -26,7 +25,6 @@ from bot.core.errors import (
 )
 from bot.core.ids import is_id
 from bot.core.model import AuditEvent
-from bot.core.oncall import OnCallFacts, Schedules
 from bot.policy_file import LoadedPolicy
 from bot.reconcile.backoff import pause
 from bot.reconcile.slack_errors import NO_ANSWER, Delayed, delayed_by
@@ -34,7 +32,6 @@ from bot.slack.blocks import Message
 from bot.slack.call_budget import Limited
 from bot.slack.carry_out import carry_out, give_back, revoke
 from bot.slack.fact_finder import FactFinder
-from bot.slack.people import Directory
 from bot.slack.refusals import Refusals
 from bot.slack.replies import error_reply, not_done_reply, note, waiting_reply
 from bot.slack.response_url import respond
@@ -65,8 +62,7 @@ _MOST_TRIES = 5
 class InboxWorker:
     """The loop that empties the inbox. Safe to call from several threads.
 
-    `ticket` asks a service whether a ticket is open, `on_call` asks who is on call; `changed` is
-    called after each commit that the other loops should look at.
+    `changed` is called after each commit that the other loops should look at.
     """
 
     def __init__(
@@ -74,12 +70,10 @@ class InboxWorker:
         database: Database,
         claims: Claims,
         client: WebClient,
-        directory: Directory,
+        facts: FactFinder,
         policy: Callable[[], LoadedPolicy],
         *,
         refusals: Refusals,
-        ticket: TicketQuestion,
-        on_call: Callable[[Collection[Schedules]], OnCallFacts],
         changed: Callable[[], None],
         clock: Callable[[], datetime],
     ) -> None:
@@ -87,9 +81,7 @@ class InboxWorker:
         self._claims = claims
         self._client = client
         self._policy = policy
-        self._facts = FactFinder(
-            database, directory, policy, ticket=ticket, on_call=on_call, clock=clock
-        )
+        self._facts = facts
         self._refusals = refusals
         self._changed = changed
         self._clock = clock

@@ -20,7 +20,7 @@ from slack_sdk.errors import SlackApiError
 from bot.core.errors import DirectoryUnavailable
 from bot.core.model import Person
 from bot.core.retry_after import retry_after
-from bot.reconcile.slack_errors import NO_ANSWER, problem_of
+from bot.reconcile.slack_errors import NO_ANSWER, code_of, problem_of
 from bot.slack.call_budget import CallBudget, Limited
 from bot.slack.channels import Channels, is_channel
 from bot.slack.shared_answers import SharedAnswers
@@ -145,7 +145,7 @@ class Directory:
         try:
             return getattr(self._client, method)(**arguments).data
         except SlackApiError as error:
-            code = str(error.response.get("error"))
+            code = code_of(error)
             log.warning("Slack did not tell who is who", method=method, error=code)
             if code in _NOBODY:
                 raise DirectoryUnavailable(

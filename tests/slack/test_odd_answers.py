@@ -19,6 +19,7 @@ from bot.reconcile.announcements import Announcer
 from bot.sandbox.hand_clock import HandClock
 from bot.settings import Settings
 from bot.slack.connection import SocketModeConnection
+from bot.slack.fact_finder import FactFinder
 from bot.slack.inbox import InboxWorker
 from bot.slack.people import Directory
 from bot.slack.refusals import Refusals
@@ -60,15 +61,21 @@ def make_worker(
     database: Database, client: WebClient, clock: HandClock
 ) -> Callable[[], InboxWorker]:
     def make() -> InboxWorker:
+        facts = FactFinder(
+            database,
+            Directory(client),
+            _no_policy,
+            ticket=lambda *_: pytest.fail("no ticket is asked for"),
+            on_call=lambda _: {},
+            clock=clock,
+        )
         return InboxWorker(
             database,
             Claims(database),
             client,
-            Directory(client),
+            facts,
             _no_policy,
             refusals=Refusals(_no_policy, clock),
-            ticket=lambda *_: pytest.fail("no ticket is asked for"),
-            on_call=lambda _: {},
             changed=lambda: None,
             clock=clock,
         )
