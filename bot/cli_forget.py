@@ -10,7 +10,7 @@ import typer
 from bot.access import end
 from bot.aws import access_entries
 from bot.aws.clients import EksClients
-from bot.aws.errors import NO_CREDENTIALS, WRONG_ACCOUNT
+from bot.aws.errors import NO_CLUSTER, NO_ENTRIES
 from bot.cli_common import current_database, environment, known_grant
 from bot.cli_exit import FINDING, Json, fail
 from bot.core.errors import AwsProblem, Conflict
@@ -25,8 +25,10 @@ from bot.store.database import Database
 from bot.wiring import utc_now
 
 _TRIES = 10
-_OF_THIS_SHELL = frozenset({NO_CREDENTIALS, WRONG_ACCOUNT})
-"""What says nothing of the cluster: only that here nobody can ask."""
+_SHOWN, _NOT_SHOWN = "shown", "not_shown"
+_GONE = frozenset({_NOT_SHOWN, NO_CLUSTER, NO_ENTRIES})
+"""What EKS itself says where nothing is there. Anything else says only that nobody can ask it here:
+the role may trust the bot alone, and the network may end before EKS."""
 
 
 def forget(
@@ -110,8 +112,8 @@ def _ask_eks(database: Database, grant: Grant) -> _Answer:
     if shown is not None and (
         access.policy_arn in shown.policies or access.kubernetes_groups & shown.kubernetes_groups
     ):
-        return _Answer("shown", "EKS still shows it, and the bot takes it away no more.")
-    return _Answer("not_shown", "EKS shows nothing of it.")
+        return _Answer(_SHOWN, "EKS still shows it, and the bot takes it away no more.")
+    return _Answer(_NOT_SHOWN, "EKS shows nothing of it.")
 
 
 def _refusal(grant: Grant, policy: Policy, answer: _Answer, *, even_if_there: bool) -> str | None:
@@ -125,15 +127,16 @@ def _refusal(grant: Grant, policy: Policy, answer: _Answer, *, even_if_there: bo
         )
     if even_if_there:
         return None
-    if answer.code == "shown":
+    if answer.code == _SHOWN:
         return (
             f"EKS still shows the access on {cluster.name}. `eks-access revoke {grant.id}` removes "
             "it. With --even-if-there it stays, and the bot never takes it away."
         )
-    if answer.code in _OF_THIS_SHELL:
+    if answer.code not in _GONE:
         return (
-            f"{answer.sentence} Run this where the bot runs, with its credentials, or add "
-            "--even-if-there."
+            f"{answer.sentence} Run this where the bot runs, with its credentials. If the account "
+            "or the role is gone for good, add --even-if-there: what EKS may hold then stays, and "
+            "the bot never takes it away."
         )
     return None
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,8 @@ from cli_steps import grant, states
 
 from bot.core.model import GrantState
 from bot.sandbox.stage import Stage, sandbox_policy
-from bot.store import announcements, audit, grants
+from bot.store import announcements, audit, entries, grants
+from bot.store.database import Database
 
 LAB = "modern-access-lab"
 WHY = ("--reason", "The account was closed in May.")
@@ -96,6 +98,29 @@ def test_credentials_of_another_account_do_not_do(cli, given):
     assert said.exit_code == 1
     assert "Run this where the bot runs" in said.stderr
     assert states(stage.database_url) == {grant_id: GrantState.ACTIVE}
+
+
+@pytest.mark.parametrize("cannot", ["assume the role", "read the entry", "reach AWS"])
+def test_where_nobody_can_ask_eks_nothing_is_forgotten_unless_it_is_said_plainly(
+    cli, given, cannot
+):
+    stage, grant_id, environment = given
+    out_of_the_policy(environment)
+    if cannot == "assume the role":
+        with closing(Database(stage.database_url)) as database, database.transaction() as tx:
+            entries.reach_by(tx, 1, "arn:aws:iam::111122223333:role/trusts-the-bot-alone")
+        stage.eks.faults.deny("AssumeRole")
+    elif cannot == "read the entry":
+        stage.eks.faults.deny("DescribeAccessEntry")
+    else:
+        stage.eks.faults.drop("DescribeAccessEntry", times=3)
+    said = cli("forget", grant_id, *WHY, **environment)
+    assert said.exit_code == 1, said.output
+    assert "Run this where the bot runs" in said.stderr
+    assert states(stage.database_url) == {grant_id: GrantState.ACTIVE}
+    said = cli("forget", grant_id, *WHY, "--even-if-there", **environment)
+    assert said.exit_code == 0, said.output
+    assert states(stage.database_url) == {}
 
 
 @pytest.mark.parametrize(

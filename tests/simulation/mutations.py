@@ -586,9 +586,17 @@ BUGS: tuple[Mutation, ...] = (
     _bug(
         "forget access that EKS shows",
         "bot/cli_forget.py",
-        '    if answer.code == "shown":\n',
+        "    if answer.code == _SHOWN:\n",
         '    if answer.code == "never":\n',
         "tests/cli/test_cli_forget.py",
+    ),
+    _bug(
+        "forget access that nobody could ask EKS about",
+        "bot/cli_forget.py",
+        "    if answer.code not in _GONE:\n",
+        '    if answer.code in {"no_credentials", "wrong_account"}:\n',
+        "tests/cli/test_cli_forget.py::"
+        "test_where_nobody_can_ask_eks_nothing_is_forgotten_unless_it_is_said_plainly",
     ),
     _bug(
         "forget access on a cluster of the policy file",
