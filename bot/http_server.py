@@ -30,8 +30,8 @@ MOST_CONNECTIONS = 64
 """More than Slack and probes ever have open. Each holds a file, and up to 1 MB of a body."""
 
 ANSWERED_WITHIN_SECONDS = 10.0
-"""How long a connection has from its beginning, or from its last answer, until a whole request came
-and was answered. Slack waits 3 seconds; a probe waits 1 unless it is told otherwise."""
+"""How long a connection has until a whole request came and was answered. Slack waits 3 seconds; a
+probe waits 1 unless it is told otherwise."""
 
 STOP_WITHIN_SECONDS = 3
 """How long a stop waits for requests under way: Slack waits no longer for an answer either."""
@@ -42,10 +42,10 @@ _WITHOUT_FILES_SECONDS = 1.0
 
 
 class _Connection(H11Protocol):
-    """A connection that ends where no whole request comes and is answered in time."""
+    """A connection for one request, which ends where none comes and is answered in time."""
 
     since = 0.0
-    """When it began, or was last answered, by the event loop's clock."""
+    """When it began, by the event loop's clock."""
 
     _deadline: asyncio.TimerHandle | None = None
 
@@ -61,23 +61,14 @@ class _Connection(H11Protocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
-        self._begin_anew()
+        self.since = self.loop.time()
+        # Abort, because a close would wait for a client that does not read what it was sent.
+        self._deadline = self.loop.call_later(self._patience, transport.abort)
 
     def connection_lost(self, exc: Exception | None) -> None:
         super().connection_lost(exc)
         if self._deadline is not None:
             self._deadline.cancel()
-
-    def on_response_complete(self) -> None:
-        super().on_response_complete()
-        self._begin_anew()
-
-    def _begin_anew(self) -> None:
-        if self._deadline is not None:
-            self._deadline.cancel()
-        self.since = self.loop.time()
-        # Abort, because a close would wait for a client that does not read what it was sent.
-        self._deadline = self.loop.call_later(self._patience, self.transport.abort)
 
 
 class _Server(uvicorn.Server):
@@ -152,6 +143,8 @@ class HttpServer:
             log_config=None,
             access_log=False,
             lifespan="off",
+            # One request each: who sends the next before the last is answered would never be idle.
+            headers=[("connection", "close")],
             timeout_graceful_shutdown=STOP_WITHIN_SECONDS,
         )
         self._socket = _listening(host, port)

@@ -109,6 +109,19 @@ def test_one_that_is_being_answered_is_not_closed_for_others() -> None:
         assert first.recv(100).startswith(b"HTTP/1.1 200")
 
 
+def test_who_sends_many_requests_at_once_is_answered_once_and_makes_room() -> None:
+    """A connection that always has a next request would never be idle, and keep others out."""
+    request = b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n"
+    with (
+        serving(health()) as server,
+        socket.create_connection(("127.0.0.1", server.port), timeout=20) as eager,
+    ):
+        eager.sendall(request * 20)
+        answered = b"".join(iter(lambda: eager.recv(65_536), b""))
+    assert answered.count(b"HTTP/1.1 200") == 1
+    assert b"connection: close" in answered
+
+
 @pytest.mark.parametrize(
     "begin",
     [

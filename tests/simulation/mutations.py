@@ -816,7 +816,7 @@ BUGS: tuple[Mutation, ...] = (
     _bug(
         "wait for a request for ever",
         "bot/http_server.py",
-        "self._deadline = self.loop.call_later(self._patience, self.transport.abort)",
+        "self._deadline = self.loop.call_later(self._patience, transport.abort)",
         "self._deadline = None",
         "tests/test_http_server.py::test_a_request_that_comes_byte_by_byte_is_not_waited_for",
     ),
@@ -826,6 +826,14 @@ BUGS: tuple[Mutation, ...] = (
         "if isinstance(one, _Connection) and one.idle]",
         "if isinstance(one, _Connection)]",
         "tests/test_http_server.py::test_one_that_is_being_answered_is_not_closed_for_others",
+    ),
+    _bug(
+        "let one connection ask for ever",
+        "bot/http_server.py",
+        'headers=[("connection", "close")]',
+        "headers=[]",
+        "tests/test_http_server.py::"
+        "test_who_sends_many_requests_at_once_is_answered_once_and_makes_room",
     ),
     _bug(
         "say for each try that no file is left",
