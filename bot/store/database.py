@@ -67,7 +67,7 @@ class Database:
     def __init__(self, url: str, *, patience: timedelta = PATIENCE) -> None:
         self.engine = _engine(url, patience.total_seconds())
         self._patience = patience.total_seconds()
-        self._writer = threading.Lock()
+        self._writer = threading.RLock()
         self._thread = threading.local()
 
     @property
@@ -86,20 +86,20 @@ class Database:
         """
         if getattr(self._thread, "writes", False):
             raise RuntimeError("a transaction inside another one of the same thread")
-        self._thread.writes = True
-        try:
-            with self._turn_to_write(left), _translated(), self.engine.connect() as connection:
-                tx = connection.execution_options(eks_access_left=left)
-                with tx.begin() as begun:
-                    if left is not None and not self.is_sqlite:
-                        _hurry_postgresql(tx, left)
+        with self._turn_to_write(left), _translated(), self.engine.connect() as connection:
+            tx = connection.execution_options(eks_access_left=left)
+            with tx.begin() as begun:
+                if left is not None and not self.is_sqlite:
+                    _hurry_postgresql(tx, left)
+                self._thread.writes = True
+                try:
                     yield tx
-                    if left is not None and left() <= 0:
-                        raise _too_late()
-                    with _commit_known():
-                        begun.commit()
-        finally:
-            self._thread.writes = False
+                finally:
+                    self._thread.writes = False
+                if left is not None and left() <= 0:
+                    raise _too_late()
+                with _commit_known():
+                    begun.commit()
 
     def try_write(self) -> None:
         """Try a write as the bot makes it, and take it back. Leaves nothing behind.

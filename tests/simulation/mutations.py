@@ -490,7 +490,7 @@ BUGS: tuple[Mutation, ...] = (
     _bug(
         "let a transaction wait for itself",
         "bot/store/database.py",
-        "        self._thread.writes = True\n",
+        "                self._thread.writes = True\n",
         "",
         "tests/store/test_troubles.py::"
         "test_a_transaction_inside_another_is_refused_before_it_waits_for_itself",
