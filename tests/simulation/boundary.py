@@ -199,8 +199,12 @@ def _sqlite(boundary: Boundary, troubles: Troubles) -> dict[str, Callable[..., A
                 raise _disk_full()
             try:
                 boundary.reach(COMMIT, super().commit)
-            except StoreGone as gone:
-                raise sqlite3.OperationalError("disk I/O error") from gone
+            except BaseException as met:
+                # As SQLite does. One that is only closed keeps its lock while any cursor lives.
+                self.rollback()
+                if isinstance(met, StoreGone):
+                    raise sqlite3.OperationalError("disk I/O error") from met
+                raise
             super().commit()
 
     def connects(_: Any, __: Any, ___: Any, options: dict[str, Any]) -> None:
