@@ -150,11 +150,11 @@ class Announcer:
             )
         with self._database.transaction() as tx:
             if whole and due_at is not None:
-                announcements.put_off(tx, announcement.channel, due_at)
+                announcements.put_off(tx, announcement.channel, due_at, now)
             # That Slack asks to be left alone is no answer: it is asked again, however late.
             if delayed.after is None and now - announcement.created_at >= GIVEN_UP_AFTER:
                 due_at = None
-            announcements.failed(tx, announcement.id, problem, due_at)
+            announcements.failed(tx, announcement.id, problem, due_at, now)
         if due_at is None:
             log.error(
                 "an announcement is given up, because Slack did not take it for a day",

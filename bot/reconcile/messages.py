@@ -198,13 +198,12 @@ class MessageReconciler:
                 said=known.sentence,
                 tries=attempts,
             )
-        due_at = changes_at
+        due_at, now = changes_at, self._clock()
         if attempts:
-            due_at = self._clock() + max(
-                pause(attempts), delayed.after if delayed and delayed.after else timedelta()
-            )
+            asked = delayed.after if delayed and delayed.after else timedelta()
+            due_at = now + max(pause(attempts), asked)
         with self._database.transaction() as tx:
-            messages.rest(tx, backlog, due_at, attempts=attempts)
+            messages.rest(tx, backlog, due_at, attempts=attempts, now=now)
 
     def _bring(
         self,

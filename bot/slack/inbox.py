@@ -155,7 +155,7 @@ class InboxWorker:
         ):
             return False
         with self._database.transaction() as tx:
-            inbox.later(tx, item, now + min(after, LONGEST_PAUSE / 2))
+            inbox.later(tx, item, now + min(after, LONGEST_PAUSE / 2), now)
         if item.attempts == 0 and after >= _WORTH_SAYING and item.response_url:
             told = waiting_reply(after)
             try:
@@ -168,8 +168,9 @@ class InboxWorker:
         """Put the item off for a moment; False where it was tried often enough."""
         if item.attempts >= _MOST_TRIES:
             return False
+        now = self._clock()
         with self._database.transaction() as tx:
-            inbox.later(tx, item, self._clock() + pause(item.attempts + 1))
+            inbox.later(tx, item, now + pause(item.attempts + 1), now)
         return True
 
     def _fail(self, item: Item, reference: str, error: Exception) -> None:
@@ -262,7 +263,7 @@ class InboxWorker:
             if sent:
                 inbox.answered(tx, item.id)
             else:
-                inbox.later(tx, item, now + max(pause(item.attempts + 1), after))
+                inbox.later(tx, item, now + max(pause(item.attempts + 1), after), now)
 
     def _send(self, item: Item, answer: Mapping[str, Any], now: datetime) -> bool:
         if item.response_url and now - item.received_at < ANSWER_WITHIN:

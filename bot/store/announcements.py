@@ -11,10 +11,10 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Protocol
 
-from sqlalchemy import ColumnElement, Connection, Row, func, insert, or_, select, update
+from sqlalchemy import Connection, Row, bindparam, insert, or_, select, update
 from sqlalchemy.exc import IntegrityError
 
-from bot.store.due import LONGEST_PUT_OFF
+from bot.store.due import clock_values, put_off_at, put_off_wrongly
 from bot.store.tables import announcements
 
 LATE, POLICY_REFUSED, DRIFT = "late:", "policy.refused:", "drift:"
@@ -77,7 +77,7 @@ def announce(
         text=text,
         blocks=list(blocks),
         created_at=now,
-        due_at=_free_from(tx, channel, now),
+        **_free_from(tx, channel, now),
     )
     try:
         with tx.begin_nested():
@@ -87,21 +87,27 @@ def announce(
     return True
 
 
+# What is due, or was put off while the clock was ahead.
+_DUE = (announcements.c.due_at <= bindparam("now")) | put_off_wrongly(
+    announcements.c.due_at, announcements.c.put_off_at
+)
+
+
 def channels_due(tx: Connection, now: datetime) -> list[str]:
     """The channels for which something is to be posted now, the longest waiting first."""
-    query = select(announcements.c.channel).where(_due(now))
-    return list(dict.fromkeys(tx.scalars(query.order_by(announcements.c.due_at))))
+    query = select(announcements.c.channel).where(_DUE).order_by(announcements.c.due_at)
+    return list(dict.fromkeys(tx.scalars(query, clock_values(now))))
 
 
 def due_in(tx: Connection, channel: str, now: datetime, limit: int) -> list[Announcement]:
     """What is to be posted to the channel now, in the order in which it was announced."""
     query = (
         select(announcements)
-        .where(announcements.c.channel == channel, _due(now))
+        .where(announcements.c.channel == channel, _DUE)
         .order_by(announcements.c.id)
         .limit(limit)
     )
-    return [_announcement(row) for row in tx.execute(query)]
+    return [_announcement(row) for row in tx.execute(query, clock_values(now))]
 
 
 def newest(tx: Connection, prefix: str) -> Announcement | None:
@@ -172,24 +178,21 @@ def posted(tx: Connection, announcement_id: int, channel: str, ts: str) -> None:
     )
 
 
-def failed(tx: Connection, announcement_id: int, problem: str, due_at: datetime | None) -> None:
+def failed(
+    tx: Connection, announcement_id: int, problem: str, due_at: datetime | None, now: datetime
+) -> None:
     """Store that Slack did not take it, and when to try again; None: never."""
-    attempts = announcements.c.attempts + 1
-    _change(tx, announcement_id, due_at=due_at, attempts=attempts, problem=problem)
+    values = {"due_at": due_at, "put_off_at": put_off_at(now, due_at), "problem": problem}
+    _change(tx, announcement_id, attempts=announcements.c.attempts + 1, **values)
 
 
-def put_off(tx: Connection, channel: str, until: datetime) -> None:
+def put_off(tx: Connection, channel: str, until: datetime, now: datetime) -> None:
     """Let everything that waits for the channel wait until then."""
     tx.execute(
         update(announcements)
         .where(announcements.c.channel == channel, announcements.c.due_at < until)
-        .values(due_at=until)
+        .values(due_at=until, put_off_at=put_off_at(now, until))
     )
-
-
-def _due(now: datetime) -> ColumnElement[bool]:
-    """What is due, or was put off while the clock was ahead."""
-    return or_(announcements.c.due_at <= now, announcements.c.due_at > now + LONGEST_PUT_OFF)
 
 
 def _announced(tx: Connection, key: str, channel: str) -> bool:
@@ -199,10 +202,16 @@ def _announced(tx: Connection, key: str, channel: str) -> bool:
     return tx.scalar(query) is not None
 
 
-def _free_from(tx: Connection, channel: str, now: datetime) -> datetime:
+def _free_from(tx: Connection, channel: str, now: datetime) -> dict[str, datetime | None]:
     """When the channel takes something new: what waits for it goes first."""
-    waiting = select(func.max(announcements.c.due_at)).where(announcements.c.channel == channel)
-    return max(now, tx.scalar(waiting) or now)
+    last = (
+        select(announcements.c.due_at, announcements.c.put_off_at)
+        .where(announcements.c.channel == channel, announcements.c.due_at > now)
+        .order_by(announcements.c.due_at.desc())
+        .limit(1)
+    )
+    row = tx.execute(last).one_or_none()
+    return {"due_at": row.due_at, "put_off_at": row.put_off_at} if row else {"due_at": now}
 
 
 def _change(tx: Connection, announcement_id: int, **values: Any) -> None:

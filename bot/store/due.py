@@ -6,16 +6,36 @@ from datetime import UTC, datetime, timedelta
 
 from sqlalchemy import Case, Column, ColumnElement, bindparam, case, func, literal
 
-from bot.core.retry_after import LONGEST_WAIT
+from bot.core.lifecycle import CLOCK_TOLERANCE
 
 AT_ONCE = datetime(2000, 1, 1, tzinfo=UTC)
 """When that is due which is due at once, by any clock."""
 
 LONGEST_PAUSE = timedelta(minutes=2)
-"""More than any pause between two tries; what is put off for longer was so by a wrong clock."""
+"""More than any pause between two tries. What is put off for longer was so by Slack, which says how
+long it wants to be left alone, or by a wrong clock."""
 
-LONGEST_PUT_OFF = LONGEST_WAIT + LONGEST_PAUSE
-"""The same for what waits for Slack, which says how long it wants to be left alone."""
+
+def put_off_at(now: datetime, until: datetime | None) -> datetime | None:
+    """What is stored of a wait that is longer than any pause: when it began; None for others.
+
+    Only so can it be told from a pause that was stored while the clock was ahead.
+    """
+    return now if until is not None and until - now > LONGEST_PAUSE else None
+
+
+def put_off_wrongly(due_at: Column[datetime], began: Column[datetime]) -> ColumnElement[bool]:
+    """Whether a row was put off while the clock was ahead. It takes the values of `clock_values`.
+
+    `began` is the column with `put_off_at`.
+    """
+    ahead = began.is_(None) | (began > bindparam("ahead", type_=began.type))
+    return (due_at > bindparam("put_off", type_=due_at.type)) & ahead
+
+
+def clock_values(now: datetime) -> dict[str, datetime]:
+    """The values of a query for what is due, with `now`."""
+    return {"now": now, "put_off": now + LONGEST_PAUSE, "ahead": now + CLOCK_TOLERANCE}
 
 
 def due_after(due_at: Column[datetime], unasked: ColumnElement[bool]) -> Case[datetime]:

@@ -13,11 +13,11 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import Connection, Integer, Select, bindparam, func, insert, not_, select, update
+from sqlalchemy import Connection, Integer, Select, bindparam, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from bot.core.errors import Conflict
-from bot.store.due import LONGEST_PAUSE, LONGEST_PUT_OFF
+from bot.store.due import clock_values, put_off_at, put_off_wrongly
 from bot.store.tables import inbox
 
 
@@ -75,7 +75,6 @@ _TAKEN_IN = select(func.count()).where(inbox.c.received_at > bindparam("since"))
 _CHANGE = update(inbox).where(inbox.c.id == bindparam("item"))
 _CARRIED_OUT = _CHANGE.where(inbox.c.state == ItemState.NEW.value)
 _SUBJECT_LENGTH = 32
-_IS_PUT_OFF_ANSWER = (inbox.c.state == ItemState.ANSWERING.value) & (inbox.c.attempts > 0)
 _TRIED = inbox.c.attempts > 0
 
 
@@ -85,11 +84,8 @@ def _due(kinds: frozenset[Kind]) -> Select[tuple[int]]:
     items = (
         select(inbox.c.id, _TRIED.label("tried"), turn.label("turn"))
         .where(
-            # Only an answer may be put off for long, at Slack's word. What else seems to be was
-            # written while the clock was ahead.
             (inbox.c.due_at <= bindparam("now"))
-            | ((inbox.c.due_at > bindparam("put_off")) & not_(_IS_PUT_OFF_ANSWER))
-            | (inbox.c.due_at > bindparam("longest")),
+            | put_off_wrongly(inbox.c.due_at, inbox.c.put_off_at),
             inbox.c.kind.in_(sorted(kind.value for kind in kinds)),
         )
         .subquery()
@@ -189,13 +185,7 @@ def due(tx: Connection, now: datetime, limit: int, kinds: frozenset[Kind]) -> li
     New ones come before those that failed, and people take turns: somebody's second item comes
     after the first of everybody else.
     """
-    values = {
-        "now": now,
-        "put_off": now + LONGEST_PAUSE,
-        "longest": now + LONGEST_PUT_OFF,
-        "most": limit,
-    }
-    return list(tx.scalars(_DUE[kinds], values))
+    return list(tx.scalars(_DUE[kinds], clock_values(now) | {"most": limit}))
 
 
 def get(tx: Connection, item_id: int) -> Item:
@@ -237,6 +227,7 @@ def refuse_new(tx: Connection, answer: Mapping[str, Any], now: datetime) -> None
     tx.execute(waiting.values(state=state, answer=dict(answer), attempts=0, due_at=now))
 
 
-def later(tx: Connection, item: Item, due_at: datetime) -> None:
+def later(tx: Connection, item: Item, due_at: datetime, now: datetime) -> None:
     """Work on the item again at `due_at`."""
-    tx.execute(_CHANGE, {"item": item.id, "due_at": due_at, "attempts": item.attempts + 1})
+    values = {"due_at": due_at, "put_off_at": put_off_at(now, due_at)}
+    tx.execute(_CHANGE, {"item": item.id, "attempts": item.attempts + 1, **values})

@@ -19,7 +19,7 @@ from sqlalchemy import (
 )
 
 from bot.core.model import GrantState, RequestState
-from bot.store.due import LONGEST_PUT_OFF
+from bot.store.due import clock_values, put_off_at, put_off_wrongly
 from bot.store.requests import TOUCHED
 from bot.store.tables import entries, grants, messages, requests
 
@@ -34,7 +34,8 @@ _DUE = (
     select(requests.c.id)
     .where(
         (requests.c.messages_due_at <= bindparam("now"))
-        | ((requests.c.messages_attempts > 0) & (requests.c.messages_due_at > bindparam("put_off")))
+        | (requests.c.messages_attempts > 0)
+        & put_off_wrongly(requests.c.messages_due_at, requests.c.messages_put_off_at)
     )
     # What failed before waits for what is new.
     .order_by(requests.c.messages_attempts > 0, requests.c.messages_due_at, requests.c.id)
@@ -108,7 +109,7 @@ def due(tx: Connection, now: datetime, limit: int) -> list[str]:
     Also those whose next try was put off while the clock was ahead. In a rush of removals, those of
     access whose removal has begun lately are left out: to remove more of it comes first.
     """
-    values = {"now": now, "put_off": now + LONGEST_PUT_OFF, "most": limit}
+    values = clock_values(now) | {"most": limit}
     if len(tx.scalars(_RUSH, {"now": now}).all()) < RUSH:
         return list(tx.scalars(_DUE, values))
     return list(tx.scalars(_DUE_IN_A_RUSH, values | {"lately": now - REMOVALS_FIRST}))
@@ -120,9 +121,15 @@ def backlog(tx: Connection, request_id: str) -> Backlog:
     return Backlog(request_id, row.version, row.messages_attempts)
 
 
-def rest(tx: Connection, backlog: Backlog, due_at: datetime | None, *, attempts: int) -> None:
+def rest(
+    tx: Connection, backlog: Backlog, due_at: datetime | None, *, attempts: int, now: datetime
+) -> None:
     """Say when to look again, unless the request changed since `backlog` was read."""
-    values = {"messages_due_at": due_at, "messages_attempts": attempts}
+    values = {
+        "messages_due_at": due_at,
+        "messages_attempts": attempts,
+        "messages_put_off_at": put_off_at(now, due_at),
+    }
     tx.execute(_REST, values | {"request": backlog.request_id, "shown": backlog.version})
 
 

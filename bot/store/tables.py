@@ -94,6 +94,7 @@ requests = Table(
     _column("version", Integer, server_default=text("1")),
     _column("messages_due_at", UtcDateTime, nullable=True),
     _column("messages_attempts", Integer, server_default=text("0")),
+    _column("messages_put_off_at", UtcDateTime, nullable=True),  # see bot.store.due.put_off_at
     # Reminders and escalations that were done, and when the next is due.
     _column("steps", Document, server_default=text("'[]'")),
     _column("step_due_at", UtcDateTime, nullable=True),
@@ -307,6 +308,7 @@ announcements = Table(
     _column("blocks", Document),
     _column("created_at", UtcDateTime),
     _column("due_at", UtcDateTime, nullable=True),  # None once posted or given up
+    _column("put_off_at", UtcDateTime, nullable=True),  # see bot.store.due.put_off_at
     _column("attempts", Integer, server_default=text("0")),
     _column("posted_channel", String(32), nullable=True),
     _column("posted_ts", String(32), nullable=True),
@@ -362,6 +364,7 @@ inbox = Table(
     _column("answer", Document, nullable=True),
     _column("attempts", Integer, server_default=text("0")),
     _column("due_at", UtcDateTime, nullable=True),
+    _column("put_off_at", UtcDateTime, nullable=True),  # see bot.store.due.put_off_at
     _column("subject", String(32), nullable=True),
     Index("ix_inbox_due_at", "due_at"),
     Index("ix_inbox_actor_received_at", "actor", "received_at"),

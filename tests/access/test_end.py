@@ -26,7 +26,7 @@ def at_rest(desk: Desk) -> None:
             entry = entries.get(tx, entry_id, desk.clock())
             entries.rest(tx, entry, None, attempts=0, problem=None)
         for request_id in messages.due(tx, desk.clock(), 100):
-            messages.rest(tx, messages.backlog(tx, request_id), None, attempts=0)
+            messages.rest(tx, messages.backlog(tx, request_id), None, attempts=0, now=desk.clock())
 
 
 # Cancelling

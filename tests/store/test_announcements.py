@@ -94,11 +94,24 @@ def test_a_channel_takes_them_in_order_and_a_new_one_waits_behind_what_waits(
         announce(tx, "a")
         announce(tx, "b")
         announce(tx, "c", SECURITY)
-        announcements.put_off(tx, AUDIT, NOW + MINUTE)
+        announcements.put_off(tx, AUDIT, NOW + MINUTE, NOW)
         announce(tx, "d")
     assert keys(database) == []
     assert keys(database, SECURITY) == ["c"]
     assert keys(database, now=NOW + MINUTE) == ["a", "b", "d"]
+
+
+def test_a_wait_that_slack_asked_for_is_kept_and_one_of_a_clock_that_was_ahead_is_not(
+    database: Database,
+) -> None:
+    with database.transaction() as tx:
+        assert announce(tx)
+        announcements.put_off(tx, AUDIT, NOW + HOUR, NOW)
+        assert announce(tx, "lockdown:2", now=NOW + MINUTE)
+        assert announcements.channels_due(tx, NOW + HOUR - MINUTE) == []
+        ahead = NOW + HOUR
+        announcements.put_off(tx, AUDIT, ahead + HOUR, ahead)
+        assert announcements.channels_due(tx, NOW) == [AUDIT]
 
 
 def test_one_that_failed_is_tried_again_or_never(database: Database) -> None:
@@ -106,8 +119,8 @@ def test_one_that_failed_is_tried_again_or_never(database: Database) -> None:
         announce(tx, "a")
         announce(tx, "b")
         first, second = announcements.due_in(tx, AUDIT, NOW, 10)
-        announcements.failed(tx, first.id, "is_archived", NOW + MINUTE)
-        announcements.failed(tx, second.id, "is_archived", None)
+        announcements.failed(tx, first.id, "is_archived", NOW + MINUTE, NOW)
+        announcements.failed(tx, second.id, "is_archived", None, NOW)
         assert announcements.due_in(tx, AUDIT, NOW, 10) == []
         [again] = announcements.due_in(tx, AUDIT, NOW + 1000 * HOUR, 10)
     assert (again.key, again.attempts, again.problem) == ("a", 1, "is_archived")

@@ -57,12 +57,12 @@ def test_health_counts_what_is_not_as_it_should_be(database: Database) -> None:
     assert (entry.cluster, entry.principal_arn) == (LAB, ROLE)
     with database.transaction() as tx:
         entries.rest(tx, entry, NOW + HOUR, attempts=1, problem="EKS answers 500.")
-        messages.rest(tx, messages.backlog(tx, "01A-000"), NOW + HOUR, attempts=1)
+        messages.rest(tx, messages.backlog(tx, "01A-000"), NOW + HOUR, attempts=1, now=NOW)
     with database.transaction() as tx:
         assert health(tx, NOW + MINUTE) == Health(1, 1, 0, 1, 1)
         for key in ("taken", "waits", "given up"):
             announcements.announce(tx, key=key, channel="C0AUDIT", text=key, blocks=[], now=NOW)
         _, waits, given_up = announcements.due_in(tx, "C0AUDIT", NOW, 10)
-        announcements.failed(tx, waits.id, "is_archived", NOW + MINUTE)
-        announcements.failed(tx, given_up.id, "is_archived", None)
+        announcements.failed(tx, waits.id, "is_archived", NOW + MINUTE, NOW)
+        announcements.failed(tx, given_up.id, "is_archived", None, NOW)
         assert health(tx, NOW + MINUTE) == Health(1, 1, 0, 1, 1, unposted=1)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
 from race import race
 from sqlalchemy import Connection
@@ -64,10 +66,22 @@ def test_what_came_in_while_the_clock_was_ahead_does_not_wait_until_then(
         assert inbox.due(tx, NOW, 10, ORDINARY) == [ahead]
 
 
+@pytest.mark.parametrize("pause", [SECOND, HOUR], ids=["of its own", "asked for"])
+def test_what_was_put_off_while_the_clock_was_ahead_is_due_at_once(
+    database: Database, pause: timedelta
+) -> None:
+    with database.transaction() as tx:
+        item_id = add(tx)
+        inbox.later(tx, inbox.get(tx, item_id), NOW + HOUR + pause, NOW + HOUR)
+        assert inbox.due(tx, NOW, 10, ORDINARY) == [item_id]
+        inbox.later(tx, inbox.get(tx, item_id), NOW + HOUR, NOW)
+        assert inbox.due(tx, NOW + HOUR - SECOND, 10, ORDINARY) == [], "Slack asked for that"
+
+
 def test_an_item_is_carried_out_answered_and_done(database: Database) -> None:
     with database.transaction() as tx:
         item = inbox.get(tx, add(tx))
-        inbox.later(tx, item, NOW + SECOND)
+        inbox.later(tx, item, NOW + SECOND, NOW)
         inbox.carried_out(tx, item, ANSWER, NOW + MINUTE)
         answering = inbox.get(tx, item.id)
         assert (answering.state, answering.answer) == (ItemState.ANSWERING, ANSWER)
@@ -107,7 +121,7 @@ def test_what_fails_is_tried_again_later_and_counted(database: Database) -> None
     with database.transaction() as tx:
         item_id = add(tx)
         for attempt in (1, 2):
-            inbox.later(tx, inbox.get(tx, item_id), NOW + attempt * MINUTE)
+            inbox.later(tx, inbox.get(tx, item_id), NOW + attempt * MINUTE, NOW)
             assert inbox.get(tx, item_id).attempts == attempt
             assert inbox.due(tx, NOW + attempt * MINUTE - SECOND, 10, ORDINARY) == []
             assert inbox.due(tx, NOW + attempt * MINUTE, 10, ORDINARY) == [item_id]
@@ -118,7 +132,7 @@ def test_people_take_turns_however_much_one_of_them_asks_for(database: Database)
     with database.transaction() as tx:
         flood = [add(tx, document={"request_id": f"7K3-{number:03}"}) for number in range(9)]
         tried = add(tx, actor="U02BEN")
-        inbox.later(tx, inbox.get(tx, tried), NOW)
+        inbox.later(tx, inbox.get(tx, tried), NOW, NOW)
         ben, cleo = add(tx, actor="U02BEN"), add(tx, actor="U03CLEO")
         assert inbox.due(tx, NOW, 4, ORDINARY) == [flood[0], ben, cleo, flood[1]]
         assert inbox.due(tx, NOW, 100, ORDINARY) == [flood[0], ben, cleo, *flood[1:], tried]

@@ -37,11 +37,11 @@ def test_a_new_request_owes_its_messages_at_once(database: Database) -> None:
 @pytest.mark.usefixtures("asked")
 def test_messages_up_to_date_rest_and_failed_ones_are_tried_again(database: Database) -> None:
     with database.transaction() as tx:
-        messages.rest(tx, messages.backlog(tx, ID), NOW + MINUTE, attempts=1)
+        messages.rest(tx, messages.backlog(tx, ID), NOW + MINUTE, attempts=1, now=NOW)
         assert messages.due(tx, NOW + MINUTE - SECOND, 10) == []
         assert messages.due(tx, NOW + MINUTE, 10) == [ID]
         assert messages.backlog(tx, ID).attempts == 1
-        messages.rest(tx, messages.backlog(tx, ID), None, attempts=0)
+        messages.rest(tx, messages.backlog(tx, ID), None, attempts=0, now=NOW)
         assert messages.due(tx, NOW + 1000 * HOUR, 10) == []
 
 
@@ -52,7 +52,7 @@ def test_a_change_during_a_round_is_not_lost(database: Database) -> None:
     with database.transaction() as tx:
         requests.touch(tx, ID)
     with database.transaction() as tx:
-        messages.rest(tx, round_of, None, attempts=0)
+        messages.rest(tx, round_of, None, attempts=0, now=NOW)
         assert messages.due(tx, NOW + SECOND, 10) == [ID]
         assert messages.backlog(tx, ID).version == round_of.version + 1
 
@@ -63,7 +63,7 @@ def test_requests_are_looked_at_the_longest_due_first(database: Database) -> Non
             requests.add(tx, request(id=f"01A-00{number}", level=f"level-{number}"))
         for number, minutes in ((0, 3), (1, 1)):
             put_off = messages.backlog(tx, f"01A-00{number}")
-            messages.rest(tx, put_off, NOW + minutes * MINUTE, attempts=1)
+            messages.rest(tx, put_off, NOW + minutes * MINUTE, attempts=1, now=NOW)
         changed = ["01A-002", "01A-003"]
         assert messages.due(tx, NOW + 3 * MINUTE, 10) == [*changed, "01A-001", "01A-000"]
         assert messages.due(tx, NOW + 3 * MINUTE, 1) == ["01A-002"]
@@ -75,16 +75,20 @@ def test_messages_put_off_while_the_clock_was_ahead_are_tried_again_at_once(
     database: Database,
 ) -> None:
     with database.transaction() as tx:
-        messages.rest(tx, messages.backlog(tx, ID), NOW + 2 * HOUR, attempts=1)
-        assert messages.due(tx, NOW, 10) == [ID]
-        messages.rest(tx, messages.backlog(tx, ID), NOW + 2 * HOUR, attempts=0)
+        ahead = NOW + HOUR
+        for pause in (MINUTE, HOUR):  # a pause of the bot's own, and one that Slack asked for
+            messages.rest(tx, messages.backlog(tx, ID), ahead + pause, attempts=1, now=ahead)
+            assert messages.due(tx, NOW, 10) == [ID]
+        messages.rest(tx, messages.backlog(tx, ID), NOW + HOUR, attempts=1, now=NOW)
+        assert messages.due(tx, NOW + HOUR - SECOND, 10) == [], "right for what Slack asked"
+        messages.rest(tx, messages.backlog(tx, ID), NOW + 2 * HOUR, attempts=0, now=NOW)
         assert messages.due(tx, NOW, 10) == [], "right for what time alone changes"
 
 
 @pytest.mark.usefixtures("asked")
 def test_what_changed_while_the_clock_was_ahead_is_shown_at_once(database: Database) -> None:
     with database.transaction() as tx:
-        messages.rest(tx, messages.backlog(tx, ID), None, attempts=0)
+        messages.rest(tx, messages.backlog(tx, ID), None, attempts=0, now=NOW)
         requests.touch(tx, ID)
         assert messages.due(tx, NOW - 24 * HOUR, 10) == [ID]
 

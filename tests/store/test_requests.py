@@ -280,7 +280,7 @@ def test_people_whose_requests_may_give_access_to_one_principal_are_known(
 @pytest.mark.usefixtures("asked")
 def test_a_touched_request_owes_its_messages_again(database: Database) -> None:
     with database.transaction() as tx:
-        messages.rest(tx, messages.backlog(tx, ID), None, attempts=0)
+        messages.rest(tx, messages.backlog(tx, ID), None, attempts=0, now=NOW)
         assert messages.due(tx, NOW + HOUR, 10) == []
         requests.touch(tx, ID)
         assert messages.due(tx, NOW + MINUTE, 10) == [ID]
@@ -289,7 +289,7 @@ def test_a_touched_request_owes_its_messages_again(database: Database) -> None:
 @pytest.mark.usefixtures("asked")
 def test_a_decision_makes_the_messages_due(database: Database) -> None:
     with database.transaction() as tx:
-        messages.rest(tx, messages.backlog(tx, ID), NOW + HOUR, attempts=3)
+        messages.rest(tx, messages.backlog(tx, ID), NOW + HOUR, attempts=3, now=NOW)
         requests.decide(tx, approval())
         assert messages.due(tx, NOW + MINUTE, 10) == [ID]
         assert messages.backlog(tx, ID).attempts == 0
