@@ -198,6 +198,7 @@ def _engine(url: str, patience: float) -> Engine:
         engine = create_engine(
             parsed,
             connect_args={"timeout": patience, "check_same_thread": False},
+            hide_parameters=True,  # what people typed does not get into the log with an error
             pool_size=_POOL_SIZE,
             pool_timeout=patience,
         )
@@ -214,6 +215,7 @@ def _engine(url: str, patience: float) -> Engine:
                 "tcp_user_timeout": _SILENCE_MS,
                 **{f"keepalives_{name}": value for name, value in _SILENCE.items()},
             },
+            hide_parameters=True,
             pool_size=_POOL_SIZE,
             max_overflow=_POOL_SIZE,
             pool_pre_ping=True,

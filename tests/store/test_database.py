@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 import socket
 import sqlite3
+import traceback
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing, contextmanager, suppress
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from threading import Thread, Timer
@@ -55,6 +57,22 @@ def test_an_error_inside_takes_everything_back(database: Database) -> None:
         fail()
     with database.reading() as tx:
         assert requests.pending(tx, 10) == []
+
+
+def test_what_people_typed_is_in_no_error_of_the_database(database: Database) -> None:
+    """The log has the cause of an error, and a traceback has it too."""
+    typed = replace(request(), reason="the password is hunter2")
+    only_reads = "PRAGMA query_only = ON" if database.is_sqlite else "SET TRANSACTION READ ONLY"
+
+    def fail() -> None:
+        with database.transaction() as tx:
+            tx.exec_driver_sql(only_reads)
+            requests.add(tx, typed)
+
+    with pytest.raises(StoreUnavailable) as told:
+        fail()
+    assert "INSERT INTO requests" in str(told.value.__cause__)
+    assert "hunter2" not in "".join(traceback.format_exception(told.value))
 
 
 def test_a_reader_sees_nothing_that_is_not_committed_and_waits_for_no_writer(
