@@ -124,7 +124,7 @@ class Bot:
         self._sealer = AuditSealer(self.database, self._claims, clock=clock)
         refusals = Refusals(self.policy.current, clock)
         self._memory.forgets.append(refusals.forget)
-        desk, facts = self._desk(), self._fact_finder()
+        desk, facts = self._desk(), self._fact_finder(refusals)
         self.listeners = self._listeners(settings, given, desk, refusals)
         self._inbox_loops = self._build_inbox(facts, refusals)
         self._access_loop, self._backstop_loop = self._build_entries()
@@ -251,7 +251,7 @@ class Bot:
         memory.forgets.append(self._anchors.forget)
         return memory
 
-    def _fact_finder(self) -> FactFinder:
+    def _fact_finder(self, refusals: Refusals) -> FactFinder:
         return FactFinder(
             self.database,
             self._directory,
@@ -259,6 +259,7 @@ class Bot:
             ticket=self._tickets.status,
             on_call=self._on_call.facts,
             clock=self.clock,
+            refused=refusals.has_refused,
         )
 
     def _desk(self) -> Desk:

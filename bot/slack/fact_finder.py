@@ -19,11 +19,14 @@ from bot.slack.needs import ASKS_ONLY, URGENT, Needs, ensure_worth_asking, needs
 from bot.slack.people import KEPT, Asking, Directory
 from bot.store import requests
 from bot.store.database import Database
-from bot.store.inbox import Item
+from bot.store.inbox import Item, Kind
 
 
 class FactFinder:
-    """Finds the facts for an item. Safe to use from several threads."""
+    """Finds the facts for an item. Safe to use from several threads.
+
+    `refused` says whether somebody was just refused what ends access.
+    """
 
     def __init__(
         self,
@@ -34,6 +37,7 @@ class FactFinder:
         ticket: TicketQuestion,
         on_call: Callable[[Collection[Schedules]], OnCallFacts],
         clock: Callable[[], datetime],
+        refused: Callable[[str], bool] = lambda _: False,
     ) -> None:
         self._database = database
         self._directory = directory
@@ -41,6 +45,7 @@ class FactFinder:
         self._ticket = ticket
         self._on_call = on_call
         self._clock = clock
+        self._refused = refused
 
     @contextmanager
     def of(self, item: Item) -> Iterator[Facts]:
@@ -88,8 +93,13 @@ class FactFinder:
             yield facts
 
     def _asking(self, item: Item, now: datetime) -> Asking:
-        """For a decision, calls that began after the click was received; see shared_answers."""
-        age = KEPT if item.kind in ASKS_ONLY else now - item.received_at
+        """For a decision, calls that began after the click was received; see shared_answers.
+
+        Nobody is limited in how often they may revoke. So whoever was just refused is decided by
+        what Slack told half a minute ago: else one person would use up what it may be asked.
+        """
+        again = item.kind is Kind.REVOKE and self._refused(item.actor)
+        age = KEPT if again or item.kind in ASKS_ONLY else now - item.received_at
         return self._directory.asking(age, urgent=item.kind in URGENT)
 
     def _policy_or_none(self) -> Policy | None:

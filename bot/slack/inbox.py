@@ -210,7 +210,7 @@ class InboxWorker:
                 inbox.carried_out(tx, item, answer, revoking.now)
             return
         late = self._clock() - item.received_at > ACT_WITHIN
-        if late and item.kind not in inbox.NEVER_LIMITED:
+        if late and not inbox.takes_away(item.kind, item.document):
             raise Refused(
                 "too_late",
                 "This came to be looked at too late to be acted on. Nothing was changed; "

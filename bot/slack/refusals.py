@@ -17,6 +17,9 @@ from bot.store.inbox import Kind
 
 REMEMBERED = timedelta(minutes=1)
 
+_Key = tuple[str | None, str, str, str | None]
+"""The policy's digest, the kind, the person, and what it was about."""
+
 _AGAIN = "You asked for the same less than a minute ago; after a minute it is decided anew."
 
 
@@ -27,7 +30,7 @@ class Refusals:
         self._policy = policy
         self._clock = clock
         self._lock = threading.Lock()
-        self._refused: dict[tuple[str | None, ...], tuple[datetime, Refused]] = {}
+        self._refused: dict[_Key, tuple[datetime, Refused]] = {}
 
     def forget(self) -> None:
         """Refuse nothing as before: the store went back to an earlier state."""
@@ -40,6 +43,12 @@ class Refusals:
             at, refused = self._refused.get(self._key(kind, actor, document), (None, None))
         if refused is not None and at is not None and self._is_fresh(at):
             raise Refused(refused.code, f"{refused.sentence} {_AGAIN}")
+
+    def has_refused(self, actor: str) -> bool:
+        """Whether the person was just refused anything."""
+        with self._lock:
+            kept = list(self._refused.items())
+        return any(actor == who and self._is_fresh(at) for (_, _, who, _), (at, _) in kept)
 
     def remember(
         self, kind: Kind, actor: str, document: Mapping[str, Any], refused: Refused
@@ -57,7 +66,7 @@ class Refusals:
     def _is_fresh(self, at: datetime) -> bool:
         return timedelta(0) <= self._clock() - at < REMEMBERED
 
-    def _key(self, kind: Kind, actor: str, document: Mapping[str, Any]) -> tuple[str | None, ...]:
+    def _key(self, kind: Kind, actor: str, document: Mapping[str, Any]) -> _Key:
         try:
             digest = self._policy().digest
         except PolicyUnavailable:

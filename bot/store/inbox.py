@@ -53,6 +53,8 @@ Of each person one of a kind and subject waits at a time.
 
 ORDINARY = frozenset(Kind) - NEVER_LIMITED
 
+_LOCKDOWN_OFF = "off"
+
 _QUEUES = (GIVING_BACK, REVOKING, ORDINARY)
 """Each has workers of its own, so that none waits for what another asks of Slack."""
 
@@ -163,10 +165,18 @@ def add(
 def subject(kind: Kind, document: Mapping[str, Any]) -> str | None:
     """What the item is about, where one of them is enough: a request's id, or a lockdown's turn."""
     if kind is Kind.LOCKDOWN:
-        turn = "on" if document.get("on") else "off"
+        turn = "on" if document.get("on") else _LOCKDOWN_OFF
         return f"{turn}, revoking" if document.get("revoking") else turn
     request_id = document.get("request_id")
     return str(request_id)[:_SUBJECT_LENGTH] if kind in NEVER_LIMITED and request_id else None
+
+
+def takes_away(kind: Kind, document: Mapping[str, Any]) -> bool:
+    """Whether it takes access or a request away, or stops granting: that is right however late.
+
+    The end of a lockdown is not: granting begins again by it.
+    """
+    return kind in NEVER_LIMITED and (kind is not Kind.LOCKDOWN or bool(document.get("on")))
 
 
 def count_since(tx: Connection, actor: str, since: datetime) -> int:
@@ -220,9 +230,11 @@ def answered(tx: Connection, item_id: int) -> None:
 
 
 def refuse_new(tx: Connection, answer: Mapping[str, Any], now: datetime) -> None:
-    """Carry out nothing that waits, but for NEVER_LIMITED, and give everybody this answer."""
-    limited = inbox.c.kind.not_in(sorted(kind.value for kind in NEVER_LIMITED))
-    waiting = update(inbox).where(inbox.c.state == ItemState.NEW.value, limited)
+    """Carry out nothing that waits, but for what `takes_away`, and give everybody this answer."""
+    gives = inbox.c.kind.not_in(sorted(kind.value for kind in NEVER_LIMITED)) | (
+        (inbox.c.kind == Kind.LOCKDOWN.value) & (inbox.c.subject == _LOCKDOWN_OFF)
+    )
+    waiting = update(inbox).where(inbox.c.state == ItemState.NEW.value, gives)
     state = ItemState.ANSWERING.value
     tx.execute(waiting.values(state=state, answer=dict(answer), attempts=0, due_at=now))
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import closing
+from datetime import timedelta
 
 import pytest
 from reading import (
@@ -19,6 +21,8 @@ from reading import (
 )
 
 from bot.sandbox.stage import Stage, sandbox_policy
+from bot.store import inbox
+from bot.store.database import Database
 
 SECURITY = "C0SECURITY"
 OWNERS = "lockdown: {owners: {groups: [S05SECURITY]}}"
@@ -74,6 +78,28 @@ def test_status_of_what_a_lockdown_took_away_says_who_and_why(stage: Stage) -> N
     told = words(wait_told(stage, ben, "The reason for the revocation:", GENERAL))
     assert "Lockdown: Stolen laptop, INC-77" in told
     assert "revoked by dan okafor" in told.lower()
+
+
+def test_its_end_is_not_carried_out_late(stage: Stage) -> None:
+    """As with a command that waited for Slack, or came out of a backup: granting would begin."""
+    dan = stage.slack.human("U04DAN")
+    dan.command("/eks-access lockdown on Stolen laptop, INC-77")
+    wait_told(stage, dan, "Lockdown is on: nothing new is granted")
+    stage.stop_bot()
+    with closing(Database(stage.database_url)) as database, database.transaction() as tx:
+        inbox.add(
+            tx,
+            inbox.Kind.LOCKDOWN,
+            actor="U04DAN",
+            team_id=None,
+            document={"on": False},
+            response_url=None,
+            now=stage.clock() - timedelta(minutes=11),
+        )
+    stage.start_bot()
+    wait_told(stage, dan, "too late to be acted on")
+    dan.command("/eks-access lockdown status")
+    wait_told(stage, dan, "Lockdown is on: nothing new is granted")
 
 
 def test_nobody_else_turns_it_on_or_off(stage: Stage) -> None:

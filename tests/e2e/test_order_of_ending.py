@@ -2,7 +2,16 @@
 
 from __future__ import annotations
 
-from reading import GENERAL, PAYMENTS, ask_payments, lab_entry, request_id, wait_card, wait_told
+from reading import (
+    GENERAL,
+    PAYMENTS,
+    ask_payments,
+    lab_entry,
+    request_id,
+    wait_card,
+    wait_card_says,
+    wait_told,
+)
 from sqlalchemy import insert, select
 
 from bot.core.ids import ALPHABET
@@ -81,3 +90,31 @@ def test_who_asks_the_same_again_is_answered_without_a_look_at_slack(stage: Stag
         assert "less than a minute ago" in noa.command(revoke, GENERAL).text
     assert stage.slack.faults.hit["usergroups.users.list"] == 0
     assert len(events(stage, "revoke.refused")) == 1
+
+
+def test_who_was_just_refused_uses_up_no_more_of_what_slack_may_be_asked(stage: Stage) -> None:
+    """Somebody who owns nothing asks about one request after the other; an approval needs a group.
+
+    Of the twenty look-ups that Slack allows a minute, a revoke of these takes three.
+    """
+    ana, ben, noa = (stage.slack.human(one) for one in ("U01ANA", "U02BEN", "U08NOA"))
+    ask_payments(ana)
+    card = wait_card(stage, ben, PAYMENTS)
+    first, *others = other_requests(stage, request_id(card), 8)
+    noa.command(f"/eks-access revoke {first}", GENERAL)
+    wait_told(stage, noa, f"You own nothing that {first} reaches", GENERAL)
+    asked = looked_up(stage)
+    for one in others:
+        noa.command(f"/eks-access revoke {one}", GENERAL)
+        wait_told(stage, noa, f"You own nothing that {one} reaches", GENERAL)
+    again = looked_up(stage) - asked
+    assert again <= len(others), "three of each, or once in half a minute where this takes long"
+    ben.click(card, "approve")
+    wait_card_says(stage, card, "active until")
+    assert looked_up(stage) > asked + again, "an approval is decided by what is new"
+
+
+def looked_up(stage: Stage) -> int:
+    """How often Slack was asked who is in a user group."""
+    with stage.slack.lock:
+        return sum(call.method == "usergroups.users.list" for call in stage.slack.calls)

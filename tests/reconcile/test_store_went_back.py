@@ -159,6 +159,10 @@ def test_what_waits_for_its_time_ends_too(running: Running) -> None:
     assert world.grant(grant_id).end_reason is EndReason.FAILED
 
 
+GIVING = [(Kind.REQUEST, False), (Kind.APPROVE, False), (Kind.LOCKDOWN, False)]
+TAKING = [(Kind.REVOKE, False), (Kind.RETURN, False), (Kind.LOCKDOWN, True)]
+
+
 @BOTH
 def test_what_people_sent_is_not_carried_out_twice_and_what_takes_away_is(running: Running) -> None:
     world = running.world
@@ -169,11 +173,11 @@ def test_what_people_sent_is_not_carried_out_twice_and_what_takes_away_is(runnin
                 kind,
                 actor="U1",
                 team_id=None,
-                document={},
+                document={"on": on},
                 response_url=None,
                 now=world.clock(),
             )
-            for kind in (Kind.REQUEST, Kind.APPROVE, Kind.REVOKE, Kind.RETURN)
+            for kind, on in GIVING + TAKING
         ]
     running.store.keep()
     world.ask("view", "a")
@@ -183,7 +187,7 @@ def test_what_people_sent_is_not_carried_out_twice_and_what_takes_away_is(runnin
     with world.database.reading() as tx:
         states = [inbox.get(tx, one).state for one in items]
         answer = inbox.get(tx, items[0]).answer
-    assert states == [ItemState.ANSWERING, ItemState.ANSWERING, ItemState.NEW, ItemState.NEW]
+    assert states == [ItemState.ANSWERING] * len(GIVING) + [ItemState.NEW] * len(TAKING)
     assert answer is not None
     assert "went back to an earlier state" in answer["text"]
     assert answer["good"] is False
