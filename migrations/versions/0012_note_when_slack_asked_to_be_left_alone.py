@@ -1,4 +1,4 @@
-"""Note when it was that Slack asked for a long wait, so that no clock that was ahead is taken for it."""
+"""Note when Slack asked for a long wait, so that no clock that was ahead is taken for it."""
 
 from __future__ import annotations
 
