@@ -193,7 +193,8 @@ def _unlinked(unlinked: Sequence[Unlinked], unfit: Collection[int]) -> Iterator[
         for before in fit
         if link(before.hash, one.place.digest) == one.place.hash
     }
-    inserted = _inserted(follows)
+    # Nothing was put in where no seal stands: the one that was there stands elsewhere.
+    inserted = _inserted(follows) & known.keys()
     for position in sorted(inserted):
         yield _about(Kind.INSERTED, known[position], "was put in afterwards")
     for one in rest:

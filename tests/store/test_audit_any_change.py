@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from audit_trail import anchor_of, tamper, written_and_sealed
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from bot.core.audit_findings import Anchor, Kind
@@ -97,6 +97,7 @@ examples = settings(max_examples=25, suppress_health_check=[HealthCheck.function
 
 @examples
 @given(change=changes)
+@example(change=(("audit_seals", "position"), 1, COUNT + 1))  # just behind the last one
 def test_any_value_that_is_changed_is_found(
     sealed: tuple[Path, Anchor], change: tuple[tuple[str, str], int, Any]
 ) -> None:
