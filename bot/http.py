@@ -19,7 +19,7 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
 from bot import receipt
-from bot.logs import Seldom
+from bot.logs import ThrottledWarning
 
 log = structlog.get_logger(__name__)
 
@@ -31,7 +31,7 @@ _LOOKS_AT_ONCE = 2
 its connections, which removals need."""
 
 _UNAUTHORIZED = 401
-_refusals = Seldom(
+_refusals = ThrottledWarning(
     log, "a payload whose signature does not fit SLACK_SIGNING_SECRET, or is old, is refused"
 )
 # What Bolt raises on a body that is no payload of Slack's. It reads ids out of the body before it

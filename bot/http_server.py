@@ -21,12 +21,12 @@ import uvicorn
 from starlette.types import ASGIApp
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from bot.logs import Seldom
+from bot.logs import ThrottledWarning
 from bot.settings import SettingsError
 
 log = structlog.get_logger(__name__)
 
-MOST_CONNECTIONS = 64
+MAX_CONNECTIONS = 64
 """More than Slack and probes ever have open. Each holds a file, and up to 1 MB of a body."""
 
 ANSWERED_WITHIN_SECONDS = 10.0
@@ -78,10 +78,10 @@ class _Server(uvicorn.Server):
         super().__init__(config)
         self.patience = patience
         self._listener = listener
-        self._closed_for_others = Seldom(
+        self._closed_for_others = ThrottledWarning(
             log, "too many connections to the HTTP port; the oldest that only wait are closed"
         )
-        self._no_files = Seldom(log, "no connection to the HTTP port can be accepted")
+        self._no_files = ThrottledWarning(log, "no connection to the HTTP port can be accepted")
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         del sockets
@@ -116,12 +116,12 @@ class _Server(uvicorn.Server):
         Where all are being answered, the next of them makes room.
         """
         connections = self.server_state.connections
-        while len(connections) >= MOST_CONNECTIONS:
+        while len(connections) >= MAX_CONNECTIONS:
             idle = [one for one in connections if isinstance(one, _Connection) and one.idle]
             if not idle:
                 await asyncio.sleep(_BETWEEN_LOOKS_SECONDS)
                 continue
-            self._closed_for_others.warn(most=MOST_CONNECTIONS)
+            self._closed_for_others.warn(most=MAX_CONNECTIONS)
             min(idle, key=lambda one: one.since).transport.abort()
             await asyncio.sleep(0)  # it leaves `connections` in the loop's next round
 

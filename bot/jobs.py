@@ -20,7 +20,7 @@ from apscheduler.jobstores.base import JobLookupError
 from apscheduler.schedulers.background import BackgroundScheduler
 
 from bot.core.errors import StoreUnavailable
-from bot.loop_signs import LoopSigns
+from bot.loop_health import LoopHealth
 from bot.reconcile.backoff import pause, worth_telling
 
 log = structlog.get_logger(__name__)
@@ -124,7 +124,7 @@ class Loop:
         self._look_again = False
         self.wake: Callable[[], None] = lambda: None
         self.woken = False
-        self.signs = LoopSigns(name, one_by_one=workers == 1)
+        self.health = LoopHealth(name, one_by_one=workers == 1)
 
     def tick(self) -> None:
         """Hand out what is due, and once more if somebody woke the loop meanwhile.
@@ -161,11 +161,11 @@ class Loop:
         try:
             items = self.due(beside) if self._batched else self.due()
         except StoreUnavailable as error:
-            self.signs.failed(_now(), error)
+            self.health.failed(_now(), error)
             return
         with self._lock:
             idle = not items and not self._under_way
-        self.signs.looked(_now(), idle=idle)
+        self.health.looked(_now(), idle=idle)
         now = self._monotonic()
         with self._lock:
             self._forget(now)
@@ -219,10 +219,10 @@ class Loop:
         try:
             self.work(item)
         except BaseException as error:  # noqa: BLE001 - what is no Exception must not be lost either
-            self.signs.failed(_now(), error, item)
+            self.health.failed(_now(), error, item)
             self._put_off(item, error)
         else:
-            self.signs.succeeded(_now())
+            self.health.succeeded(_now())
             with self._lock:
                 self._failed.pop(item, None)
         finally:
@@ -241,7 +241,7 @@ class Loop:
             away = isinstance(error, StoreUnavailable)
             wait = min(pause(tries), _STORE_PAUSE) if away else pause(tries)
             self._failed[item] = _Failed(tries, self._monotonic() + wait.total_seconds())
-        if not away and worth_telling(tries):  # of the store the signs tell
+        if not away and worth_telling(tries):  # of the store its health tells
             log.error(
                 "work failed; it is tried again",
                 loop=self.name,
@@ -324,7 +324,7 @@ class Jobs:
         def after() -> datetime:
             loop.woken = True
             now = _now()
-            last = loop.signs.last_look
+            last = loop.health.last_look
             earliest = last + _BETWEEN_LOOKS if last is not None else now
             # A clock that was set back must not put the look off.
             return min(max(now, earliest), now + _BETWEEN_LOOKS)

@@ -72,7 +72,7 @@ def configure_logs(level: str = "INFO") -> None:
     )
 
 
-class Seldom:
+class ThrottledWarning:
     """A warning that anybody can bring about: at once, and then once a minute with their number.
 
     So nobody fills a disk by it. `seconds` tells the time, and need not be the time of day.

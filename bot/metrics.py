@@ -85,7 +85,7 @@ class _BotCollector(Collector):
         info = GaugeMetricFamily("eks_access_info", "The running version.", labels=["version"])
         info.add_metric([bot.__version__], 1)
         yield info
-        yield from self._loop_signs()
+        yield from self._loop_health()
         went_back, made_due = self._counted()
         yield CounterMetricFamily(
             "eks_access_store_went_back",
@@ -113,7 +113,7 @@ class _BotCollector(Collector):
         if answers.reads:
             yield from self._stored()
 
-    def _loop_signs(self) -> Iterator[Metric]:
+    def _loop_health(self) -> Iterator[Metric]:
         looked = GaugeMetricFamily(
             "eks_access_loop_last_look_timestamp_seconds",
             "When a loop last learned from the store what is due.",
@@ -138,12 +138,12 @@ class _BotCollector(Collector):
             labels=["loop"],
         )
         for loop in self._loops:
-            signs = loop.signs
-            if signs.last_look is not None:
-                looked.add_metric([loop.name], signs.last_look.timestamp())
-            if signs.last_success is not None:
-                done.add_metric([loop.name], signs.last_success.timestamp())
-            failing.add_metric([loop.name], signs.failing_since is not None)
+            health = loop.health
+            if health.last_look is not None:
+                looked.add_metric([loop.name], health.last_look.timestamp())
+            if health.last_success is not None:
+                done.add_metric([loop.name], health.last_success.timestamp())
+            failing.add_metric([loop.name], health.failing_since is not None)
             items.add_metric([loop.name], loop.failing)
             slow.add_metric([loop.name], loop.slow)
         yield from (looked, done, failing, items, slow)

@@ -193,7 +193,7 @@ class Bot:
         except PolicyUnavailable:
             checks["policy"] = False
         for loop in self.loops:
-            checks[f"loop {loop.name}"] = loop.signs.well(datetime.now(UTC))
+            checks[f"loop {loop.name}"] = loop.health.healthy(datetime.now(UTC))
         if self._connection is not None:
             checks["slack"] = (code := self._connection.problem) is None
             if code is not None:
@@ -451,7 +451,7 @@ class Bot:
             self.loops,
             self.clock,
             self._connection,
-            counted=lambda: (self._memory.times, self._sweep.found),
+            counted=lambda: (self._memory.epoch, self._sweep.found),
         )
 
     def _projection(self, glass: GlassDesk) -> Callable[..., Projection]:

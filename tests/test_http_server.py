@@ -20,7 +20,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from bot.http import Readiness, build_http
-from bot.http_server import MOST_CONNECTIONS, HttpServer
+from bot.http_server import MAX_CONNECTIONS, HttpServer
 from bot.settings import SettingsError
 
 IMPATIENT = 0.2
@@ -81,7 +81,7 @@ def test_the_oldest_silent_connections_are_closed_and_a_probe_is_answered() -> N
         address = ("127.0.0.1", server.port)
         silent = [
             opened.enter_context(socket.create_connection(address, timeout=20))
-            for _ in range(MOST_CONNECTIONS + 8)
+            for _ in range(MAX_CONNECTIONS + 8)
         ]
         assert get(server.port, "/healthz") == (200, b"ok\n")
         assert all(is_closed(one) for one in silent[:8])
@@ -102,7 +102,7 @@ def test_one_that_is_being_answered_is_not_closed_for_others() -> None:
         first = opened.enter_context(socket.create_connection(address, timeout=20))
         first.sendall(b"GET /readyz HTTP/1.1\r\nHost: x\r\n\r\n")
         assert asked.wait(20)
-        for _ in range(2 * MOST_CONNECTIONS):
+        for _ in range(2 * MAX_CONNECTIONS):
             opened.enter_context(socket.create_connection(address, timeout=20))
         assert get(server.port, "/healthz") == (200, b"ok\n")
         go_on.set()

@@ -20,7 +20,7 @@ from sqlalchemy import text
 
 from bot.core.errors import StoreUnavailable
 from bot.jobs import SLOW_SECONDS, TICK_SECONDS, Jobs, Loop
-from bot.loop_signs import STALE, LoopSigns
+from bot.loop_health import STALE, LoopHealth
 from bot.store.database import Database
 
 PATIENCE = 10
@@ -98,10 +98,10 @@ def test_a_loop_that_is_woken_while_it_looks_looks_once_more(
 def test_a_tick_hands_out_what_is_due_once(make_loop: Callable[..., Loop]) -> None:
     work = Work("a", "b", "c")
     loop = make_loop(work.due, work.do)
-    assert loop.signs.last_look is None
+    assert loop.health.last_look is None
     loop.tick()
     assert work.began(3) == ["a", "b", "c"]
-    assert loop.signs.last_look is not None
+    assert loop.health.last_look is not None
     work.nothing_more_begun()
 
 
@@ -392,11 +392,11 @@ def test_a_loop_goes_on_once_the_store_is_back(
         loop = make_loop(due, work.do)
         for _ in range(3):
             loop.tick()
-        assert loop.signs.last_look is None, "readiness sees that the loop does not look"
+        assert loop.health.last_look is None, "readiness sees that the loop does not look"
         folder.mkdir()
         loop.tick()
         assert work.began(1) == ["found"]
-        assert loop.signs.last_look is not None
+        assert loop.health.last_look is not None
 
 
 # What a loop tells of itself
@@ -406,14 +406,14 @@ NOW = datetime(2026, 1, 5, 9, 0, tzinfo=UTC)
 AWAY = StoreUnavailable("store_unavailable", "")
 
 
-def signs(*, one_by_one: bool = False) -> LoopSigns:
+def health(*, one_by_one: bool = False) -> LoopHealth:
     """Those of a loop that has just looked."""
-    made = LoopSigns("test", one_by_one=one_by_one)
+    made = LoopHealth("test", one_by_one=one_by_one)
     made.looked(NOW, idle=True)
     return made
 
 
-def looking(made: LoopSigns) -> datetime:
+def looking(made: LoopHealth) -> datetime:
     """It goes on looking until nothing but its work can make it unwell. Returns the time then."""
     now = NOW + STALE
     made.looked(now, idle=False)
@@ -421,58 +421,58 @@ def looking(made: LoopSigns) -> datetime:
 
 
 def test_a_loop_that_looks_and_whose_work_fails_is_not_well() -> None:
-    made = signs()
+    made = health()
     made.failed(NOW, AWAY, "a")
     assert made.failing_since == NOW
-    assert made.well(NOW), "it may be over in a moment"
-    assert not made.well(looking(made))
+    assert made.healthy(NOW), "it may be over in a moment"
+    assert not made.healthy(looking(made))
 
 
 def test_a_loop_is_well_again_once_its_work_succeeds() -> None:
-    made = signs()
+    made = health()
     made.failed(NOW, AWAY, "a")
     now = looking(made)
     made.succeeded(now)
-    assert made.well(now)
+    assert made.healthy(now)
     assert (made.failing_since, made.last_success) == (None, now)
 
 
 def test_a_loop_is_well_again_once_there_is_nothing_to_do() -> None:
     """Another replica did it."""
-    made = signs()
+    made = health()
     made.failed(NOW, AWAY, "a")
     made.looked(NOW + STALE, idle=True)
-    assert made.well(NOW + STALE)
+    assert made.healthy(NOW + STALE)
 
 
 def test_a_clock_that_was_set_back_makes_no_loop_well() -> None:
-    made, ahead = LoopSigns("test", one_by_one=False), timedelta(hours=1)
+    made, ahead = LoopHealth("test", one_by_one=False), timedelta(hours=1)
     made.looked(NOW + ahead, idle=False)
-    assert not made.well(NOW), "it has not looked since"
+    assert not made.healthy(NOW), "it has not looked since"
     made.failed(NOW + ahead, StoreUnavailable("store_unavailable", ""))
     made.looked(NOW, idle=False)
-    assert not made.well(NOW), "it failed before"
+    assert not made.healthy(NOW), "it failed before"
 
 
 def test_a_loop_that_no_longer_looks_is_not_well() -> None:
-    made = signs()
-    assert not made.well(NOW + STALE)
-    assert not LoopSigns("test", one_by_one=False).well(NOW)
+    made = health()
+    assert not made.healthy(NOW + STALE)
+    assert not LoopHealth("test", one_by_one=False).healthy(NOW)
 
 
 def test_one_item_that_fails_for_ever_does_not_make_the_bot_unready_and_two_do() -> None:
-    made = signs()
+    made = health()
     for _ in range(3):
         made.failed(NOW, ValueError("odd"), "a")
-    assert made.well(looking(made))
+    assert made.healthy(looking(made))
     made.failed(NOW, ValueError("odd"), "b")
-    assert not made.well(looking(made))
+    assert not made.healthy(looking(made))
 
 
 def test_the_only_item_of_a_loop_that_has_one_at_a_time_counts() -> None:
-    made = signs(one_by_one=True)
+    made = health(one_by_one=True)
     made.failed(NOW, ValueError("odd"), "a")
-    assert not made.well(looking(made))
+    assert not made.healthy(looking(made))
 
 
 def test_a_loop_tells_what_came_of_its_work(make_loop: Callable[..., Loop]) -> None:
@@ -489,10 +489,10 @@ def test_a_loop_tells_what_came_of_its_work(make_loop: Callable[..., Loop]) -> N
     loop = make_loop(due, work, 1)
     outcomes.put(AWAY)
     loop.tick()
-    wait_until(lambda: loop.signs.failing_since is not None)
+    wait_until(lambda: loop.health.failing_since is not None)
     outcomes.put(None)
-    wait_until(lambda: loop.tick() or loop.signs.last_success is not None)
-    assert loop.signs.failing_since is None
+    wait_until(lambda: loop.tick() or loop.health.last_success is not None)
+    assert loop.health.failing_since is None
 
 
 def wait_until(holds: Callable[[], bool]) -> None:

@@ -14,7 +14,7 @@ import pytest
 import structlog
 
 from bot.core.masking import without_secrets
-from bot.logs import Seldom, cause_without_secrets, configure_logs
+from bot.logs import ThrottledWarning, cause_without_secrets, configure_logs
 
 SECRETS = {
     "bot token": "xoxb-1234-5678-AbCdEf",
@@ -178,9 +178,9 @@ def test_on_a_terminal_lines_are_text_and_hold_no_secret_either():
 def test_what_anybody_can_bring_about_is_said_once_a_minute_with_its_number():
     now = [0.0]
     with structlog.testing.capture_logs() as said:
-        seldom = Seldom(structlog.get_logger(), "refused", seconds=lambda: now[0])
+        warning = ThrottledWarning(structlog.get_logger(), "refused", seconds=lambda: now[0])
         for now[0] in (0.0, 1.0, 59.0, 60.0, 61.0):
-            seldom.warn(port=8000)
+            warning.warn(port=8000)
     assert said == [
         {"event": "refused", "times": 1, "port": 8000, "log_level": "warning"},
         {"event": "refused", "times": 3, "port": 8000, "log_level": "warning"},

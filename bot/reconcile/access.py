@@ -26,13 +26,13 @@ from bot.core.errors import (
 )
 from bot.core.lifecycle import BOT
 from bot.core.model import GrantState
-from bot.reconcile import access_grants, ways
+from bot.reconcile import access_grants, role_fallback
 from bot.reconcile.access_grants import Snapshot, plan_for
 from bot.reconcile.access_troubles import Trouble, Waiting, goes_on, looked, rest
 from bot.reconcile.backoff import worth_telling
 from bot.reconcile.drift_watch import DriftWatch
 from bot.reconcile.memory import StoreMemory, WentBack
-from bot.reconcile.ways import Named, nowhere
+from bot.reconcile.role_fallback import Named, nowhere
 from bot.store import backstops, drift, entries, grants
 from bot.store.claims import ClaimLost, Claims, StillHeld
 from bot.store.database import Database
@@ -108,18 +108,18 @@ class AccessReconciler:
                 log.info("a grant changed meanwhile, left to the next round", entry=entry_id)
 
     def _round(self, entry_id: int, still_held: StillHeld) -> None:
-        times = self._memory.times
+        epoch = self._memory.epoch
         entry = self._start(entry_id)
         try:
-            troubles = self._reach(entry, still_held, times)
+            troubles = self._reach(entry, still_held, epoch)
         except AwsProblem as error:
             if error.code == NO_ENTRIES or (error.code == NO_CLUSTER and self._is_unwritten(entry)):
-                troubles = self._end_without(entry, error, times)
+                troubles = self._end_without(entry, error, epoch)
             elif error.code == NO_CLUSTER:
-                troubles = self._cluster_unknown(entry_id, error, times)
+                troubles = self._cluster_unknown(entry_id, error, epoch)
             else:
                 troubles = [Trouble(error)]
-                self._finish(entry, troubles, times)
+                self._finish(entry, troubles, epoch)
         except (DomainError, ClaimLost, WentBack):
             raise
         except Exception as error:  # a fault of ours must not end the tries to revoke
@@ -131,8 +131,8 @@ class AccessReconciler:
             )
             problem.__cause__ = error
             troubles = [Trouble(problem)]
-            self._finish(entry, troubles, times)
-        self._tell(entry, troubles, times)
+            self._finish(entry, troubles, epoch)
+        self._tell(entry, troubles, epoch)
 
     def _start(self, entry_id: int) -> Entry:
         """Let time pass for the entry's grants, then read the entry."""
@@ -145,29 +145,29 @@ class AccessReconciler:
                 entry = entries.get(tx, entry_id, now)
             return entry
 
-    def _reach(self, entry: Entry, still_held: StillHeld, times: int) -> list[Trouble]:
+    def _reach(self, entry: Entry, still_held: StillHeld, epoch: int) -> list[Trouble]:
         """As `_act`; where AWS refuses the role of the row, by the one that the policy names."""
         mute: AwsProblem | None = None
         troubles: list[Trouble] = []
         try:
-            troubles = self._act(entry, still_held, times)
+            troubles = self._act(entry, still_held, epoch)
         except AwsProblem as problem:
             mute = problem
         problems = [mute] if mute is not None else [one.problem for one in troubles]
-        other = ways.by_policy(entry, self._named) if ways.refused(problems) else None
+        other = role_fallback.by_policy(entry, problems, self._named)
         if other is None:
             if mute is not None:
                 raise mute
             return troubles
-        troubles = self._act(other, still_held, times)
-        if not ways.refused(one.problem for one in troubles):
+        troubles = self._act(other, still_held, epoch)
+        if not role_fallback.refused(one.problem for one in troubles):
             role = other.cluster.assume_role
             with self._database.transaction() as tx:
                 entries.reach_by(tx, entry.id, role)
             log.info("reached by the policy's role", cluster=entry.cluster.name, role=role)
         return troubles
 
-    def _act(self, entry: Entry, still_held: StillHeld, times: int) -> list[Trouble]:
+    def _act(self, entry: Entry, still_held: StillHeld, epoch: int) -> list[Trouble]:
         """Do what is to be done, and store what came of it. Returns what could not be done.
 
         Raises AwsProblem where EKS is mute.
@@ -198,14 +198,14 @@ class AccessReconciler:
             if not still_held():
                 raise ClaimLost
             try:
-                self._apply(client, entry, action, giving[-1].id if giving else "", times)
+                self._apply(client, entry, action, giving[-1].id if giving else "", epoch)
             except AwsProblem as problem:
                 troubles.append(Trouble(problem, action))
                 if not goes_on(action, problem):
                     break
         if actions:
             observed = access_entries.observe(client, entry.cluster, entry.principal_arn)
-        self._conclude(entry, observed, troubles, times, differs=differs)
+        self._conclude(entry, observed, troubles, epoch, differs=differs)
         return troubles
 
     def _conclude(
@@ -213,7 +213,7 @@ class AccessReconciler:
         entry: Entry,
         observed: planner.ObservedEntry | None,
         troubles: list[Trouble],
-        times: int,
+        epoch: int,
         *,
         differs: bool,
     ) -> None:
@@ -232,20 +232,20 @@ class AccessReconciler:
             settled = access_grants.settle(tx, entry, observed, now)
             more = bool(settled.plan.actions)
             if not differs:
-                counts = times == self._memory.times
+                counts = epoch == self._memory.epoch
                 rest(tx, entry, settled.live, troubles, now, more=more, counts=counts)
             # The entry's row first, as everywhere.
             backstops.seen(tx, entry.id, now, alone=settled.alone, shown=observed is not None)
         if differs:
             self._look(entry, observed)
-            self._finish(entry, troubles, times, more=more)
+            self._finish(entry, troubles, epoch, more=more)
 
     def _is_unwritten(self, entry: Entry) -> bool:
         """Whether the bot has put nothing at the entry, and was never about to."""
         with self._database.reading() as tx:
             return entries.get(tx, entry.id, self._clock()).record == planner.EntryRecord()
 
-    def _end_without(self, entry: Entry, problem: AwsProblem, times: int) -> list[Trouble]:
+    def _end_without(self, entry: Entry, problem: AwsProblem, epoch: int) -> list[Trouble]:
         """End what is to be removed from a cluster that holds nothing of the bot's.
 
         No trouble is left if nothing else is live there. One that has no access entries never had:
@@ -257,11 +257,11 @@ class AccessReconciler:
         with self._database.transaction() as tx:
             settled = access_grants.settle(tx, entry, None, now)
             troubles = [Trouble(problem)] if settled.live else []
-            rest(tx, entry, settled.live, troubles, now, counts=times == self._memory.times)
+            rest(tx, entry, settled.live, troubles, now, counts=epoch == self._memory.epoch)
             backstops.seen(tx, entry.id, now, alone=settled.alone, shown=False)
         return troubles
 
-    def _cluster_unknown(self, entry_id: int, problem: AwsProblem, times: int) -> list[Trouble]:
+    def _cluster_unknown(self, entry_id: int, problem: AwsProblem, epoch: int) -> list[Trouble]:
         """Where AWS has known no such cluster for a day, end what went with it; see bot.core.gone.
 
         Only a look in the account that STS proves to be the cluster's counts: a role that reaches
@@ -282,7 +282,7 @@ class AccessReconciler:
             with self._database.transaction() as tx:
                 entries.unknown(tx, entry_id, looks)
         troubles = [Trouble(problem)]
-        self._finish(entry, troubles, times)
+        self._finish(entry, troubles, epoch)
         return troubles
 
     def _end_with_cluster(self, entry: Entry, looks: gone.Unknown, now: datetime) -> None:
@@ -307,9 +307,9 @@ class AccessReconciler:
         entry: Entry,
         action: planner.Action,
         grant_id: str,
-        times: int,
+        epoch: int,
     ) -> None:
-        self._intend(entry, action, times)
+        self._intend(entry, action, epoch)
         log.info(
             "applying",
             action=type(action).__name__,
@@ -345,14 +345,14 @@ class AccessReconciler:
             noted = drift.open_at(tx, entry.id)
         return stored, self._drift.look(entry, observed, stored, noted)
 
-    def _intend(self, entry: Entry, action: planner.Action, times: int) -> None:
+    def _intend(self, entry: Entry, action: planner.Action, epoch: int) -> None:
         """Store what is about to be done. Raises WentBack where that was planned too early."""
         now = self._clock()
         takes_away = isinstance(action, planner.Disassociate | planner.DeleteEntry)
         with self._database.transaction() as tx:
             if takes_away:
                 self._memory.note(tx)
-            elif not self._memory.is_same(tx, times):
+            elif not self._memory.is_same(tx, epoch):
                 raise WentBack
             match action:
                 case planner.CreateEntry(groups):
@@ -367,18 +367,18 @@ class AccessReconciler:
                     entries.intend_deletion(tx, entry.id)
 
     def _finish(
-        self, entry: Entry, troubles: list[Trouble], times: int, *, more: bool = False
+        self, entry: Entry, troubles: list[Trouble], epoch: int, *, more: bool = False
     ) -> None:
         now = self._clock()
         with self._database.transaction() as tx:
             live = grants.live_of_entry(tx, entry.id)
-            counts = times == self._memory.times
+            counts = epoch == self._memory.epoch
             rest(tx, entry, live, troubles, now, more=more, counts=counts)
             backstops.wake(tx, entry.id, now)
 
-    def _tell(self, entry: Entry, troubles: list[Trouble], times: int) -> None:
+    def _tell(self, entry: Entry, troubles: list[Trouble], epoch: int) -> None:
         if looked(troubles):
-            self._drift.saw(entry.id, times)
+            self._drift.saw(entry.id, epoch)
         for trouble in troubles:
             log.warning(
                 "AWS problem",

@@ -31,9 +31,9 @@ from bot.core.errors import (
 from bot.core.lifecycle import BOT
 from bot.core.model import AuditEvent, Grant, GrantState
 from bot.core.removal import late_at
-from bot.reconcile import ways
+from bot.reconcile import role_fallback
 from bot.reconcile.backoff import pause, worth_telling
-from bot.reconcile.ways import Named, nowhere
+from bot.reconcile.role_fallback import Named, nowhere
 from bot.store import audit, backstops, entries, grants
 from bot.store.backstops import Kept
 from bot.store.claims import Claims, StillHeld
@@ -142,7 +142,7 @@ class BackstopKeeper:
         try:
             self._bring_up_to_date(look, still_held)
         except AwsProblem as problem:
-            other = ways.by_policy(look.entry, self._named) if ways.refused([problem]) else None
+            other = role_fallback.by_policy(look.entry, [problem], self._named)
             if other is None:
                 raise
             self._bring_up_to_date(replace(look, entry=other), still_held)

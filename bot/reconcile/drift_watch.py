@@ -58,9 +58,9 @@ class DriftWatch:
         self._memory = memory
         memory.forgets.append(self._forget)
 
-    def saw(self, entry_id: int, times: int) -> None:
+    def saw(self, entry_id: int, epoch: int) -> None:
         """EKS was seen at the entry, and what is to be concluded from it is stored."""
-        self._seen[entry_id] = times
+        self._seen[entry_id] = epoch
 
     def _forget(self) -> None:
         # What is stored of looks up to now was concluded from what is not so any more.
@@ -79,7 +79,7 @@ class DriftWatch:
         did, so that a look after the changes is worth it.
         """
         now, live = stored.at, stored.live
-        unknown = self._memory.times > 0 and not self._was_seen(entry, now)
+        unknown = self._memory.epoch > 0 and not self._was_seen(entry, now)
         found = drift.compare(
             live,
             observed,
@@ -141,7 +141,7 @@ class DriftWatch:
         tells nothing: an earlier process wrote it while the clock was ahead.
         """
         looked_at = entry.looked_at
-        return self._seen.get(entry.id) == self._memory.times or (
+        return self._seen.get(entry.id) == self._memory.epoch or (
             looked_at is not None and self._started_at <= looked_at <= now
         )
 

@@ -58,7 +58,7 @@ class StoreMemory:
     `announce` tells people, in the transaction that it is given, and takes the ids of the grants
     that ended. `anchored` gives the newest head of the audit trail that is known outside of the
     store; it is asked once, because a process that has just started remembers nothing. Each of
-    `forgets` is called where the store went back; `times` counts how often that was.
+    `forgets` is called where the store went back; `epoch` counts how often that was.
     """
 
     def __init__(
@@ -78,7 +78,7 @@ class StoreMemory:
         self._known_at = clock()
         self._noted: Event | None = None
         self.forgets: list[Callable[[], None]] = []
-        self.times = 0
+        self.epoch = 0
 
     def due(self) -> list[str]:
         """Nothing: the look is all that its loop does. Raises StoreUnavailable."""
@@ -94,9 +94,9 @@ class StoreMemory:
         if event is not None and (self._noted is None or event.id > self._noted.id):
             self._noted = event
 
-    def is_same(self, tx: Connection, times: int) -> bool:
-        """Whether the store has not gone back since `times` was read."""
-        return times == self.times and self._holds(tx)
+    def is_same(self, tx: Connection, epoch: int) -> bool:
+        """Whether the store has not gone back since `epoch` was read."""
+        return epoch == self.epoch and self._holds(tx)
 
     def _holds(self, tx: Connection) -> bool:
         return newest.holds(tx, self._known, self._noted)
@@ -133,7 +133,7 @@ class StoreMemory:
             self._known = Newest(anchored)
 
     def _forget(self) -> None:
-        self.times += 1  # first, so that no work under way counts as seen what it began before
+        self.epoch += 1  # first, so that no work under way counts as seen what it began before
         for forget in self.forgets:
             forget()
 

@@ -25,7 +25,7 @@ Half an answer is none of the SDK's errors and no OSError: urllib passes on what
 """
 
 
-class Kind(Enum):
+class ProblemKind(Enum):
     """What a code is about, and so what can be done in spite of it."""
 
     PASSING = "passing"
@@ -51,14 +51,14 @@ class Kind(Enum):
 class SlackProblem:
     """What a code means. `what` and `remedy` are sentences; what passes needs no remedy."""
 
-    kind: Kind
+    kind: ProblemKind
     what: str
     remedy: str = ""
 
     @property
     def stays(self) -> bool:
         """Whether it is there until somebody acts."""
-        return self.kind is not Kind.PASSING
+        return self.kind is not ProblemKind.PASSING
 
     @property
     def sentence(self) -> str:
@@ -83,22 +83,26 @@ _OTHER_GROUP = (
 _NOBODY = "Whoever keeps the policy file corrects the id."
 _REPORT = "This is a fault of the bot: whoever runs it reports the log."
 
-_GONE_TOKEN = SlackProblem(Kind.TOKEN, "Slack no longer accepts the bot's token.", _INSTALL_ANEW)
-_BAD_TOKEN = SlackProblem(Kind.TOKEN, "Slack does not accept the bot's token.", _INSTALL_ANEW)
-_NOT_ALLOWED = SlackProblem(Kind.APP, "The workspace does not allow the app this.", _ADMIN)
-_READ_ONLY = SlackProblem(
-    Kind.PLACE, "The bot may not post in the channel.", "A Slack admin lets it post there."
+_GONE_TOKEN = SlackProblem(
+    ProblemKind.TOKEN, "Slack no longer accepts the bot's token.", _INSTALL_ANEW
 )
-_ARCHIVED = SlackProblem(Kind.PLACE, "The channel is archived.", _OTHER_CHANNEL)
-_NO_PERSON = SlackProblem(Kind.PLACE, "Slack does not know this person.", _NOBODY)
+_BAD_TOKEN = SlackProblem(
+    ProblemKind.TOKEN, "Slack does not accept the bot's token.", _INSTALL_ANEW
+)
+_NOT_ALLOWED = SlackProblem(ProblemKind.APP, "The workspace does not allow the app this.", _ADMIN)
+_READ_ONLY = SlackProblem(
+    ProblemKind.PLACE, "The bot may not post in the channel.", "A Slack admin lets it post there."
+)
+_ARCHIVED = SlackProblem(ProblemKind.PLACE, "The channel is archived.", _OTHER_CHANNEL)
+_NO_PERSON = SlackProblem(ProblemKind.PLACE, "Slack does not know this person.", _NOBODY)
 _NO_GROUP = SlackProblem(
-    Kind.PLACE, "The user group is disabled, or there is none by that id.", _OTHER_GROUP
+    ProblemKind.PLACE, "The user group is disabled, or there is none by that id.", _OTHER_GROUP
 )
 _STANDS = SlackProblem(
-    Kind.STALE, "The message cannot be changed any more.", "The bot posts it anew."
+    ProblemKind.STALE, "The message cannot be changed any more.", "The bot posts it anew."
 )
-_NOT_TAKEN = SlackProblem(Kind.FAULT, "Slack does not take what the bot sent.", _REPORT)
-_SLACKS_OWN = SlackProblem(Kind.PASSING, "Slack has a fault of its own.")
+_NOT_TAKEN = SlackProblem(ProblemKind.FAULT, "Slack does not take what the bot sent.", _REPORT)
+_SLACKS_OWN = SlackProblem(ProblemKind.PASSING, "Slack has a fault of its own.")
 
 PROBLEMS: Mapping[str, SlackProblem] = MappingProxyType(
     {
@@ -123,23 +127,23 @@ PROBLEMS: Mapping[str, SlackProblem] = MappingProxyType(
             _NOT_ALLOWED,
         ),
         "missing_scope": SlackProblem(
-            Kind.APP, "The app lacks a scope that this needs.", _REINSTALL
+            ProblemKind.APP, "The app lacks a scope that this needs.", _REINSTALL
         ),
-        "not_enabled": SlackProblem(Kind.APP, "This is turned off in the app.", _REINSTALL),
+        "not_enabled": SlackProblem(ProblemKind.APP, "This is turned off in the app.", _REINSTALL),
         "link_disabled": SlackProblem(
-            Kind.APP,
+            ProblemKind.APP,
             "Socket Mode is turned off in the app.",
             "Whoever runs the bot turns it on, on the app's page, or sets the bot up for HTTP.",
         ),
         "too_many_websockets": SlackProblem(
-            Kind.APP,
+            ProblemKind.APP,
             "The app has ten connections, the most that Slack allows.",
             "Whoever runs the bot stops replicas, or other programs with its SLACK_APP_TOKEN.",
         ),
         **dict.fromkeys(
             ("paid_only", "paid_teams_only", "plan_upgrade_required"),
             SlackProblem(
-                Kind.APP,
+                ProblemKind.APP,
                 "The workspace's plan does not have this.",
                 "Whoever keeps the policy file names channels or people instead of user groups.",
             ),
@@ -147,17 +151,19 @@ PROBLEMS: Mapping[str, SlackProblem] = MappingProxyType(
         **dict.fromkeys(
             ("deprecated_endpoint", "method_deprecated", "unknown_method"),
             SlackProblem(
-                Kind.APP, "Slack no longer has this.", "Whoever runs the bot upgrades it."
+                ProblemKind.APP, "Slack no longer has this.", "Whoever runs the bot upgrades it."
             ),
         ),
         # One channel, person or group
         **dict.fromkeys(("is_archived", "is_inactive"), _ARCHIVED),
         "channel_not_found": SlackProblem(
-            Kind.PLACE,
+            ProblemKind.PLACE,
             "Slack shows the bot no such channel.",
             f"{_INVITE} Or whoever keeps the policy file corrects the id.",
         ),
-        "not_in_channel": SlackProblem(Kind.PLACE, "The bot is not in the channel.", _INVITE),
+        "not_in_channel": SlackProblem(
+            ProblemKind.PLACE, "The bot is not in the channel.", _INVITE
+        ),
         **dict.fromkeys(
             (
                 "channel_type_not_supported",
@@ -172,7 +178,7 @@ PROBLEMS: Mapping[str, SlackProblem] = MappingProxyType(
         **dict.fromkeys(
             ("cannot_dm_bot", "messages_tab_disabled", "user_disabled"),
             SlackProblem(
-                Kind.PLACE,
+                ProblemKind.PLACE,
                 "This person gets no messages from the bot.",
                 "A Slack admin looks at the account and at the app's Messages tab.",
             ),
@@ -211,25 +217,25 @@ PROBLEMS: Mapping[str, SlackProblem] = MappingProxyType(
         ),
         **dict.fromkeys(
             ("external_channel_migrating", "team_added_to_org"),
-            SlackProblem(Kind.PASSING, "Slack is moving the workspace or the channel."),
+            SlackProblem(ProblemKind.PASSING, "Slack is moving the workspace or the channel."),
         ),
         **dict.fromkeys(
             ("message_limit_exceeded", "rate_limited", "ratelimited"),
-            SlackProblem(Kind.PASSING, "Slack limits how often the bot may ask."),
+            SlackProblem(ProblemKind.PASSING, "Slack limits how often the bot may ask."),
         ),
     }
 )
 """Slack's codes and what they mean."""
 
-_UNKNOWN = SlackProblem(Kind.PASSING, "Slack did not do this.")
+_UNKNOWN = SlackProblem(ProblemKind.PASSING, "Slack did not do this.")
 
-REFUSED = frozenset(code for code, one in PROBLEMS.items() if one.kind is Kind.PLACE)
+REFUSED = frozenset(code for code, one in PROBLEMS.items() if one.kind is ProblemKind.PLACE)
 """Why one channel or person gets no message, until somebody changes that."""
 
-STALE = frozenset(code for code, one in PROBLEMS.items() if one.kind is Kind.STALE)
+STALE = frozenset(code for code, one in PROBLEMS.items() if one.kind is ProblemKind.STALE)
 """Why a message that stands is posted anew."""
 
-BAD_TOKEN = frozenset(code for code, one in PROBLEMS.items() if one.kind is Kind.TOKEN)
+BAD_TOKEN = frozenset(code for code, one in PROBLEMS.items() if one.kind is ProblemKind.TOKEN)
 """Why nothing works with this token any more."""
 
 SHARED = "shared_with_others"

@@ -32,7 +32,7 @@ from bot.slack.id_commands import Status
 from bot.slack.lockdown_command import Lockdown
 from bot.slack.lockdowns import lockdown_state
 from bot.slack.modals import deny_modal, extend_modal
-from bot.slack.people import KEPT
+from bot.slack.people import MAX_AGE
 from bot.slack.questions import question_modal
 from bot.slack.replies import clusters_reply, error_reply, mine_reply, status_reply, who_reply
 from bot.slack.roster import read_roster
@@ -188,13 +188,13 @@ class Desk:
 
     def _clusters(self, person: Person) -> Message:
         policy = self._sources.policy().policy
-        membership = self._sources.directory.asking(KEPT).membership(requester_groups(policy))
+        membership = self._sources.directory.asking(MAX_AGE).membership(requester_groups(policy))
         clusters = clusters_for(policy, person, membership)
         levels = {one.name: levels_on(policy, one.name, person, membership) for one in clusters}
         return clusters_reply(clusters, levels)
 
     def _waiting_for(self, user_id: str, pending: list[AccessRequest]) -> list[AccessRequest]:
-        membership = self._sources.directory.asking(KEPT).membership(groups_asked(pending))
+        membership = self._sources.directory.asking(MAX_AGE).membership(groups_asked(pending))
         now = self._sources.clock()
         with self._sources.database.reading() as tx:
             held = delegations.holding(tx, now)

@@ -16,7 +16,7 @@ from bot.core.oncall import OnCallFacts, Schedules
 from bot.core.policy import Policy
 from bot.policy_file import LoadedPolicy
 from bot.slack.needs import ASKS_ONLY, URGENT, Needs, ensure_worth_asking, needs_of, needs_of_start
-from bot.slack.people import KEPT, Asking, Directory
+from bot.slack.people import MAX_AGE, Asking, Directory
 from bot.store import requests
 from bot.store.database import Database
 from bot.store.inbox import Item, Kind
@@ -99,7 +99,7 @@ class FactFinder:
         what Slack told half a minute ago: else one person would use up what it may be asked.
         """
         again = item.kind is Kind.REVOKE and self._refused(item.actor)
-        age = KEPT if again or item.kind in ASKS_ONLY else now - item.received_at
+        age = MAX_AGE if again or item.kind in ASKS_ONLY else now - item.received_at
         return self._directory.asking(age, urgent=item.kind in URGENT)
 
     def _policy_or_none(self) -> Policy | None:

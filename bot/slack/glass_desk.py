@@ -26,7 +26,7 @@ from bot.slack.blocks import Block, View
 from bot.slack.fields import cluster_options
 from bot.slack.form_state import FormErrors, block_of, by_field, read_entered
 from bot.slack.glass_form import glass_modal, review_modal
-from bot.slack.people import KEPT
+from bot.slack.people import MAX_AGE
 from bot.slack.sources import Sources
 from bot.slack.submissions import read_submission
 from bot.store import grants, post_reviews, requests
@@ -148,7 +148,7 @@ class GlassDesk:
         """Raises DomainError where Slack does not tell who this is."""
         if not policy.break_glass:
             return ()
-        person = self._sources.directory.asking(KEPT).person(user_id)
+        person = self._sources.directory.asking(MAX_AGE).person(user_id)
         if not_full_member(person, self._sources.directory.team_id()) is not None:
             return ()
         groups = frozenset[str]().union(

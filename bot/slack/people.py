@@ -29,11 +29,11 @@ V = TypeVar("V")
 
 log = structlog.get_logger(__name__)
 
-KEPT = timedelta(seconds=30)
+MAX_AGE = timedelta(seconds=30)
 """How old what Slack told may be where somebody only asks for something, or opens a form."""
 
-_NAMES_KEPT_SECONDS = 600.0
-_MEMBERS_KEPT_SECONDS = 120.0
+_NAMES_CACHED_SECONDS = 600.0
+_MEMBERS_CACHED_SECONDS = 120.0
 _NOBODY = frozenset({"user_not_found", "user_not_visible", "users_not_found"})
 
 
@@ -58,7 +58,7 @@ class Directory:
 
         `urgent` is for what must not wait: see `Asking`.
         """
-        since = self._now() - min(max(age, timedelta()), KEPT).total_seconds()
+        since = self._now() - min(max(age, timedelta()), MAX_AGE).total_seconds()
         return Asking(self, since, urgent=urgent)
 
     def team_id(self) -> str:
@@ -84,7 +84,7 @@ class Directory:
 
         A group of which that is not known is left out.
         """
-        known = {group: self._groups.kept(group, _MEMBERS_KEPT_SECONDS) for group in group_ids}
+        known = {group: self._groups.cached(group, _MEMBERS_CACHED_SECONDS) for group in group_ids}
         return {group: members for group, members in known.items() if members is not None}
 
     def membership_to_show(self, group_ids: Collection[str]) -> dict[str, frozenset[str]]:
@@ -93,7 +93,7 @@ class Directory:
         For what is shown, never for a decision.
         """
         known = self.remembered(group_ids)
-        asking = self.asking(KEPT)
+        asking = self.asking(MAX_AGE)
         for group in sorted(set(group_ids) - known.keys()):
             members = asking.members_or_none(group)
             if members is not None:
@@ -103,9 +103,9 @@ class Directory:
     def names(self, user_ids: Collection[str]) -> Mapping[str, str]:
         """Names to show, as far as Slack tells them; at most some minutes old."""
         names = {}
-        asking = self.asking(KEPT)
+        asking = self.asking(MAX_AGE)
         for user_id in user_ids:
-            kept = self._people.kept(user_id, _NAMES_KEPT_SECONDS)
+            kept = self._people.cached(user_id, _NAMES_CACHED_SECONDS)
             try:
                 names[user_id] = kept.name if kept is not None else asking.person(user_id).name
             except DirectoryUnavailable:
@@ -126,7 +126,7 @@ class Directory:
         def ask() -> Person:
             return _person(self._call("users_info", urgent=urgent, user=user_id)["user"])
 
-        return _or_kept(self._people, user_id, ask, since=since, urgent=urgent)
+        return _or_cached(self._people, user_id, ask, since=since, urgent=urgent)
 
     def tell_members(self, group_id: str, *, since: float, urgent: bool) -> frozenset[str]:
         """The members by calls that began at `since` or later. Raises DirectoryUnavailable."""
@@ -138,7 +138,7 @@ class Directory:
             told = self._call("usergroups_users_list", urgent=urgent, usergroup=group_id)
             return frozenset(told["users"])
 
-        return _or_kept(self._groups, group_id, ask, since=since, urgent=urgent)
+        return _or_cached(self._groups, group_id, ask, since=since, urgent=urgent)
 
     def _call(self, method: str, *, urgent: bool = False, **arguments: str | int) -> Any:
         self._budget.take(method, reserved=urgent)
@@ -165,7 +165,7 @@ class Asking:
     """The questions of one decision: each is answered by a call that began at `since` or later.
 
     What is urgent has a reserve of each method's budget, and where that too is used up it takes
-    what is at most KEPT old. `limited` is the last limit that left a group or a person out.
+    what is at most MAX_AGE old. `limited` is the last limit that left a group or a person out.
     """
 
     def __init__(self, directory: Directory, since: float, *, urgent: bool) -> None:
@@ -230,14 +230,14 @@ class Asking:
             self.limited = error
 
 
-def _or_kept(
+def _or_cached(
     answers: SharedAnswers[V], key: str, ask: Callable[[], V], *, since: float, urgent: bool
 ) -> V:
     """A new enough answer; for what is urgent, one that is kept where Slack may not be asked."""
     try:
         return answers.get(key, ask, since=since, urgent=urgent)
     except Limited:
-        kept = answers.kept(key, KEPT.total_seconds()) if urgent else None
+        kept = answers.cached(key, MAX_AGE.total_seconds()) if urgent else None
         if kept is None:
             raise
         return kept

@@ -22,7 +22,7 @@ V = TypeVar("V")
 
 
 @dataclass(frozen=True, slots=True)
-class _Kept(Generic[V]):
+class _Answer(Generic[V]):
     began: float
     value: V
 
@@ -40,7 +40,7 @@ class SharedAnswers(Generic[V]):
     def __init__(self, now: Callable[[], float]) -> None:
         self._now = now
         self._lock = threading.Lock()
-        self._kept: dict[str, _Kept[V]] = {}
+        self._cached: dict[str, _Answer[V]] = {}
         self._under_way: dict[str, _Call[V]] = {}
 
     def get(self, key: str, ask: Callable[[], V], *, since: float, urgent: bool = False) -> V:
@@ -51,9 +51,9 @@ class SharedAnswers(Generic[V]):
         """
         while True:
             with self._lock:
-                kept = self._kept.get(key)
-                if kept is not None and kept.began >= since:
-                    return kept.value
+                cached = self._cached.get(key)
+                if cached is not None and cached.began >= since:
+                    return cached.value
                 call = self._under_way.get(key)
                 shares = call is not None and call.began >= since
                 if call is None or (urgent and not shares):
@@ -69,16 +69,18 @@ class SharedAnswers(Generic[V]):
                     raise
         return self._led(key, mine, ask)
 
-    def kept(self, key: str, seconds: float) -> V | None:
+    def cached(self, key: str, seconds: float) -> V | None:
         """What is kept and at most so old, without a question."""
         with self._lock:
-            kept = self._kept.get(key)
-        return kept.value if kept is not None and self._now() - kept.began <= seconds else None
+            cached = self._cached.get(key)
+        return (
+            cached.value if cached is not None and self._now() - cached.began <= seconds else None
+        )
 
     def forget(self, key: str) -> None:
         """It changed: the next asking needs a call that begins from now on."""
         with self._lock:
-            self._kept.pop(key, None)
+            self._cached.pop(key, None)
             self._under_way.pop(key, None)
 
     def _led(self, key: str, mine: _Call[V], ask: Callable[[], V]) -> V:
@@ -93,6 +95,6 @@ class SharedAnswers(Generic[V]):
         with self._lock:
             if self._under_way.get(key) is mine:
                 del self._under_way[key]
-                self._kept[key] = _Kept(mine.began, value)
+                self._cached[key] = _Answer(mine.began, value)
         mine.answer.set_result(value)
         return value

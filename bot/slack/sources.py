@@ -11,7 +11,7 @@ from bot.core.model import Person
 from bot.core.oncall import OnCallFacts, Schedules
 from bot.core.people import not_full_member
 from bot.policy_file import LoadedPolicy
-from bot.slack.people import KEPT, Directory
+from bot.slack.people import MAX_AGE, Directory
 from bot.store.database import Database
 
 
@@ -30,7 +30,7 @@ class Sources:
 
         Raises Refused for anybody else, and DirectoryUnavailable where Slack does not tell.
         """
-        person = self.directory.asking(KEPT).person(user_id)
+        person = self.directory.asking(MAX_AGE).person(user_id)
         problem = not_full_member(person, self.directory.team_id())
         if problem is not None:
             raise Refused(problem.code, problem.sentence)

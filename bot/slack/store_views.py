@@ -9,7 +9,7 @@ from bot.slack.blocks import Message
 from bot.slack.text import code, count, listed
 from bot.store.never_due import Found
 
-_MOST = 20
+_MAX_SHOWN = 20
 
 
 def went_back(ended: Sequence[str]) -> Message:
@@ -23,8 +23,8 @@ def went_back(ended: Sequence[str]) -> Message:
         "the database does not know of, and tells what it finds."
     ]
     if ended:
-        shown = listed([code(one) for one in ended[:_MOST]])
-        more = f" and {len(ended) - _MOST} more" if len(ended) > _MOST else ""
+        shown = listed([code(one) for one in ended[:_MAX_SHOWN]])
+        more = f" and {len(ended) - _MAX_SHOWN} more" if len(ended) > _MAX_SHOWN else ""
         lines.append(
             f"{count(len(ended), 'grant')} had not begun and will not: {shown}{more}. "
             "The people were told to ask again."
@@ -39,8 +39,8 @@ def went_back(ended: Sequence[str]) -> Message:
 
 def made_due(found: Sequence[Found]) -> Message:
     """That the bot found work that it had lost sight of."""
-    rows = ", ".join(code(f"{one.table} {one.key}") for one in found[:_MOST])
-    more = f" and {len(found) - _MOST} more" if len(found) > _MOST else ""
+    rows = ", ".join(code(f"{one.table} {one.key}") for one in found[:_MAX_SHOWN])
+    more = f" and {len(found) - _MAX_SHOWN} more" if len(found) > _MAX_SHOWN else ""
     text = (
         f":warning: eks-access had lost sight of {count(len(found), 'row')} in its database. It "
         "looks at them again now."

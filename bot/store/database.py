@@ -132,7 +132,7 @@ class Database:
                 nothing = select(*table.columns).where(false())
                 connection.execute(insert(table).from_select(list(table.columns), nothing))
                 if time.monotonic() > deadline:
-                    raise faults.BUSY.told(TimeoutError())
+                    raise faults.BUSY.error(TimeoutError())
 
     @contextmanager
     def _turn_to_write(self, left: Left | None = None) -> Iterator[None]:
@@ -146,7 +146,7 @@ class Database:
             return
         patience = self._patience if left is None else min(self._patience, max(left(), 0))
         if not self._writer.acquire(timeout=patience):
-            raise faults.BUSY.told(TimeoutError())
+            raise faults.BUSY.error(TimeoutError())
         try:
             yield
         finally:
@@ -343,7 +343,7 @@ def _written_through(tx: Connection) -> Iterator[None]:
 def _sort(context: ExceptionContext) -> None:
     """Where an error calls for a new session, use none again that is older than the error."""
     fault = faults.fault_of(context.original_exception)
-    if fault.way is faults.Way.NEW_SESSION:
+    if fault.handling is faults.Handling.NEW_SESSION:
         context.is_disconnect = True
 
 
@@ -352,11 +352,11 @@ def _translated() -> Iterator[None]:
     try:
         yield
     except PoolTimeoutError as error:
-        raise faults.BUSY.told(error) from error
+        raise faults.BUSY.error(error) from error
     except PendingRollbackError as error:
-        raise faults.AWAY.told(error) from error
+        raise faults.AWAY.error(error) from error
     except DBAPIError as error:
         fault = faults.fault_of(error.orig)
-        if fault.way is faults.Way.OURS:
+        if fault.handling is faults.Handling.OURS:
             raise
-        raise fault.told(error.orig) from error
+        raise fault.error(error.orig) from error

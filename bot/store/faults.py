@@ -16,16 +16,16 @@ import psycopg
 from bot.core.errors import StoreUnavailable
 
 
-class Way(Enum):
-    """NEW_SESSION: no session from before is used again. AGAIN: the transaction can be repeated.
+class Handling(Enum):
+    """What is done about an error, beside telling whoever asked.
 
-    TELL: it stays until an operator acts. OURS: a programming error, raised as it is. Whoever is
-    told may always ask again: the loops do at their next tick.
+    NEW_SESSION: no session from before is used again. SAME_SESSION: sessions are as good as before.
+    OURS: a programming error, raised as it is. Nothing is repeated here: the loops do at their next
+    tick, and people may.
     """
 
     NEW_SESSION = auto()
-    AGAIN = auto()
-    TELL = auto()
+    SAME_SESSION = auto()
     OURS = auto()
 
 
@@ -33,77 +33,77 @@ class Way(Enum):
 class Fault:
     """A kind of trouble. `sentence` has a place for the name of the error."""
 
-    way: Way
+    handling: Handling
     code: str
     sentence: str
 
-    def told(self, cause: BaseException | None) -> StoreUnavailable:
+    def error(self, cause: BaseException | None) -> StoreUnavailable:
         """The error for the person. The driver's message may name host and user: only the log."""
         return StoreUnavailable(self.code, self.sentence.format(type(cause).__name__))
 
 
 AWAY = Fault(
-    Way.NEW_SESSION,
+    Handling.NEW_SESSION,
     "store_unavailable",
     "The database of eks-access does not answer ({}). Nothing was changed. "
     "Whoever runs the bot finds the cause in its log.",
 )
 READ_ONLY = Fault(
-    Way.NEW_SESSION,
+    Handling.NEW_SESSION,
     "store_read_only",
     "The database of eks-access takes no writes ({}): it is read-only. Nothing was changed. "
     "An operator makes it writable, or sets DATABASE_URL to the server that is; a running bot "
     "then goes on without a restart.",
 )
 FULL = Fault(
-    Way.TELL,
+    Handling.SAME_SESSION,
     "store_full",
     "The database of eks-access is full ({}). Nothing was changed. An operator makes room; a "
     "running bot then goes on without a restart.",
 )
 DAMAGED = Fault(
-    Way.NEW_SESSION,
+    Handling.NEW_SESSION,
     "store_damaged",
     "The database of eks-access is damaged, or its disk fails ({}). Nothing was changed. "
     "An operator stops the bot and restores a backup.",
 )
 BUSY = Fault(
-    Way.AGAIN,
+    Handling.SAME_SESSION,
     "store_busy",
     "The database of eks-access is busy: others hold what this needs ({}). Nothing was changed. "
     "It can work a moment later. If it stays so, an operator ends what holds the lock.",
 )
 EXHAUSTED = Fault(
-    Way.TELL,
+    Handling.SAME_SESSION,
     "store_exhausted",
     "The database of eks-access has no memory or no connection left ({}). Nothing was changed. "
     "An operator raises the server's limits, or ends what uses them up.",
 )
 DENIED = Fault(
-    Way.TELL,
+    Handling.SAME_SESSION,
     "store_denied",
     "The database of eks-access does not let it in, or does not exist ({}). Nothing was changed. "
     "An operator corrects DATABASE_URL, the password or the permissions.",
 )
 CHANGED = Fault(
-    Way.NEW_SESSION,
+    Handling.NEW_SESSION,
     "store_changed",
     "The tables or the session that eks-access works on changed under it ({}). Nothing was "
     "changed by this. If it happens again, an operator runs `eks-access db check`.",
 )
 UNREADABLE = Fault(
-    Way.TELL,
+    Handling.SAME_SESSION,
     "store_unreadable",
     "The database of eks-access holds text that is not UTF-8 ({}). Nothing was changed. "
     "eks-access never writes such text: an operator finds out what else writes to the file.",
 )
 UNKNOWN = Fault(
-    Way.NEW_SESSION,
+    Handling.NEW_SESSION,
     "store_failed",
     "The database of eks-access failed in a way that eks-access does not know ({}). Nothing was "
     "changed. Whoever runs the bot finds the cause in its log.",
 )
-OURS = Fault(Way.OURS, "", "")
+OURS = Fault(Handling.OURS, "", "")
 
 FAULTS = (AWAY, READ_ONLY, FULL, DAMAGED, BUSY, EXHAUSTED, DENIED, CHANGED, UNREADABLE, UNKNOWN)
 TOLD_BY_THE_DRIVER = frozenset(fault.code for fault in FAULTS)

@@ -20,7 +20,7 @@ _LIVE = "(SELECT entry_id FROM grants WHERE state <> 'ENDED')"
 
 
 @dataclass(frozen=True, slots=True)
-class Kind:
+class Check:
     """Rows of `table`, called by `key`, that are live and never due; `column` makes them due."""
 
     table: str
@@ -42,25 +42,25 @@ class Found:
     key: str
 
 
-KINDS = (
-    *(Kind(one.table, one.key, one.due, f"NOT ({one.condition})") for one in LIVE_IS_DUE),
+CHECKS = (
+    *(Check(one.table, one.key, one.due, f"NOT ({one.condition})") for one in LIVE_IS_DUE),
     # The access loop looks at an entry by its time alone, and each end is reached so.
-    Kind(
+    Check(
         "entries",
         "id",
         "due_at",
         f"due_at IS NULL AND (id IN {_LIVE} OR id IN {_REMOVING})",
     ),
     # A schedule that is to go, or whose making was begun.
-    Kind(
+    Check(
         "backstops",
         "entry_id",
         "due_at",
         f"due_at IS NULL AND name IS NOT NULL AND alone AND NOT shown AND entry_id NOT IN {_LIVE}",
     ),
-    Kind("requests", "id", "lapses_at", "state = 'PENDING' AND lapses_at IS NULL"),
+    Check("requests", "id", "lapses_at", "state = 'PENDING' AND lapses_at IS NULL"),
     # Reminders may be over; that it is overdue is told once, and that is in `steps`.
-    Kind(
+    Check(
         "post_reviews",
         "request_id",
         "step_due_at",
@@ -73,15 +73,15 @@ KINDS = (
 def find(tx: Connection) -> tuple[Found, ...]:
     """All rows that are live and never due."""
     found = {
-        Found(kind.table, str(key)): None
-        for kind in KINDS
-        for key in tx.execute(text(kind.query)).scalars()
+        Found(check.table, str(key)): None
+        for check in CHECKS
+        for key in tx.execute(text(check.query)).scalars()
     }
     return tuple(found)
 
 
 def make_due(tx: Connection, now: datetime) -> None:
     """Have each of these rows looked at now."""
-    for kind in KINDS:
-        change = f"UPDATE {kind.table} SET {kind.column} = :now WHERE {kind.where}"  # noqa: S608 - our own text
+    for check in CHECKS:
+        change = f"UPDATE {check.table} SET {check.column} = :now WHERE {check.where}"  # noqa: S608 - our own text
         tx.execute(text(change).bindparams(bindparam("now", type_=UtcDateTime())), {"now": now})

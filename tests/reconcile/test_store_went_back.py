@@ -105,7 +105,7 @@ def test_what_was_revoked_is_not_given_anew(running: Running) -> None:
     assert (ended.state, ended.end_reason) == (GrantState.ENDED, EndReason.REMOVED)
     assert running.told() == [WENT_BACK]
     assert running.announced == [()]
-    assert running.memory.times == 1
+    assert running.memory.epoch == 1
 
 
 @BOTH
@@ -204,7 +204,7 @@ def test_sessions_that_end_while_nothing_is_lost_change_nothing(running: Running
     world.eks.client("eks").delete_access_entry(clusterName="lab", principalArn=entry.principal_arn)
     running.shown(grant_id)
     assert world.given() == {VIEW: ("a",)}
-    assert running.memory.times == 0
+    assert running.memory.epoch == 0
     assert running.told() == []
 
 
@@ -223,7 +223,7 @@ def test_replicas_forget_each_for_itself_and_end_once(running: Running) -> None:
     running.memory.look()
     later = world.ask("view", "b", who="ben")
     other.look()
-    assert (running.memory.times, other.times) == (1, 1)
+    assert (running.memory.epoch, other.epoch) == (1, 1)
     assert running.told() == [WENT_BACK]
     assert world.state(later) is GrantState.PROVISIONING
     with world.database.reading() as tx:
@@ -247,11 +247,11 @@ def test_a_replica_that_had_not_looked_since_forgets_once_another_says_so(
     running.memory.look()
     other.look()
     assert forgotten == ["all"]
-    assert other.times == 1
+    assert other.epoch == 1
     assert running.told() == [WENT_BACK]
     for memory in (running.memory, other):
         memory.look()
-        assert memory.times == 1
+        assert memory.epoch == 1
 
 
 @BOTH
@@ -265,7 +265,7 @@ def test_a_store_that_has_grown_since_is_found_by_what_it_has_instead(running: R
         other = [AuditEvent(world.clock(), "operator", "grant.looked_at") for _ in range(20)]
         audit.record(tx, other)
     running.memory.look()
-    assert running.memory.times == 1
+    assert running.memory.epoch == 1
 
 
 @BOTH
@@ -306,11 +306,11 @@ def test_a_bot_that_starts_asks_the_anchors_and_finds_it_once(running: Running) 
     running.store.go_back()
     started = running.fresh_memory(lambda _: anchored)
     started.look()
-    assert started.times == 1
+    assert started.epoch == 1
     assert world.grant(grant_id).end_reason is EndReason.FAILED
     again = running.fresh_memory(lambda _: anchored)
     again.look()
-    assert again.times == 0
+    assert again.epoch == 0
     assert running.told() == [WENT_BACK]
 
 
@@ -324,4 +324,4 @@ def test_anchors_that_agree_or_do_not_answer_stop_nothing(running: Running) -> N
     for known in (lambda _: anchored, mute):
         started = running.fresh_memory(known)
         started.look()
-        assert started.times == 0
+        assert started.epoch == 0

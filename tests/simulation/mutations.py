@@ -60,7 +60,7 @@ BUGS: tuple[Mutation, ...] = (
     _bug(
         "forget the intent before a write",
         ACCESS,
-        "        self._intend(entry, action, times)\n",
+        "        self._intend(entry, action, epoch)\n",
         "",
     ),
     # Standing access
@@ -308,8 +308,8 @@ BUGS: tuple[Mutation, ...] = (
     _bug(
         "decide by a membership that is kept",
         "bot/slack/shared_answers.py",
-        "if kept is not None and kept.began >= since:",
-        "if kept is not None:",
+        "if cached is not None and cached.began >= since:",
+        "if cached is not None:",
         "tests/slack/test_lookups.py",
     ),
     _bug(
@@ -322,7 +322,7 @@ BUGS: tuple[Mutation, ...] = (
     _bug(
         "keep a membership that an event says has changed",
         "bot/slack/shared_answers.py",
-        "            self._kept.pop(key, None)\n",
+        "            self._cached.pop(key, None)\n",
         "",
         "tests/slack/test_lookups.py",
     ),
@@ -452,8 +452,8 @@ BUGS: tuple[Mutation, ...] = (
     _bug(
         "use a session again that only reads",
         "bot/store/faults.py",
-        "READ_ONLY = Fault(\n    Way.NEW_SESSION,",
-        "READ_ONLY = Fault(\n    Way.TELL,",
+        "READ_ONLY = Fault(\n    Handling.NEW_SESSION,",
+        "READ_ONLY = Fault(\n    Handling.SAME_SESSION,",
         "tests/store/test_troubles.py::"
         "test_sessions_of_a_server_that_became_read_only_under_them_are_used_no_more",
     ),
@@ -468,8 +468,8 @@ BUGS: tuple[Mutation, ...] = (
     _bug(
         "use a session again after an error that nobody sorted",
         "bot/store/faults.py",
-        "UNKNOWN = Fault(\n    Way.NEW_SESSION,",
-        "UNKNOWN = Fault(\n    Way.TELL,",
+        "UNKNOWN = Fault(\n    Handling.NEW_SESSION,",
+        "UNKNOWN = Fault(\n    Handling.SAME_SESSION,",
         "tests/store/test_faults.py",
     ),
     _bug(
@@ -623,36 +623,37 @@ BUGS: tuple[Mutation, ...] = (
     _bug(
         "go on with a role that AWS refuses",
         "bot/reconcile/access.py",
-        "other = ways.by_policy(entry, self._named) if ways.refused(problems) else None",
+        "other = role_fallback.by_policy(entry, problems, self._named)",
         "other = None",
-        "tests/reconcile/test_ways.py",
+        "tests/reconcile/test_role_fallback.py",
     ),
     _bug(
         "take a cluster of the same name for the one of the row",
-        "bot/reconcile/ways.py",
+        "bot/reconcile/role_fallback.py",
         "if cluster is None or cluster.key != entry.cluster.key:",
         "if cluster is None:",
-        "tests/reconcile/test_ways.py",
+        "tests/reconcile/test_role_fallback.py",
     ),
     _bug(
         "keep a role that was refused as well",
         "bot/reconcile/access.py",
-        "        if not ways.refused(one.problem for one in troubles):\n",
+        "        if not role_fallback.refused(one.problem for one in troubles):\n",
         "        if other is not None:\n",
-        "tests/reconcile/test_ways.py",
+        "tests/reconcile/test_role_fallback.py",
     ),
     _bug(
         "leave a schedule to a role that AWS refuses",
         "bot/reconcile/backstop.py",
-        "other = ways.by_policy(look.entry, self._named) if ways.refused([problem]) else None",
+        "other = role_fallback.by_policy(look.entry, [problem], self._named)",
         "other = None",
-        "tests/reconcile/test_ways.py",
+        "tests/reconcile/test_role_fallback.py",
     ),
     # Faults that lives meet: the store, what disappears, what nobody foresaw
     _bug(
         "take a session that only reads for one that is well",
         "bot/store/database.py",
-        "    if fault.way is faults.Way.NEW_SESSION:\n        context.is_disconnect = True\n",
+        "    if fault.handling is faults.Handling.NEW_SESSION:\n"
+        "        context.is_disconnect = True\n",
         "    if fault is faults.AWAY:\n        context.is_disconnect = True\n",
         first=46,
     ),
@@ -665,7 +666,7 @@ BUGS: tuple[Mutation, ...] = (
     ),
     _bug(
         "reach a cluster by the role of its row alone",
-        "bot/reconcile/ways.py",
+        "bot/reconcile/role_fallback.py",
         "    if cluster.assume_role == entry.cluster.assume_role:\n        return None\n",
         "    if cluster.assume_role != entry.cluster.assume_role:\n        return None\n",
         first=17,
@@ -694,14 +695,14 @@ BUGS: tuple[Mutation, ...] = (
     ),
     _bug(
         "take a loop for well because it looks",
-        "bot/loop_signs.py",
+        "bot/loop_health.py",
         "return looks and (since is None or abs(now - since) < STALE)",
         "return looks",
         "tests/test_jobs.py",
     ),
     _bug(
         "let one item that fails for ever make the bot unready",
-        "bot/loop_signs.py",
+        "bot/loop_health.py",
         "whole = away or self._one_by_one or len(self._failed) > 1",
         "whole = True",
         "tests/test_jobs.py",
@@ -815,7 +816,7 @@ BUGS: tuple[Mutation, ...] = (
     _bug(
         "let silent connections take all files",
         "bot/http_server.py",
-        "while len(connections) >= MOST_CONNECTIONS:",
+        "while len(connections) >= MAX_CONNECTIONS:",
         "while len(connections) >= 100_000:",
         "tests/cli/test_cli_run.py::"
         "test_silent_connections_to_the_http_port_keep_no_removal_and_no_probe_waiting",
@@ -938,7 +939,7 @@ BUGS: tuple[Mutation, ...] = (
     ),
     _bug(
         "call a loop well by what it did before the clock was set back",
-        "bot/loop_signs.py",
+        "bot/loop_health.py",
         "return looks and (since is None or abs(now - since) < STALE)",
         "return looks and (since is None or now - since < STALE)",
         "tests/test_jobs.py::test_a_clock_that_was_set_back_makes_no_loop_well",
@@ -1047,14 +1048,14 @@ BUGS: tuple[Mutation, ...] = (
     _bug(
         "give by what a store knew before it went back",
         ACCESS,
-        "            elif not self._memory.is_same(tx, times):\n                raise WentBack\n",
+        "            elif not self._memory.is_same(tx, epoch):\n                raise WentBack\n",
         "",
         "tests/reconcile/test_store_went_back.py",
     ),
     _bug(
         "repair what a store that went back says",
         "bot/reconcile/drift_watch.py",
-        "return self._seen.get(entry.id) == self._memory.times or (",
+        "return self._seen.get(entry.id) == self._memory.epoch or (",
         "return entry.id in self._seen or (",
         "tests/reconcile/test_store_went_back.py",
     ),

@@ -16,7 +16,7 @@ from slack_sdk import WebClient
 from bot.core.errors import DirectoryUnavailable
 from bot.sandbox.slack_server import SlackWorkspace
 from bot.slack.call_budget import PUBLISHED, WINDOW_SECONDS, CallBudget, Limited
-from bot.slack.people import KEPT, Directory
+from bot.slack.people import MAX_AGE, Directory
 
 PAY, PAY_CHANNEL = "S02PAY", "C01PAY"
 BEN, CLEO = "U02BEN", "U03CLEO"
@@ -135,10 +135,10 @@ def test_what_decides_is_never_older_than_the_click_nor_than_half_a_minute(
     members(directory)
     slack.groups[PAY].users = [CLEO]  # and no event says so
     seconds.now += 5
-    assert members(directory, KEPT) == {BEN}  # a request
+    assert members(directory, MAX_AGE) == {BEN}  # a request
     assert members(directory) == {CLEO}  # a click
     slack.groups[PAY].users = []
-    seconds.now += KEPT.total_seconds() + 1
+    seconds.now += MAX_AGE.total_seconds() + 1
     assert members(directory, timedelta(hours=1)) == frozenset()  # a click that waited for an hour
 
 
@@ -171,23 +171,23 @@ def test_a_failure_is_told_to_all_who_wait_and_kept_for_nobody(
 
 
 def test_an_event_makes_a_group_new(slack: SlackWorkspace, directory: Directory) -> None:
-    assert members(directory, KEPT) == {BEN}
+    assert members(directory, MAX_AGE) == {BEN}
     slack.set_group(PAY, [CLEO])
     directory.forget_group(PAY)
-    assert members(directory, KEPT) == {CLEO}
+    assert members(directory, MAX_AGE) == {CLEO}
 
 
 def test_a_call_that_was_under_way_at_the_event_is_not_kept(
     slack: SlackWorkspace, directory: Directory, aside: ThreadPoolExecutor
 ) -> None:
     held = slack.faults.add("usergroups.users.list", hold=True, after=True)
-    early = begun(aside, lambda: members(directory, KEPT))
+    early = begun(aside, lambda: members(directory, MAX_AGE))
     assert held.reached.wait(PATIENCE)  # Slack has read it, and its answer is on the way
     slack.set_group(PAY, [CLEO])
     directory.forget_group(PAY)
     held.release()
     assert early.result(PATIENCE) == {BEN}
-    assert members(directory, KEPT) == {CLEO}
+    assert members(directory, MAX_AGE) == {CLEO}
 
 
 # Budgets

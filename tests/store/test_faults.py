@@ -9,7 +9,7 @@ import psycopg
 import pytest
 
 from bot.store import faults
-from bot.store.faults import BY_CLASS, BY_SQLITE_CODE, BY_SQLSTATE, Way, fault_of
+from bot.store.faults import BY_CLASS, BY_SQLITE_CODE, BY_SQLSTATE, Handling, fault_of
 
 _ACTIONS = """
 ALTER_TABLE ANALYZE ATTACH CREATE_INDEX CREATE_TABLE CREATE_TEMP_INDEX CREATE_TEMP_TABLE
@@ -79,7 +79,7 @@ def test_an_error_that_nobody_sorted_gets_a_new_session_and_is_told() -> None:
     unheard.sqlite_errorcode = 99
     for error in (Unheard(), unheard, LookupError(), None):
         assert fault_of(error) is faults.UNKNOWN
-    assert faults.UNKNOWN.way is Way.NEW_SESSION
+    assert faults.UNKNOWN.handling is Handling.NEW_SESSION
     assert "Nothing was changed" in faults.UNKNOWN.told(Unheard()).sentence
 
 

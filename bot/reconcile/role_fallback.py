@@ -27,13 +27,16 @@ def nowhere(_: Cluster) -> Cluster | None:
 
 
 def refused(problems: Iterable[AwsProblem]) -> bool:
-    """Whether AWS lets the bot do nothing there, or not what is to be done, by this way."""
+    """Whether AWS refuses the role, or what is to be done by it."""
     return any(one.code in _REFUSED for one in problems)
 
 
-def by_policy(entry: Entry, named: Named) -> Entry | None:
-    """The entry, reached by the role that the policy names; None where that is no other one."""
-    cluster = named(entry.cluster)
+def by_policy(entry: Entry, problems: Iterable[AwsProblem], named: Named) -> Entry | None:
+    """The entry, reached by the role that the policy names, where AWS refuses that of its row.
+
+    None where it does not, or where the policy names no other role for the same cluster.
+    """
+    cluster = named(entry.cluster) if refused(problems) else None
     if cluster is None or cluster.key != entry.cluster.key:
         return None
     if cluster.assume_role == entry.cluster.assume_role:

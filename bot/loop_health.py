@@ -16,8 +16,8 @@ STALE = timedelta(seconds=10)
 """How long a loop may neither look nor succeed before it counts as not well."""
 
 
-class LoopSigns:
-    """The signs of one loop, by the times that its threads tell.
+class LoopHealth:
+    """The health of one loop, by the times that its threads tell.
 
     `last_look` is when it last learned what is due, `last_success` when work was last done.
     `failing_since` is since when it fails, None while it does not: a look, or work, that the store
@@ -34,7 +34,7 @@ class LoopSigns:
         self.last_success: datetime | None = None
         self.failing_since: datetime | None = None
 
-    def well(self, now: datetime) -> bool:
+    def healthy(self, now: datetime) -> bool:
         """Whether it does its work now.
 
         A time in the future was written before somebody set the clock back, and tells nothing.
