@@ -58,7 +58,7 @@ def known_grant(database: Database, typed: str) -> str:
     try:
         grant_id = parse_id(typed)
     except InvalidInput:
-        fail(f"`{typed}` is no grant's id. `eks-access grants` lists what is live.")
+        fail(f"`{typed}` is not a grant id. `eks-access grants` lists what is live.")
     with database.reading() as tx:
         if grants.find(tx, grant_id) is None:
             fail(f"There is no grant {grant_id}. `eks-access grants` lists what is live.")

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
+from datetime import datetime
 from typing import Annotated
 
 import typer
+from sqlalchemy import Connection
 
 from bot.access import end
 from bot.aws import access_entries
@@ -39,7 +42,7 @@ def forget(
         typer.Option(
             "--even-if-there",
             help="Also where EKS still shows the access, or cannot be asked from here. "
-            "The bot then never takes it away.",
+            "The bot then never removes it.",
         ),
     ] = False,
     as_json: Json = False,
@@ -58,12 +61,12 @@ def forget(
         found = _find(database, grant_id)
         answer = _ask_eks(database, found)
         refusal = _refusal(found, policy, answer, even_if_there=even_if_there)
+        ended: tuple[Grant, ...] = ()
         if refusal is None:
-            told = (policy.alarm_channel, reason.strip())
-            ended = _forget(database, grant_id, *told)
+            ended = _forget(database, grant_id, policy.alarm_channel, reason.strip())
     if as_json:
         shown = {"grant": grant_id, "eks": answer.code, "refused": refusal}
-        forgotten = [] if refusal else [one.id for one in ended]
+        forgotten = [one.id for one in ended]
         typer.echo(json.dumps({**shown, "forgotten": forgotten}, indent=2))
     elif refusal is None:
         for one in ended:
@@ -74,12 +77,12 @@ def forget(
         raise typer.Exit(FINDING)
 
 
+@dataclass(frozen=True, slots=True)
 class _Answer:
     """What EKS says of the access: `shown`, `not_shown`, or the code of a problem with AWS."""
 
-    def __init__(self, code: str, sentence: str) -> None:
-        self.code = code
-        self.sentence = sentence
+    code: str
+    sentence: str
 
 
 def _policy(settings: Settings) -> Policy:
@@ -112,8 +115,8 @@ def _ask_eks(database: Database, grant: Grant) -> _Answer:
     if shown is not None and (
         access.policy_arn in shown.policies or access.kubernetes_groups & shown.kubernetes_groups
     ):
-        return _Answer(_SHOWN, "EKS still shows it, and the bot takes it away no more.")
-    return _Answer(_NOT_SHOWN, "EKS shows nothing of it.")
+        return _Answer(_SHOWN, "EKS still shows it, and the bot will not remove it.")
+    return _Answer(_NOT_SHOWN, "EKS no longer shows it.")
 
 
 def _refusal(grant: Grant, policy: Policy, answer: _Answer, *, even_if_there: bool) -> str | None:
@@ -130,7 +133,7 @@ def _refusal(grant: Grant, policy: Policy, answer: _Answer, *, even_if_there: bo
     if answer.code == _SHOWN:
         return (
             f"EKS still shows the access on {cluster.name}. `eks-access revoke {grant.id}` removes "
-            "it. With --even-if-there it stays, and the bot never takes it away."
+            "it. With --even-if-there it stays, and the bot never removes it."
         )
     if answer.code not in _GONE:
         return (
@@ -150,18 +153,23 @@ def _forget(
             with database.transaction() as tx:
                 now = utc_now()
                 ended = end.forget(tx, grant_id, now, why=reason)
-                for one in ended if channel is not None else ():
-                    said = late_over(requests.get(tx, one.id), one)
-                    announcements.announce(
-                        tx,
-                        key=f"{LATE}{one.id}:over",
-                        channel=str(channel),
-                        text=said.text,
-                        blocks=said.blocks,
-                        now=now,
-                    )
+                if channel is not None:
+                    _announce(tx, channel, ended, now)
                 return ended
         except Conflict as error:
             if error.code != "grant_moved_on":
                 raise
     raise Conflict("grant_moved_on", f"Grant {grant_id} kept changing. Run the command again.")
+
+
+def _announce(tx: Connection, channel: str, ended: tuple[Grant, ...], now: datetime) -> None:
+    for grant in ended:
+        said = late_over(requests.get(tx, grant.id), grant)
+        announcements.announce(
+            tx,
+            key=f"{LATE}{grant.id}:over",
+            channel=channel,
+            text=said.text,
+            blocks=said.blocks,
+            now=now,
+        )

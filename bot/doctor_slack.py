@@ -251,7 +251,7 @@ def _unseen(code: str) -> tuple[Status, str, str]:
     remedy = problem_of(code).remedy or "Run this again in a minute."
     if code == "channel_not_found":
         remedy = "Correct its id in the policy file; if the channel is private, invite the bot."
-    return Status.FINDING, f"Slack shows the bot no such channel ({code}).", remedy
+    return Status.FINDING, f"The bot cannot see this channel ({code}).", remedy
 
 
 def _seen(slack: Slack, shown: Mapping[str, Any]) -> tuple[Status, str, str]:

@@ -32,7 +32,7 @@ its connections, which removals need."""
 
 _UNAUTHORIZED = 401
 _refusals = ThrottledWarning(
-    log, "a payload whose signature does not fit SLACK_SIGNING_SECRET, or is old, is refused"
+    log, "refused a payload: its signature does not match SLACK_SIGNING_SECRET, or it is old"
 )
 # What Bolt raises on a body that is no payload of Slack's. It reads ids out of the body before it
 # looks at the signature, so anybody can send it such a one.

@@ -79,7 +79,7 @@ class _Server(uvicorn.Server):
         self.patience = patience
         self._listener = listener
         self._closed_for_others = ThrottledWarning(
-            log, "too many connections to the HTTP port; the oldest that only wait are closed"
+            log, "too many connections to the HTTP port; the ones idle longest are closed"
         )
         self._no_files = ThrottledWarning(log, "no connection to the HTTP port can be accepted")
 

@@ -121,7 +121,7 @@ class _BotCollector(Collector):
         )
         done = GaugeMetricFamily(
             "eks_access_loop_last_success_timestamp_seconds",
-            "When a loop last did a piece of its work.",
+            "When a loop last finished a piece of its work.",
             labels=["loop"],
         )
         failing = GaugeMetricFamily(

@@ -81,7 +81,7 @@ _OTHER_GROUP = (
     "A Slack admin enables the group, or whoever keeps the policy file names another one."
 )
 _NOBODY = "Whoever keeps the policy file corrects the id."
-_REPORT = "This is a fault of the bot: whoever runs it reports the log."
+_REPORT = "This is a bug in the bot: whoever runs it reports it with the log."
 
 _GONE_TOKEN = SlackProblem(
     ProblemKind.TOKEN, "Slack no longer accepts the bot's token.", _INSTALL_ANEW
@@ -89,20 +89,22 @@ _GONE_TOKEN = SlackProblem(
 _BAD_TOKEN = SlackProblem(
     ProblemKind.TOKEN, "Slack does not accept the bot's token.", _INSTALL_ANEW
 )
-_NOT_ALLOWED = SlackProblem(ProblemKind.APP, "The workspace does not allow the app this.", _ADMIN)
+_NOT_ALLOWED = SlackProblem(
+    ProblemKind.APP, "The workspace does not allow the app to do this.", _ADMIN
+)
 _READ_ONLY = SlackProblem(
     ProblemKind.PLACE, "The bot may not post in the channel.", "A Slack admin lets it post there."
 )
 _ARCHIVED = SlackProblem(ProblemKind.PLACE, "The channel is archived.", _OTHER_CHANNEL)
 _NO_PERSON = SlackProblem(ProblemKind.PLACE, "Slack does not know this person.", _NOBODY)
 _NO_GROUP = SlackProblem(
-    ProblemKind.PLACE, "The user group is disabled, or there is none by that id.", _OTHER_GROUP
+    ProblemKind.PLACE, "The user group is disabled, or none has that id.", _OTHER_GROUP
 )
 _STANDS = SlackProblem(
-    ProblemKind.STALE, "The message cannot be changed any more.", "The bot posts it anew."
+    ProblemKind.STALE, "The message can no longer be changed.", "The bot posts it again."
 )
 _NOT_TAKEN = SlackProblem(ProblemKind.FAULT, "Slack does not take what the bot sent.", _REPORT)
-_SLACKS_OWN = SlackProblem(ProblemKind.PASSING, "Slack has a fault of its own.")
+_SLACKS_OWN = SlackProblem(ProblemKind.PASSING, "Slack has a problem of its own.")
 
 PROBLEMS: Mapping[str, SlackProblem] = MappingProxyType(
     {
@@ -129,36 +131,40 @@ PROBLEMS: Mapping[str, SlackProblem] = MappingProxyType(
         "missing_scope": SlackProblem(
             ProblemKind.APP, "The app lacks a scope that this needs.", _REINSTALL
         ),
-        "not_enabled": SlackProblem(ProblemKind.APP, "This is turned off in the app.", _REINSTALL),
+        "not_enabled": SlackProblem(
+            ProblemKind.APP, "This is turned off in the app's settings.", _REINSTALL
+        ),
         "link_disabled": SlackProblem(
             ProblemKind.APP,
-            "Socket Mode is turned off in the app.",
-            "Whoever runs the bot turns it on, on the app's page, or sets the bot up for HTTP.",
+            "Socket Mode is turned off in the app's settings.",
+            "Whoever runs the bot turns it on there, or sets the bot up for HTTP.",
         ),
         "too_many_websockets": SlackProblem(
             ProblemKind.APP,
-            "The app has ten connections, the most that Slack allows.",
+            "The app already has ten connections, the most that Slack allows.",
             "Whoever runs the bot stops replicas, or other programs with its SLACK_APP_TOKEN.",
         ),
         **dict.fromkeys(
             ("paid_only", "paid_teams_only", "plan_upgrade_required"),
             SlackProblem(
                 ProblemKind.APP,
-                "The workspace's plan does not have this.",
+                "The workspace's plan does not include this.",
                 "Whoever keeps the policy file names channels or people instead of user groups.",
             ),
         ),
         **dict.fromkeys(
             ("deprecated_endpoint", "method_deprecated", "unknown_method"),
             SlackProblem(
-                ProblemKind.APP, "Slack no longer has this.", "Whoever runs the bot upgrades it."
+                ProblemKind.APP,
+                "Slack no longer supports this.",
+                "Whoever runs the bot upgrades it.",
             ),
         ),
         # One channel, person or group
         **dict.fromkeys(("is_archived", "is_inactive"), _ARCHIVED),
         "channel_not_found": SlackProblem(
             ProblemKind.PLACE,
-            "Slack shows the bot no such channel.",
+            "The bot cannot see this channel.",
             f"{_INVITE} Or whoever keeps the policy file corrects the id.",
         ),
         "not_in_channel": SlackProblem(

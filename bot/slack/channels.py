@@ -15,7 +15,7 @@ from bot.core.errors import DirectoryUnavailable
 from bot.reconcile.slack_errors import LACKING, SHARED, code_of
 from bot.slack.shared_answers import SharedAnswers
 
-_KEPT_SECONDS = 60.0
+_UNFIT_CACHED_SECONDS = 60.0
 _PAGE = 1000
 _MOST_PAGES = 100
 
@@ -69,7 +69,7 @@ class Channels:
         """
         if not is_channel(channel_id):
             return None
-        since = self._now() - _KEPT_SECONDS
+        since = self._now() - _UNFIT_CACHED_SECONDS
         return self._unfit.get(channel_id, lambda: self._why_unfit(channel_id), since=since)
 
     def _why_unfit(self, channel_id: str) -> str | None:

@@ -59,9 +59,9 @@ def _forgetting(late: LateRemoval) -> list[str]:
     )
     if late.unknown_since is not None:
         return [
-            f"AWS has known no such cluster since {date(late.unknown_since)}, in the right "
-            f"account. If it still knows none {date(late.unknown_since + GONE_AFTER)}, the access "
-            f"ends as gone with it, and I say so. To end it now, {forget}"
+            f"AWS has not known this cluster since {date(late.unknown_since)}, in the right "
+            f"account. If that is still so {date(late.unknown_since + GONE_AFTER)}, the access "
+            f"ends with the cluster, and I'll say so. To end it now, {forget}"
         ]
     if late.late_by < FIRST_DAY:
         return []
@@ -99,8 +99,8 @@ def _over_with_cluster(request: AccessRequest, grant: Grant) -> Message:
 def unstored_alarm(late: Sequence[Grant], since: datetime, now: datetime) -> Message:
     """That access is past its end and cannot be removed, because the store takes no writes."""
     text = (
-        ":rotating_light: My database takes no writes since "
-        f"{date(since, 'second')}, so I cannot end access. "
+        ":rotating_light: My database has taken no writes since "
+        f"{date(since, 'second')}, so I can't end access. "
         f"*{count(len(late), 'grant')} past the end* may still work:"
     )
     lines = [
@@ -110,11 +110,11 @@ def unstored_alarm(late: Sequence[Grant], since: datetime, now: datetime) -> Mes
         for one in late
     ]
     remedy = (
-        "Whoever runs the bot gets the database to take writes again: its log says what the "
-        "database answers. I keep trying, and remove the access within seconds once it does."
+        "Whoever runs the bot has to get the database to take writes again; the bot's log has its "
+        "error. I keep trying, and I'll remove the access within seconds once it works."
     )
     shown = late[:_MOST_BY_HAND]
-    hand = f"Until then, by hand, in the account of each cluster (the first {len(shown)}):"
+    hand = f"Until then, remove it by hand, in each cluster's account (the first {len(shown)}):"
     commands = [
         line
         for one in shown
@@ -152,7 +152,7 @@ def _silenced(alarm: Announcement) -> str:
                 f"I lack {code('channels:read')} or {code('groups:read')}, so I cannot know who "
                 f"reads {channel} and post nothing there. Give the app both scopes,"
             )
-    return f"{channel} does not take messages ({safe(alarm.problem or 'refused', 60)}). Mend it,"
+    return f"{channel} does not take messages ({safe(alarm.problem or 'refused', 60)}). Fix that,"
 
 
 def _late_by(grant: Grant, now: datetime) -> str:

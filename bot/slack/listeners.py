@@ -66,8 +66,8 @@ _TOO_SLOW = (
 
 
 _TAKEN_LATE = (
-    "Slack may have said that this failed. The bot took it a little late and is at work on it, so "
-    "do not do it again. The answer follows."
+    "Slack may have said that this failed. It did not: I took it a little late and am "
+    "working on it. Don't send it again; the answer follows."
 )
 
 

@@ -293,7 +293,7 @@ def proof(grant: Grant) -> list[str]:
     lines = [f"Access confirmed {date(grant.confirmed_at, 'second')}"]
     late = removal_lag(grant)
     if grant.end_reason is EndReason.CLUSTER_GONE:
-        return [*lines, "Absence not read back: there was no cluster any more"]
+        return [*lines, "Removal not read back: the cluster no longer existed"]
     if grant.ended_at is not None and late is not None:
         lines.append(f"Absence confirmed {date(grant.ended_at, 'second')}, {_after_its_end(late)}")
     return lines

@@ -20,7 +20,7 @@ REMEMBERED = timedelta(minutes=1)
 _Key = tuple[str | None, str, str, str | None]
 """The policy's digest, the kind, the person, and what it was about."""
 
-_AGAIN = "You asked for the same less than a minute ago; after a minute it is decided anew."
+_AGAIN = "You asked for this less than a minute ago; I check again once a minute is over."
 
 
 class Refusals:

@@ -303,8 +303,8 @@ def _hurry_postgresql(connection: Connection, left: Left) -> None:
 def _too_late() -> StoreUnavailable:
     return StoreUnavailable(
         "store_too_slow",
-        "The database of eks-access took too long, so this was not taken. Nothing was changed; do "
-        "it again.",
+        "The database of eks-access took too long, so this was not stored. Nothing was changed. "
+        "Send it again.",
     )
 
 
@@ -318,8 +318,9 @@ def _commit_known() -> Iterator[None]:
             raise
         raise StoreUnavailable(
             "store_unknown",
-            "The database of eks-access broke off just as this was stored, so it may have been "
-            "taken or not. If it was, an answer follows. `/eks-access mine` shows your requests.",
+            "The connection to the database of eks-access broke just as this was being stored, so "
+            "it may or may not have been. If it was, an answer follows. `/eks-access mine` shows "
+            "your requests.",
         ) from error
 
 

@@ -82,8 +82,8 @@ EXHAUSTED = Fault(
 DENIED = Fault(
     Handling.SAME_SESSION,
     "store_denied",
-    "The database of eks-access does not let it in, or does not exist ({}). Nothing was changed. "
-    "An operator corrects DATABASE_URL, the password or the permissions.",
+    "The database of eks-access refuses the connection, or does not exist ({}). Nothing was "
+    "changed. An operator corrects DATABASE_URL, the password or the permissions.",
 )
 CHANGED = Fault(
     Handling.NEW_SESSION,

@@ -31,7 +31,7 @@ def ensure_own_sessions(database: Database) -> None:
     if len(answered) != len(connections) or len({process for _, process in answered}) == 1:
         raise StoreUnavailable(
             "database_pooled",
-            "DATABASE_URL leads to a pooler that gives each statement to another session, as "
+            "DATABASE_URL points to a pooler that gives each statement to another session, as "
             "PgBouncer does with `pool_mode = transaction`. Claims are locks of a session, so the "
             "bot would give nothing. Set `pool_mode = session` for this database, or connect to "
             "PostgreSQL itself.",

@@ -129,7 +129,7 @@ def test_where_nobody_can_ask_eks_nothing_is_forgotten_unless_it_is_said_plainly
         (["7K3-QMX"], "--reason"),
         (["7K3-QMX", "--reason", " "], "how you know"),
         (["7K3-QMX", *WHY], "There is no grant 7K3-QMX"),
-        (["nonsense", *WHY], "no grant's id"),
+        (["nonsense", *WHY], "not a grant id"),
     ],
 )
 def test_bad_use_is_told(cli, sqlite, policy_file, arguments, said):

@@ -161,7 +161,7 @@ def test_revoke_wants_one_grant_or_all(cli, sqlite, arguments):
 
 
 @pytest.mark.parametrize(
-    ("grant_id", "said"), [("nonsense", "is no grant's id"), ("7k3qmx", "no grant 7K3-QMX")]
+    ("grant_id", "said"), [("nonsense", "is not a grant id"), ("7k3qmx", "no grant 7K3-QMX")]
 )
 def test_a_grant_that_is_not_there_is_told(cli, sqlite, grant_id, said):
     result = cli("revoke", grant_id, DATABASE_URL=sqlite)

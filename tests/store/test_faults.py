@@ -80,13 +80,13 @@ def test_an_error_that_nobody_sorted_gets_a_new_session_and_is_told() -> None:
     for error in (Unheard(), unheard, LookupError(), None):
         assert fault_of(error) is faults.UNKNOWN
     assert faults.UNKNOWN.handling is Handling.NEW_SESSION
-    assert "Nothing was changed" in faults.UNKNOWN.told(Unheard()).sentence
+    assert "Nothing was changed" in faults.UNKNOWN.error(Unheard()).sentence
 
 
 @pytest.mark.parametrize("fault", faults.FAULTS, ids=lambda fault: fault.code)
 def test_each_kind_has_a_code_of_its_own_and_names_the_error(fault: faults.Fault) -> None:
     assert [one.code for one in faults.FAULTS].count(fault.code) == 1
-    assert "(LookupError)" in fault.told(LookupError()).sentence
+    assert "(LookupError)" in fault.error(LookupError()).sentence
 
 
 @pytest.mark.parametrize(
