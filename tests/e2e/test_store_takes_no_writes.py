@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import json
-import sqlite3
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, closing, contextmanager, suppress
+from collections.abc import Callable
+from contextlib import AbstractContextManager, suppress
 from datetime import timedelta
 
-import psycopg
 import pytest
 from reading import GENERAL, PATIENCE_SECONDS, lab_entry, wait_told, words
 from shared_database import SharedDatabase
@@ -18,25 +16,10 @@ from shared_database import SharedDatabase
 from bot.sandbox.humans import Human
 from bot.sandbox.slack_shown import Message
 from bot.sandbox.stage import Stage
+from tests.store_locks import file_locked, table_locked
 
 LAB = "/eks-access request modern-access-lab view --namespace default --for 1h Looking"
 SECURITY = "C0SECURITY"
-
-
-@contextmanager
-def file_locked(url: str) -> Iterator[None]:
-    """Another program holds SQLite's write lock."""
-    with closing(sqlite3.connect(url.removeprefix("sqlite:///"), isolation_level=None)) as held:
-        held.execute("BEGIN IMMEDIATE")
-        yield
-
-
-@contextmanager
-def table_locked(url: str) -> Iterator[None]:
-    """Somebody maintains the audit trail's table."""
-    with psycopg.connect(url) as held:
-        held.execute("LOCK TABLE audit_events")
-        yield
 
 
 def fetch(stage: Stage, path: str) -> tuple[int, str]:

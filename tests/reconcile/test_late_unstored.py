@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from datetime import timedelta
 
 import pytest
@@ -19,6 +18,7 @@ from bot.slack.late_views import unstored_alarm
 from bot.slack.people import Directory
 from bot.store.database import Database
 from bot.store.watch import StoreWatch
+from tests.store_locks import file_locked
 
 AUDIT, SECURITY = "C0AUDIT", "C0SECURITY"
 CLEO, DAN = "U03CLEO", "U04DAN"
@@ -56,10 +56,7 @@ class Telling:
     @contextmanager
     def no_writes(self) -> Iterator[None]:
         """Somebody holds the write lock, and the bot has noticed for long enough."""
-        file = self.impatient.engine.url.database
-        assert file is not None
-        with closing(sqlite3.connect(file, isolation_level=None)) as held:
-            held.execute("BEGIN IMMEDIATE")
+        with file_locked(str(self.impatient.engine.url)):
             self.unstored.look()
             yield
 

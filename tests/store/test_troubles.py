@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
 from threading import Event, Thread
@@ -18,6 +18,7 @@ from store_examples import request
 from bot.core.errors import StoreUnavailable
 from bot.store import requests
 from bot.store.database import Database
+from tests.store_locks import file_locked
 
 SOON = timedelta(milliseconds=200)
 only_postgresql = pytest.mark.parametrize("database_kind", ["postgresql"])
@@ -264,21 +265,13 @@ def test_a_write_that_is_tried_leaves_nothing_behind(database: Database) -> None
             assert tx.exec_driver_sql("PRAGMA cache_size").scalar() == -2000
 
 
-@contextmanager
-def locked_by_another_program(file: Path) -> Iterator[None]:
-    with closing(sqlite3.connect(file, isolation_level=None)) as other:
-        other.execute("BEGIN IMMEDIATE")
-        yield
-        other.execute("ROLLBACK")
-
-
 @only_sqlite
 def test_a_file_that_another_program_keeps_locked_is_told_and_works_after(
     database: Database, database_url: str
 ) -> None:
     with (
         closing(Database(database_url, patience=SOON)) as impatient,
-        locked_by_another_program(Path(database_url.removeprefix("sqlite:///"))),
+        file_locked(database_url),
     ):
         assert told(impatient.try_write) == "store_busy"
         assert told(lambda: write(impatient)) == "store_busy"

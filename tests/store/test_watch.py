@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import socket
-import sqlite3
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, closing, contextmanager
@@ -18,25 +17,10 @@ from store_examples import add_grant
 from bot.store import migrate, tables
 from bot.store.database import Database
 from bot.store.watch import AWAY, Answers, StoreWatch
+from tests.store_locks import file_locked, table_locked
 
 WELL, ONLY_READS = Answers(reads=True, writes=True), Answers(reads=True, writes=False)
 PATIENCE = timedelta(milliseconds=200)
-
-
-@contextmanager
-def sqlite_locked(url: str) -> Iterator[None]:
-    """Another program holds the file's write lock, as an operator's shell may."""
-    file = url.removeprefix("sqlite:///")
-    with closing(sqlite3.connect(file, isolation_level=None)) as held:
-        held.execute("BEGIN IMMEDIATE")
-        yield
-
-
-@contextmanager
-def table_locked(url: str) -> Iterator[None]:
-    with psycopg.connect(url) as held:
-        held.execute("LOCK TABLE audit_events")
-        yield
 
 
 @contextmanager
@@ -50,7 +34,7 @@ def only_reading(url: str) -> Iterator[None]:
 
 
 TROUBLES = [
-    ("sqlite", sqlite_locked, ONLY_READS),
+    ("sqlite", file_locked, ONLY_READS),
     ("postgresql", table_locked, ONLY_READS),
     ("postgresql", only_reading, AWAY),  # it may lag behind, so it is not asked at all
 ]
