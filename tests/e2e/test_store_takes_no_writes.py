@@ -55,7 +55,7 @@ def wait_alarm(stage: Stage, person: Human) -> Message:
     """The alarm, which comes once the bot has found the store away twice, half a minute apart."""
     for _ in range(3):
         with suppress(AssertionError):
-            return wait_told(stage, person, "takes no writes", SECURITY)
+            return wait_told(stage, person, "taken no writes", SECURITY)
         stage.advance(timedelta(minutes=1))
     raise AssertionError("nobody was told")
 
@@ -85,5 +85,5 @@ def test_access_past_its_end_is_told_though_the_store_takes_no_writes(
     stage.slack.wait(lambda: fetch(stage, "/readyz")[0] == 200, PATIENCE_SECONDS)
     assert gauge(stage, "eks_access_store_up") == 1
     assert gauge(stage, "eks_access_late_removals") == 0
-    alarms = [one for one in iris.sees(SECURITY) if "takes no writes" in words(one)]
+    alarms = [one for one in iris.sees(SECURITY) if "taken no writes" in words(one)]
     assert len(alarms) == 1

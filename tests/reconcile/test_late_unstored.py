@@ -98,7 +98,7 @@ def test_it_is_told_once_at_each_time_of_alarm_with_who_and_how_to_end_it_by_han
         assert telling.said() == [], "it is not late yet"
         telling.pass_time(2 * MINUTE)
         (alarm,) = telling.said()
-        for part in (grant_id, "<@UANA>", "lab", "takes no writes", "disassociate-access-policy"):
+        for part in (grant_id, "<@UANA>", "lab", "taken no writes", "disassociate-access-policy"):
             assert part in alarm
         for _ in range(7):
             telling.pass_time(MINUTE)
