@@ -388,7 +388,7 @@ def test_a_cluster_that_was_deleted_is_alarmed_of_thrice_and_then_told_to_be_gon
     world.round()
     alarms.pass_time(31 * MINUTE)
     assert len(alarms.said()) == 3
-    assert "If it still knows none" in alarms.said()[0]
+    assert "If that is still so" in alarms.said()[0]
     assert f"eks-access forget {grant_id} --reason" in alarms.said()[0]
     alarms.pass_time(23 * HOUR, step=30 * MINUTE)
     assert len(alarms.said()) == 3
