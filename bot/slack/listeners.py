@@ -352,10 +352,19 @@ class Listeners:
         self._directory.forget_person(event["user"]["id"])
 
     def _members_changed(self, event: Body) -> None:
-        self._directory.forget_group(event["subteam_id"])
+        self._user_group_changed(event["subteam_id"])
 
     def _group_changed(self, event: Body) -> None:
-        self._directory.forget_group(event["subteam"]["id"])
+        self._user_group_changed(event["subteam"]["id"])
+
+    def _user_group_changed(self, group_id: str) -> None:
+        """Whoever was just refused may be in it now.
+
+        Of channels, which people join and leave as often as they like, nothing is concluded: a
+        refusal is over after a minute anyway.
+        """
+        self._directory.forget_group(group_id)
+        self._refusals.forget()
 
     def _channel_changed(self, event: Body) -> None:
         self._directory.forget_group(event["channel"])

@@ -33,7 +33,7 @@ class Refusals:
         self._refused: dict[_Key, tuple[datetime, Refused]] = {}
 
     def forget(self) -> None:
-        """Refuse nothing as before: the store went back to an earlier state."""
+        """Refuse nothing as before: the store went back, or people came into a user group."""
         with self._lock:
             self._refused = {}
 

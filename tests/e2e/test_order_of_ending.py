@@ -116,6 +116,26 @@ def test_who_was_just_refused_uses_up_no_more_of_what_slack_may_be_asked(stage: 
     assert looked_up(stage) > asked + again, "an approval is decided by what is new"
 
 
+def test_who_came_into_a_group_is_not_refused_as_before(stage: Stage) -> None:
+    ana, ben, noa = (stage.slack.human(one) for one in ("U01ANA", "U02BEN", "U08NOA"))
+    ask_payments(ana)
+    card = wait_card(stage, ben, PAYMENTS)
+    ben.click(card, "approve")
+    wait_card_says(stage, card, "active until")
+    revoke = f"/eks-access revoke {request_id(card)}"
+    noa.command(revoke, GENERAL)
+    wait_told(stage, noa, "You own nothing", GENERAL)
+    stage.slack.add_to_group("S02PAYLEADS", "U08NOA")
+    stage.slack.wait(lambda: heard(stage, "subteam_updated"))
+    noa.command(revoke, GENERAL)
+    wait_card_says(stage, card, "revoked by")
+
+
+def heard(stage: Stage, event: str) -> bool:
+    """Whether the bot has acknowledged an event of this type."""
+    return any(one.type == event and one.acknowledged for one in stage.slack.deliveries)
+
+
 def looked_up(stage: Stage) -> int:
     """How often Slack was asked who is in a user group."""
     with stage.slack.lock:

@@ -1096,6 +1096,13 @@ BUGS: tuple[Mutation, ...] = (
         "tests/store/test_database.py::test_what_people_typed_is_in_no_error_of_the_database",
     ),
     _bug(
+        "refuse as before whoever came into a group",
+        "bot/slack/listeners.py",
+        "        self._refusals.forget()\n",
+        "        pass\n",
+        "tests/e2e/test_order_of_ending.py::test_who_came_into_a_group_is_not_refused_as_before",
+    ),
+    _bug(
         "ask Slack anew for each revoke of whoever was just refused one",
         "bot/slack/fact_finder.py",
         "again = item.kind is Kind.REVOKE and self._refused(item.actor)",
