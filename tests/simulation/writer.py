@@ -155,6 +155,11 @@ def _with_odd_things(draw: _Draw, steps: Steps) -> Steps:
         # Soon after somebody asked for access there, and in most cases got it.
         at = draw.choice(asks)
         told.insert(min(at + draw.choice((2, 3, 4)), len(told)), ["cluster gone", told[at][2]])
+    elif asks and draw.random() < 0.3:
+        at = draw.choice(asks)
+        _, who, cluster, *_ = told[at]
+        at = min(at + draw.choice((2, 3, 4)), len(told))
+        told[at:at] = [*_all(), ["others", "delete", cluster, who, None]]
     if draw.random() < 0.3:
         told.insert(draw.randrange(1, len(told) + 1), ["slack refuses", draw.choice(REFUSALS)])
     return told
