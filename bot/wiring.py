@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -21,9 +21,8 @@ from bot.aws.anchor_bucket import AnchorBucket
 from bot.aws.clients import EksClients
 from bot.core.audit_chain import Head
 from bot.core.errors import PolicyUnavailable, StoreUnavailable
-from bot.core.model import AccessRequest, AuditEvent, Cluster, Grant, RequestState, Review
+from bot.core.model import Cluster
 from bot.core.policy import Policy
-from bot.core.post_review import PostReview
 from bot.http import Readiness, build_http
 from bot.http_server import HttpServer
 from bot.jobs import Jobs, Loop
@@ -40,7 +39,7 @@ from bot.reconcile.drift_scan import CALLS_PER_SECOND, DriftScanner
 from bot.reconcile.late_removals import LateRemovals
 from bot.reconcile.late_unstored import LateUnstored
 from bot.reconcile.memory import StoreMemory
-from bot.reconcile.messages import MessageReconciler, Projection
+from bot.reconcile.messages import MessageReconciler
 from bot.reconcile.slack_errors import problem_of
 from bot.reconcile.sweep import Sweep
 from bot.reconcile.unheard import Unheard
@@ -57,7 +56,7 @@ from bot.slack.late_views import instead_of_channel, late_alarm, late_over, unst
 from bot.slack.listeners import Listeners
 from bot.slack.people import Directory
 from bot.slack.policy_watch import PolicyWatch, channels
-from bot.slack.projection import project
+from bot.slack.projector import Projector
 from bot.slack.refusals import Refusals
 from bot.slack.sources import Sources
 from bot.slack.starts import Starts
@@ -344,7 +343,7 @@ class Bot:
             self.database,
             self._client,
             self._claims,
-            self._projection(glass),
+            Projector(self._directory, glass, self._policy),
             unfit=self._directory.unfit,
             shown=lambda request: self.listeners.show_change(request.requester),
             clock=self.clock,
@@ -453,45 +452,6 @@ class Bot:
             self._connection,
             counted=lambda: (self._memory.epoch, self._sweep.found),
         )
-
-    def _projection(self, glass: GlassDesk) -> Callable[..., Projection]:
-        def projection(
-            request: AccessRequest,
-            reviews: Sequence[Review],
-            grant: Grant | None,
-            *,
-            unreachable: Mapping[str, str],
-            standing: Collection[tuple[str, str]],
-            questions: Sequence[AuditEvent],
-            owed: PostReview | None,
-            now: datetime,
-        ) -> Projection:
-            policy = self._policy()
-            people = {request.requester, *(one.reviewer for one in reviews)}
-            people = people.union(*(one.deputy_of for one in reviews))
-            people |= {request.decided_by or "", (grant.ended_by if grant else None) or ""}
-            people |= {*request.principal.shared_with, *(one.actor for one in questions)}
-            people |= {(owed.reviewer if owed else None) or ""}
-            for one in request.requirements:
-                people |= one.everybody.users
-            return project(
-                request,
-                reviews,
-                grant,
-                names=self._directory.names({one for one in people if one.startswith(("U", "W"))}),
-                audit_channel=policy.audit_channel if policy else None,
-                tickets=policy.tickets if policy else None,
-                unreachable=unreachable,
-                standing=standing,
-                questions=questions,
-                owed=owed,
-                offers_break_glass=(
-                    request.state is RequestState.PENDING and glass.offered_for(request)
-                ),
-                now=now,
-            )
-
-        return projection
 
     def _anchor(self, *, end: bool = False) -> None:
         """Write the audit head down; at the end also what was done last."""
