@@ -346,6 +346,18 @@ def _sort(context: ExceptionContext) -> None:
     fault = faults.fault_of(context.original_exception)
     if fault.handling is faults.Handling.NEW_SESSION:
         context.is_disconnect = True
+        _give_way(context.connection)
+
+
+def _give_way(connection: Connection | None) -> None:
+    """Let a session of SQLite hold no lock any more, before it is closed.
+
+    Closed alone it keeps its lock for as long as a statement of it lives, in a traceback perhaps.
+    """
+    session = connection.connection.dbapi_connection if connection is not None else None
+    if isinstance(session, sqlite3.Connection):
+        with suppress(sqlite3.Error):
+            session.rollback()
 
 
 @contextmanager

@@ -59,6 +59,17 @@ def test_an_error_inside_takes_everything_back(database: Database) -> None:
         assert requests.pending(tx, 10) == []
 
 
+@pytest.mark.parametrize("database_kind", ["sqlite"])
+def test_a_session_that_is_given_up_keeps_no_lock_though_its_error_is_kept(
+    database: Database, impatient: Database
+) -> None:
+    with pytest.raises(OverflowError) as kept, database.transaction() as tx:
+        tx.exec_driver_sql("SELECT ?", (10**30,))
+    assert kept.value.__traceback__ is not None
+    with impatient.transaction() as tx:
+        requests.add(tx, request())
+
+
 def test_what_people_typed_is_in_no_error_of_the_database(database: Database) -> None:
     """The log has the cause of an error, and a traceback has it too."""
     typed = replace(request(), reason="the password is hunter2")
