@@ -25,7 +25,9 @@ from bot.core.errors import TemporaryAwsProblem
 
 LockMode = Literal["COMPLIANCE", "GOVERNANCE"]
 
-_KEY = re.compile(r"/(\d+)-([0-9a-f]{64})\.txt$")
+_KEY = re.compile(r"/([0-9]{12,18})-([0-9a-f]{64})\.txt$")
+"""More digits than fit into the store's positions are no anchor of the bot's."""
+
 _CONFIG = Config(
     # The bot waits for the last one as it stops, and has some 30 seconds for that.
     retries={"mode": "standard", "total_max_attempts": 2},

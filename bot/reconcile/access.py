@@ -22,6 +22,7 @@ from bot.core.errors import (
     Conflict,
     DomainError,
     PermanentAwsProblem,
+    StoreUnavailable,
     TemporaryAwsProblem,
 )
 from bot.core.lifecycle import BOT
@@ -85,12 +86,24 @@ class AccessReconciler:
         often just mended why it failed, and what the last one waited for may be there by now.
         """
         if not self._begun:
-            self._memory.look()
+            self._remember()
             with self._database.transaction() as tx:
                 entries.try_now(tx, self._clock())
             self._begun = True
         with self._database.reading() as tx:
             return entries.due(tx, self._clock(), _BATCH + beside)
+
+    def _remember(self) -> None:
+        """Learn whether the store went back, before anything is given. Removals wait for no more.
+
+        Where even that fails, what is given fails as well, for it is asked again before each write.
+        """
+        try:
+            self._memory.look()
+        except StoreUnavailable:
+            raise
+        except Exception:
+            log.exception("nobody can tell whether the store went back; removals go on")
 
     def reconcile(self, entry_id: int) -> None:
         """Reconcile one entry, unless another worker is at it."""

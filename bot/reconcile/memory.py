@@ -128,9 +128,12 @@ class StoreMemory:
         except AwsProblem as problem:
             log.warning("no anchor tells whether the store went back", problem=problem.sentence)
             anchored = None
+        if anchored is not None:
+            self._known = Newest(anchored)  # first: where what follows fails, nothing is given
+            # Whether it was told, the whole trail has to be read for; so that is asked last.
+            if self._holds(tx) or newest.was_told(tx, anchored):
+                self._known = Newest()
         self._anchored = None
-        if anchored is not None and not newest.was_told(tx, anchored):
-            self._known = Newest(anchored)
 
     def _forget(self) -> None:
         self.epoch += 1  # first, so that no work under way counts as seen what it began before

@@ -95,6 +95,8 @@ def test_only_anchors_of_the_deployment_are_read(s3, name) -> None:
     bucket(name).put("acme-prod", HEAD, NOW)
     bucket(name).put("acme-prod-2", Head(5, "cd" * 32), NOW)
     s3.put_object(Bucket=name, Key="acme-prod/README.txt", Body=b"no anchor")
+    far = f"acme-prod/{'9' * 30}-{HEAD.hash}.txt"  # further than any position can be
+    s3.put_object(Bucket=name, Key=far, Body=b"no anchor")
     assert [one.position for one in bucket(name).anchors("acme-prod")] == [1234]
 
 

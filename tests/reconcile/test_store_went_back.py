@@ -325,3 +325,18 @@ def test_anchors_that_agree_or_do_not_answer_stop_nothing(running: Running) -> N
         started = running.fresh_memory(known)
         started.look()
         assert started.epoch == 0
+
+
+@BOTH
+def test_where_the_memory_fails_access_is_taken_away_and_none_is_given(running: Running) -> None:
+    """As where an anchor is at a position that no database can hold."""
+    world = running.world
+    live = world.active("view", "a")
+    world.bot = running.with_memory(running.fresh_memory(lambda _: Head(10**30, "ab" * 32)))
+    world.give_back(live)
+    running.rounds()
+    assert world.state(live) is GrantState.ENDED
+    asked = world.ask("view", "a")
+    running.rounds()
+    assert world.state(asked) is GrantState.PROVISIONING
+    assert world.entry() is None

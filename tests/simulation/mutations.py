@@ -1111,6 +1111,29 @@ BUGS: tuple[Mutation, ...] = (
         "test_who_was_just_refused_uses_up_no_more_of_what_slack_may_be_asked",
     ),
     _bug(
+        "let a memory that fails stop every removal",
+        "bot/reconcile/access.py",
+        "            self._remember()\n",
+        "            self._memory.look()\n",
+        "tests/reconcile/test_store_went_back.py::"
+        "test_where_the_memory_fails_access_is_taken_away_and_none_is_given",
+    ),
+    _bug(
+        "take for an anchor what no database can hold",
+        "bot/aws/anchor_bucket.py",
+        "/([0-9]{12,18})-",
+        "/([0-9]+)-",
+        "tests/aws/test_anchor_bucket.py::test_only_anchors_of_the_deployment_are_read",
+    ),
+    _bug(
+        "leave the lock of a session that is given up",
+        "bot/store/database.py",
+        "        _give_way(context.connection)\n",
+        "        pass\n",
+        "tests/store/test_database.py::"
+        "test_a_session_that_is_given_up_keeps_no_lock_though_its_error_is_kept",
+    ),
+    _bug(
         "forget only what this replica itself finds lost",
         "bot/reconcile/memory.py",
         "            elif told:\n",
@@ -1129,8 +1152,8 @@ BUGS: tuple[Mutation, ...] = (
     _bug(
         "ask no anchor as the bot starts",
         "bot/reconcile/memory.py",
-        "            self._known = Newest(anchored)\n",
-        "            pass\n",
+        "self._known = Newest(anchored)  # first: where what follows fails, nothing is given",
+        "pass",
         "tests/reconcile/test_store_went_back.py",
     ),
     _bug(
