@@ -414,6 +414,18 @@ class Policy(Entry):
             for entry in self.clusters
         }
 
+    @cached_property
+    def own_roles(self) -> dict[tuple[str, str, str], tuple[str | int, ...]]:
+        """The roles by which the bot and the backstop work, by principal, and where each stands."""
+        roles: dict[tuple[str, str, str], tuple[str | int, ...]] = {}
+        for index, entry in enumerate(self.clusters):
+            if self.backstop is not None:
+                role = self.backstop.terms(entry.account).role
+                roles[names.principal_key(role)] = ("backstop", "role")
+            if entry.assume_role is not None:
+                roles[names.principal_key(entry.assume_role)] = ("clusters", index, "assume_role")
+        return roles
+
     @property
     def alarm_times(self) -> AlarmTimes:
         """When a removal that is late is told."""

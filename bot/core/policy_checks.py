@@ -16,6 +16,7 @@ from bot.core.policy_checks_approval import approval_errors, approval_warnings
 from bot.core.policy_checks_backstop import backstop_errors, backstop_warnings
 from bot.core.policy_checks_break_glass import break_glass_errors, break_glass_warnings
 from bot.core.policy_checks_principals import principal_errors, principal_warnings
+from bot.core.policy_checks_width import width_warnings
 from bot.core.policy_problems import Location, Problem, choices, error, warning
 from bot.core.policy_reach import Reach
 
@@ -48,6 +49,7 @@ def warnings(policy: Policy) -> tuple[Problem, ...]:
         *break_glass_warnings(policy, reach),
         *backstop_warnings(policy),
         *principal_warnings(policy),
+        *width_warnings(policy),
     )
 
 

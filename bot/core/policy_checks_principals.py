@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from bot.core.names import is_sso_role, partition_of
+from bot.core.names import is_sso_role, partition_of, principal_key
 from bot.core.policy import Policy, form_key
 from bot.core.policy_fields import ANY_ACCOUNT
 from bot.core.policy_problems import Location, Problem, Severity, error, warning
 
 
 def principal_errors(policy: Policy) -> Iterator[Problem]:
-    """Who would be given access together with somebody else, without the file saying so."""
+    """Who would share access unsaid, with somebody else or with the bot itself."""
     yield from _two_on_one_principal(policy)
     yield from _sso_roles(policy)
+    yield from _roles_of_the_bot(policy)
 
 
 def principal_warnings(policy: Policy) -> Iterator[Problem]:
@@ -58,6 +59,23 @@ def _sso_roles(policy: Policy) -> Iterator[Problem]:
                 "Give each person a role of their own, or list the ARN under `principals: "
                 "shared:`; approvers are then told.",
             )
+
+
+def _roles_of_the_bot(policy: Policy) -> Iterator[Problem]:
+    accounts = frozenset(entry.account for entry in policy.clusters)
+    for user, arn in policy.principals.users.items():
+        account = form_key(arn)[0]
+        for one in sorted(_stands_for(account, accounts)):
+            stands = policy.own_roles.get(principal_key(arn.replace("{account}", one)))
+            if stands is not None:
+                yield error(
+                    ("principals", "users", user),
+                    f"{user} is mapped to a role of the bot itself: whoever can assume it can give "
+                    "and take everybody's access.",
+                    "Map them to a role of their own, and let nobody but the bot assume this one.",
+                    stands,
+                )
+                break
 
 
 def _stands_for(account: str, accounts: frozenset[str]) -> frozenset[str]:

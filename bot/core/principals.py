@@ -23,7 +23,8 @@ def principal_for(policy: Policy, person: Person, cluster: Cluster) -> Principal
     """The principal of `person` on `cluster`.
 
     Raises Refused with what to do: nobody mapped, an email that proves nothing, a role that other
-    people share without the policy saying so, a partition that is not the cluster's.
+    people share without the policy saying so, a role of the bot itself, a partition that is not the
+    cluster's.
     """
     arn = _arn_of(policy, person, cluster)
     if parse_principal(arn).partition != partition_of(cluster.region):
@@ -31,6 +32,12 @@ def principal_for(policy: Policy, person: Person, cluster: Cluster) -> Principal
             "wrong_partition",
             f"You are mapped to {arn}, which is in another AWS partition than {cluster.name}. "
             + _ask_to_map(person),
+        )
+    if principal_key(arn) in policy.own_roles:
+        raise Refused(
+            "role_of_the_bot",
+            f"You would be {arn}, and under that name the bot itself works. "
+            + _ask_to_map(person, "a role of your own"),
         )
     shared = is_shared(policy, arn, cluster)
     if is_sso_role(arn) and not shared:

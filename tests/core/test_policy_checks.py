@@ -43,7 +43,8 @@ def policy(*rules, **changes):
                 "root": {"policy": "AmazonEKSClusterAdminPolicy", "scope": "cluster"},
             },
             "principals": {"users": {"U01ALICE": ROLE}},
-            "rules": list(rules) or [rule(), rule("root", levels=["root"], scope="cluster")],
+            "rules": list(rules)
+            or [rule(), rule("root", levels=["root"], scope="cluster", approval=ASKED)],
             **changes,
         }
     )
@@ -296,7 +297,7 @@ def test_a_rule_that_several_earlier_ones_hide_together_is_found():
             rule("one", clusters=["prod"]),
             rule("two", clusters=["lab"]),
             rule("three", clusters=["*"]),
-            rule("root", levels=["root"], scope="cluster"),
+            rule("root", levels=["root"], scope="cluster", approval=ASKED),
             clusters=[PROD, lab],
         )
     )

@@ -171,3 +171,14 @@ def test_people_on_a_principal_are_those_the_map_puts_there():
     assert people_on(read, arn, on("other", read)) == frozenset()
     assert mapped_with(read, "U01ALICE", on("prod", read)) == {"U01ALICE", "U02BOB"}
     assert mapped_with(read, "U09EVE", on("prod", read)) == {"U09EVE"}
+
+
+def test_nobody_is_the_bot_by_an_address_that_is_called_like_its_role():
+    with_role = policy()
+    role = "arn:aws:iam::111122223333:role/eks-access-bot"
+    clusters = [entry.model_copy(update={"assume_role": role}) for entry in with_role.clusters[:1]]
+    in_policy = with_role.model_copy(update={"clusters": (*clusters, *with_role.clusters[1:])})
+    person = replace(ZOE, email="eks-access-bot@example.com")
+    assert refused(person, in_policy).code == "role_of_the_bot"
+    assert "under that name the bot itself works" in refused(person, in_policy).sentence
+    assert principal(person, in_policy, "other").arn.endswith("/eks-access-bot")

@@ -23,6 +23,49 @@ def _bug(
 
 
 BUGS: tuple[Mutation, ...] = (
+    # What is given is no wider than meant
+    _bug(
+        "be silent on what is above view on every cluster without approval",
+        "bot/core/policy_checks_width.py",
+        '    if "*" in rule.clusters:',
+        '    if "*" in rule.name:',
+        "tests/core/test_policy_checks_width.py",
+    ),
+    _bug(
+        "be silent on a month above view",
+        "bot/core/policy_checks_width.py",
+        "LONG = timedelta(days=7)",
+        "LONG = timedelta(days=30)",
+        "tests/core/test_policy_checks_width.py",
+    ),
+    _bug(
+        "take a group for no more than view",
+        "bot/core/policy_checks_width.py",
+        " or bool(level.kubernetes_groups))",
+        ")",
+        "tests/core/test_policy_checks_width.py",
+    ),
+    _bug(
+        "be silent on a group that is cluster-admin by name",
+        "bot/core/policy_checks_width.py",
+        "            if _NAMED_CLUSTER_ADMIN.search(group):",
+        '            if group == "system:masters":',
+        "tests/core/test_policy_checks_width.py",
+    ),
+    _bug(
+        "let the file map somebody to a role of the bot",
+        "bot/core/policy_checks_principals.py",
+        "    yield from _roles_of_the_bot(policy)\n",
+        "",
+        "tests/core/test_policy_checks_width.py",
+    ),
+    _bug(
+        "let an address be a role of the bot",
+        "bot/core/principals.py",
+        "    if principal_key(arn) in policy.own_roles:",
+        "    if not arn:",
+        "tests/core/test_policy_principals.py",
+    ),
     # Done means observed
     _bug(
         "confirm without observing",
