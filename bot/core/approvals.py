@@ -111,20 +111,8 @@ def _known(owners: Owners, membership: Membership) -> set[str]:
 def _counted_in_rule(
     parts: list[Requirement], approvers: Mapping[str, Seats]
 ) -> dict[str, tuple[str, ...]]:
-    """As `counted`, for the parts of one rule.
-
-    Whoever has a seat of their own and approved keeps it: their deputies sit elsewhere or not at
-    all. They themselves may count from the seat of somebody whose deputy they are, where that is
-    what is needed.
-    """
-    own = {
-        user for user, seats_of in approvers.items() if any(user in at for at in seats_of.values())
-    }
-    people = {
-        user: {key: places - (own - {user}) for key, places in seats_of.items()}
-        for user, seats_of in approvers.items()
-    }
-    where = placed(people, {part.key: part.required for part in parts})
+    """As `counted`, for the parts of one rule."""
+    where = placed(approvers, {part.key: part.required for part in parts})
     return {
         part.key: tuple(user for user in approvers if where.get(user) == part.key) for part in parts
     }

@@ -1,20 +1,38 @@
 """Who counts for which part of a rule, so that as many count as can.
 
-Everybody counts once, sits in one seat, and nobody else sits there. Who sits where hangs on who is
-needed where, so both are found together: as the greatest flow from people over seats to parts, one
-person after the other along a path that may move those before (Ford and Fulkerson). Whoever counts
-goes on counting when others come.
+An approval takes up two names: that of the person who gave it, and that of the owner in whose place
+they gave it. For an owner's own approval both are the same. No name is taken up twice within one
+rule, so people are distinct, owners are distinct, and whoever counts has no deputy beside them.
 """
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict, deque
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
 
-_Node = tuple[str, str]
-_Left = defaultdict[_Node, Counter[_Node]]
+_Names = frozenset[str]
+_Room = tuple[int, ...]
+"""How many each part still takes."""
 
-_END: _Node = ("end", "")
+_States = dict[tuple[_Names, _Room], tuple[tuple[str, str], ...]]
+"""By what still matters, the names taken up and the room: who counts for which part."""
+
+MOST_STATES = 1_000
+"""How many states are kept after each approval, at most."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Approval:
+    """What one person may count for, and what those who came after them may want.
+
+    `choices` are the names that are taken up and the part's place. `wanted` and `coming` are, by
+    part, the names that the later ones may take up, and how many people those are.
+    """
+
+    person: str
+    choices: tuple[tuple[_Names, int], ...]
+    wanted: tuple[_Names, ...]
+    coming: _Room
 
 
 def placed(
@@ -23,57 +41,76 @@ def placed(
     """By person the part that they count for; those who count for none are left out.
 
     `people` are, in the order in which they came, the seats that each may take for each part, and
-    `needed` says how many each part takes.
+    `needed` says how many each part takes. Every choice of person, seat and part is followed, so
+    another approval never makes fewer count. Of ways with as many, one that had them first is
+    taken.
+
+    Ways that agree in what still matters are one state. Of more than MOST_STATES only those that
+    lack least are followed: then fewer may count than could, and never more. Twenty approvals of
+    ten owners and of deputies for three of them each, made at random, came to 886 states in three
+    parts with two seats each.
     """
-    left: _Left = defaultdict(Counter)
-    for person, seat, part in _choices(people, needed):
-        left["person", person]["seat", seat] = 1
-        left["seat", seat]["seat taken", seat] = 1
-        left["seat taken", seat]["part", part] = 1
-        left["part", part][_END] = needed[part]
-    for person in people:
-        for here, there in _path(left, ("person", person)):
-            left[here][there] -= 1
-            left[there][here] += 1
-    # What went along an edge is the room that there is to go back.
-    sits = {
-        person: seat
-        for person, seat, _ in _choices(people, needed)
-        if left["seat", seat]["person", person]
-    }
-    serves = {
-        seat: part
-        for _, seat, part in _choices(people, needed)
-        if left["part", part]["seat taken", seat]
-    }
-    found = {person: serves[seat] for person, seat in sits.items()}
-    return {person: part for person, part in found.items() if people[person].get(part)}
+    parts = tuple(needed)
+    states: _States = {(frozenset(), tuple(needed.values())): ()}
+    for one in _approvals(people, parts):
+        states = _promising(_next(states, one, parts), one)
+    return dict(next(iter(states.values())))
 
 
-def _choices(
-    people: Mapping[str, Mapping[str, Collection[str]]], needed: Mapping[str, int]
-) -> Iterator[tuple[str, str, str]]:
-    """Each person with each seat for each part."""
-    for person, seats_of in people.items():
-        for part in needed:
-            for seat in sorted(seats_of.get(part, ())):
-                yield person, seat, part
+def _approvals(
+    people: Mapping[str, Mapping[str, Collection[str]]], parts: tuple[str, ...]
+) -> list[_Approval]:
+    found: list[_Approval] = []
+    wanted: tuple[_Names, ...] = (frozenset(),) * len(parts)
+    coming: _Room = (0,) * len(parts)
+    for person, seats_of in reversed([*people.items()]):
+        seats = [frozenset(seats_of.get(part, ())) for part in parts]
+        choices = tuple(
+            (frozenset({person, seat}), at)
+            for at in range(len(parts))
+            for seat in sorted(seats[at])
+        )
+        found.append(_Approval(person, choices, wanted, coming))
+        wanted = tuple(
+            names | own | {person} if own else names
+            for names, own in zip(wanted, seats, strict=True)
+        )
+        coming = tuple(number + bool(own) for number, own in zip(coming, seats, strict=True))
+    return found[::-1]
 
 
-def _path(left: _Left, start: _Node) -> list[tuple[_Node, _Node]]:
-    """The steps of a shortest way to the end with room on each; none where there is no way."""
-    came: dict[_Node, _Node] = {start: start}
-    waiting = deque([start])
-    while waiting and _END not in came:
-        here = waiting.popleft()
-        for there, room in left[here].items():
-            if room > 0 and there not in came:
-                came[there] = here
-                waiting.append(there)
-    steps: list[tuple[_Node, _Node]] = []
-    if _END in came:
-        at = _END
-        while at != start:
-            steps.append((came[at], at))
-            at = came[at]
-    return steps
+def _next(states: _States, one: _Approval, parts: tuple[str, ...]) -> _States:
+    """Each state with the approval counted in each way that is free, and with it left out."""
+    found: _States = {}
+    matter: dict[_Room, _Names] = {}
+    for (taken, room), way in states.items():
+        for names, at in one.choices:
+            if room[at] and taken.isdisjoint(names):
+                less = (*room[:at], room[at] - 1, *room[at + 1 :])
+                if less not in matter:
+                    matter[less] = _matter(one, less)
+                state = ((taken | names) & matter[less], less)
+                found.setdefault(state, (*way, (one.person, parts[at])))
+        if room not in matter:
+            matter[room] = _matter(one, room)
+        found.setdefault((taken & matter[room], room), way)
+    return found
+
+
+def _matter(one: _Approval, room: _Room) -> _Names:
+    """The names that somebody may still want for a part that has room."""
+    wanted = (names for names, left in zip(one.wanted, room, strict=True) if left)
+    return frozenset[str]().union(*wanted)
+
+
+def _promising(states: _States, one: _Approval) -> _States:
+    """The state that lacks least, first, and those that may yet come to lack less than it."""
+    ordered = sorted(states.items(), key=lambda item: sum(item[0][1]))
+    (_, least), _ = ordered[0]
+    better = [
+        item
+        for item in ordered[1:]
+        if sum(max(left - more, 0) for left, more in zip(item[0][1], one.coming, strict=True))
+        < sum(least)
+    ]
+    return dict([ordered[0], *better[: MOST_STATES - 1]])

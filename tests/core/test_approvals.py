@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from seat_worlds import Deputy, Part, World, approvers, requirements, world, wrong
 
 from bot.core.approvals import counted, enough_owners, seats, unmet
 from bot.core.errors import DirectoryUnavailable
 from bot.core.model import Delegation, DelegationLimits, EscalationStep, Owners, Requirement
+from bot.core.seating import placed
 
 NOW = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
 WEEK = timedelta(days=7)
@@ -285,3 +288,70 @@ def best(users, held, own, room, taken):
                 fuller = {**room, key: room[key] - 1}
                 most = max(most, 1 + best(rest, held, own, fuller, taken | {seat}))
     return most
+
+
+ONE_WORD = World(
+    (
+        Part("pay", 2, "uw", further="S"),
+        Part("security", 1, "St"),
+        Part("law", 1, "v"),
+    ),
+    (Deputy("u", "D"), Deputy("u", "A"), Deputy("S", "A"), Deputy("S", "B"), Deputy("v", "B")),
+    (("t", 5), ("D", 10), ("A", 15), ("B", 40)),
+)
+"""D and A are both in u's place for pay: A had not come into S's by the escalation."""
+
+NOT_IN_THE_WAY = World(
+    (Part("pay", 1, "T", further="S"), Part("security", 1, "SC")),
+    (Deputy("S", "A"), Deputy("S", "B")),
+    (("C", 1), ("A", 5), ("B", 40)),
+)
+"""A is too much for security, and was too early for pay in the place where B is."""
+
+
+def lacking(of):
+    return [one.part for one in unmet(requirements(of), approvers(of))]
+
+
+def test_one_owner_with_two_deputies_is_one_word_also_where_an_escalation_comes_later():
+    assert len(lacking(ONE_WORD)) == 1
+    assert wrong(ONE_WORD) == []
+
+
+@pytest.mark.parametrize("person", ["A", "S"])
+def test_an_approval_that_is_not_needed_takes_nobodys_place(person):
+    crowded = replace(NOT_IN_THE_WAY, approvals=(("C", 1), (person, 5), ("B", 40)))
+    assert lacking(crowded.without(1)) == []
+    assert lacking(crowded) == []
+
+
+def test_an_owner_who_counts_as_a_deputy_has_no_deputy_beside_them():
+    parts = (Part("pay", 1, "T", further="S"), Part("security", 1, "C"))
+    deputies = (Deputy("C", "S"), Deputy("S", "B"))
+    assert len(lacking(World(parts, deputies, (("S", 5), ("B", 40))))) == 1
+
+
+def test_approvals_count_as_in_small_worlds_where_every_way_is_tried():
+    found = {seed: said for seed in range(500) if (said := wrong(world(seed)))}
+    assert found == {}
+
+
+def test_a_crowd_that_one_part_does_not_need_keeps_nobody_from_another():
+    crowd = {f"U{number}": {"pay": {f"U{number}"}, "law": set()} for number in range(500)}
+    needed = {"pay": 2, "law": 1}
+    assert placed(crowd, needed) == {"U0": "pay", "U1": "pay"}
+    assert placed(crowd | {"V": {"law": {"V"}}}, needed) == {"U0": "pay", "U1": "pay", "V": "law"}
+
+
+def test_past_its_bound_the_search_still_counts_nobody_in_a_place_that_is_not_theirs():
+    keys = [f"part {number}" for number in range(6)]
+    people = {
+        f"D{one}": {
+            key: {f"U{(one * step + at) % 15}" for step in (1, 2, 4)} for at, key in enumerate(keys)
+        }
+        for one in range(20)
+    }
+    people["Z"] = {keys[0]: set(), keys[1]: {"U1"}}
+    where = placed(people, dict.fromkeys(keys, 3))
+    assert len(where) == 15, "as many as there are owners"
+    assert where.get("Z") in {None, keys[1]}
