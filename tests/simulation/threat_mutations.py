@@ -9,6 +9,7 @@ from tests.simulation.mutation import Change, Mutation
 
 REVIEW, APPROVALS = "bot/core/review.py", "bot/core/approvals.py"
 ACCESS, PEOPLE = "bot/access/review.py", "bot/core/people.py"
+SEATING = "bot/core/seating.py"
 GLASS, POST_REVIEW = "bot/core/break_glass.py", "bot/core/post_review.py"
 LIFECYCLE, LIMITS = "bot/core/lifecycle.py", "bot/access/limits.py"
 
@@ -280,6 +281,47 @@ THREATS: tuple[Mutation, ...] = (
             "            work(entry_id)\n            self._backstop_loop.wake()\n",
             "            self._policy_in_force()\n"
             "            work(entry_id)\n            self._backstop_loop.wake()\n",
+        ),
+    ),
+    # Approvals from a seat that is not that person's
+    _threat(
+        28,
+        "let two deputies speak for one owner",
+        "core/test_approvals.py::"
+        "test_one_owner_with_two_deputies_is_one_word_also_where_an_escalation_comes_later",
+        Change(SEATING, "(frozenset({person, seat}), at)", "(frozenset({person}), at)"),
+    ),
+    _threat(
+        28,
+        "count an owner beside their own deputy",
+        "core/test_approvals.py::test_an_owner_who_counts_as_a_deputy_has_no_deputy_beside_them",
+        Change(SEATING, "(frozenset({person, seat}), at)", "(frozenset({seat}), at)"),
+    ),
+    _threat(
+        28,
+        "count whoever came first, needed or not",
+        "core/test_approvals.py::test_an_approval_that_is_not_needed_takes_nobodys_place",
+        Change(
+            SEATING,
+            "        found.setdefault((taken & matter[room], room), way)\n",
+            "        if not found:\n"
+            "            found.setdefault((taken & matter[room], room), way)\n",
+        ),
+    ),
+    _threat(
+        28,
+        "forget a name that somebody wants later",
+        "core/test_approvals.py::test_approvals_count_as_in_small_worlds_where_every_way_is_tried",
+        Change(SEATING, "names | own | {person} if own", "own | {person} if own"),
+    ),
+    _threat(
+        28,
+        "take everybody for what they are by the last click",
+        "access/test_delegate.py::test_a_word_given_as_a_deputy_stands_after_the_delegation",
+        Change(
+            ACCESS,
+            "        one.reviewer: _seats(facts, request, one.reviewer, decision, one.at)\n",
+            "        one.reviewer: _seats(facts, request, one.reviewer, decision, facts.now)\n",
         ),
     ),
 )
