@@ -30,7 +30,7 @@ from slack_sdk.errors import SlackClientError
 from slack_sdk.socket_mode.client import BaseSocketModeClient
 from slack_sdk.socket_mode.request import SocketModeRequest
 from slack_sdk.socket_mode.websocket_client import SocketModeClient
-from websocket import WebSocketApp, setdefaulttimeout
+from websocket import WebSocketApp, WebSocketException, setdefaulttimeout
 
 from bot.core.errors import StoreUnavailable
 from bot.receipt import ReceivingPool
@@ -71,11 +71,25 @@ first packet. It is a daemon, and ends with the process."""
 _BETWEEN_TELLING_SECONDS = 0.05
 
 
+class NotSent(Exception):
+    """The connection ended before something could be sent over it."""
+
+
 class _Client(SocketModeClient):
     """The library's client, which opens no session by itself."""
 
     def connect_to_new_endpoint(self, force: bool = False) -> None:
         """Nothing: the library calls it for a `disconnect`, of which the look hears as well."""
+
+    def send_message(self, message: str) -> None:
+        """Send it over the session that there is. Raises NotSent where that has ended."""
+        session = self.current_session
+        try:
+            if session is None:
+                raise NotSent
+            session.send(message)
+        except (WebSocketException, OSError) as error:
+            raise NotSent from error
 
     def new_address(self) -> str:
         """A WebSocket address for one session. Raises one of NO_ANSWER, and never waits."""
@@ -351,7 +365,13 @@ class SocketModeConnection:
             session.over = why
 
     def _dispatch(self, client: BaseSocketModeClient, request: SocketModeRequest) -> None:
-        send_response(client, request, run_bolt_app(self._app, request), time.time())
+        answer = run_bolt_app(self._app, request)
+        try:
+            send_response(client, request, answer, time.time())
+        except NotSent:
+            # Slack tells the person that it failed, or sends the payload once more. What was stored
+            # is carried out once, and the person reads what came of it.
+            log.warning("an acknowledgement was lost with its connection", kind=request.type)
 
 
 def _parsed(text: str) -> dict[str, Any]:

@@ -39,6 +39,19 @@ class Seconds:
         return self.passed
 
 
+class Commands:
+    """The app's command: whether somebody typed it, and whether it may be acknowledged."""
+
+    def __init__(self) -> None:
+        self.reached, self.held = threading.Event(), threading.Event()
+        self.held.set()
+
+
+@pytest.fixture
+def commands() -> Commands:
+    return Commands()
+
+
 @pytest.fixture
 def slack() -> Iterator[SlackWorkspace]:
     with SlackWorkspace() as workspace:
@@ -66,7 +79,11 @@ def others() -> list[int]:
 
 @pytest.fixture
 def connection(
-    slack: SlackWorkspace, seconds: Seconds, clock: HandClock, others: list[int]
+    slack: SlackWorkspace,
+    seconds: Seconds,
+    clock: HandClock,
+    others: list[int],
+    commands: Commands,
 ) -> Iterator[SocketModeConnection]:
     """Not connected yet: its first look does that. Slack lets go of everything before it closes."""
     client = WebClient(slack.bot_token, base_url=slack.api_url)
@@ -74,6 +91,8 @@ def connection(
 
     @app.command("/eks-access")
     def taken(ack: Ack) -> None:
+        commands.reached.set()
+        commands.held.wait(PATIENCE_SECONDS)
         ack()
 
     opened = SocketModeConnection(
@@ -370,6 +389,26 @@ def _answered(connection: SocketModeConnection) -> float:
 def _looked(connection: SocketModeConnection, so: Callable[[], bool]) -> bool:
     connection.tend()
     return so()
+
+
+def test_an_acknowledgement_that_is_lost_with_its_connection_is_told_as_such(
+    slack: SlackWorkspace,
+    connection: SocketModeConnection,
+    beside: Callable[[Callable[[], object]], Future[object]],
+    capsys: pytest.CaptureFixture[str],
+    commands: Commands,
+) -> None:
+    connect(connection)
+    commands.held.clear()
+    typed = beside(lambda: slack.human("U01ANA").command("/eks-access", "C01"))
+    assert commands.reached.wait(PATIENCE_SECONDS)
+    slack.sockets.drop()
+    until(lambda: not slack.sockets.connections)
+    commands.held.set()
+    said: list[str] = []
+    until(lambda: bool(said.append(capsys.readouterr().out) or "lost with its" in "".join(said)))
+    assert "Traceback" not in "".join(said)
+    typed.result()
 
 
 # Connected, pings answered, no payloads

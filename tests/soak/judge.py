@@ -25,6 +25,7 @@ RETURN_SECONDS = 10.0
 """How long after the store's return the bot has to be at work again."""
 
 RED_SECONDS = 30.0
+ANSWER_SECONDS = 10.0
 TOLD_LATE_SECONDS = 150.0
 """Access that outlives its end by two minutes is told; a little later it has to be in a channel."""
 
@@ -153,7 +154,9 @@ def health(bots: Sequence[BotProcess], struck: Sequence[Struck], end: float) -> 
                 parts = {part for look in looks for part in look.unwell}
                 wrong.append(f"bot {number}: red during {one.event.name}: {sorted(parts)}")
             until = struck[place + 1].since if place + 1 < len(struck) else end
-            after = [look for look in bot.looks if one.until < look.at < until]
-            if not after or not after[-1].ready:
+            # A look that was not answered before the next event may be about that one.
+            after = [look for look in bot.looks if one.until < look.at < until - ANSWER_SECONDS]
+            green = next((n for n, look in enumerate(after) if look.ready), len(after))
+            if not after or not all(look.ready for look in after[green:]) or green == len(after):
                 wrong.append(f"bot {number}: not green again after a {one.event.name}")
     return wrong
