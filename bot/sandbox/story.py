@@ -186,6 +186,7 @@ class _Story:
         self.hold(
             f"then it begins by itself: {_shown(entry)}, {_since(moved)} after its time", True
         )
+        self._told(self._ana, "/ `dev-ana` is active until")  # what is not confirmed is given up
         self._stage.advance(timedelta(minutes=30))
         self._lab_entry(present=False)
         self.hold("and ends 30 minutes after that", True)

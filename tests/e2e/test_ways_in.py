@@ -62,6 +62,7 @@ def test_the_headless_story_holds() -> None:
     )
     assert played.returncode == 0, played.stdout + played.stderr
     assert played.stdout.rstrip().endswith("All held.")
+    assert "a removal is late" not in played.stderr
 
 
 def test_questions_are_answered_for_the_person_alone(stage: Stage) -> None:
