@@ -80,8 +80,9 @@ def connection(settings: Settings) -> Result:
         elif code == "missing_scope":
             remedy = "Make an app-level token with the scope connections:write."
         else:
-            remedy = f"Turn Socket Mode on, and let the bot reach {settings.slack_api_url}."
-        return Result(check, Status.FINDING, f"Slack opens no Socket Mode ({code}).", remedy)
+            remedy = problem_of(code).remedy or f"Let the bot reach {settings.slack_api_url}."
+        said = _said(error, "Slack opens no Socket Mode")
+        return Result(check, Status.FINDING, said, remedy)
     return Result(check, Status.OK, "SLACK_APP_TOKEN opens Socket Mode.")
 
 
@@ -96,10 +97,11 @@ def bot_token(settings: Settings, policy: Policy | None) -> tuple[Slack | None, 
         return None, Result(check, Status.FINDING, str(error))
     except NO_ANSWER as error:
         code = _code(error)
-        remedy = f"Let the bot reach {settings.slack_api_url}."
+        remedy = problem_of(code).remedy or f"Let the bot reach {settings.slack_api_url}."
         if code in BAD_TOKEN:
             remedy = "Copy SLACK_BOT_TOKEN again: OAuth & Permissions, Bot User OAuth Token."
-        message = f"Slack does not take it ({code}). Channels and owners were not looked at."
+        said = _said(error, "Slack does not take it")
+        message = f"{said} Channels and owners were not looked at."
         return None, Result(check, Status.FINDING, message, remedy)
     slack = Slack(client, str(answer["team_id"]), _scopes(answer.headers))
     team = f"{answer['team']} ({slack.team_id})"
@@ -310,3 +312,9 @@ def _code(error: Exception) -> str:
     if isinstance(error, SlackApiError):
         return str(error.response.get("error") or "no answer that can be read")
     return str(getattr(error, "reason", None) or type(error).__name__)
+
+
+def _said(error: Exception, refusal: str) -> str:
+    """What is so: that Slack refuses, or that no answer came."""
+    what = refusal if isinstance(error, SlackApiError) else "No answer came from Slack"
+    return f"{what} ({_code(error)})."

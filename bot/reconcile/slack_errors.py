@@ -233,7 +233,13 @@ PROBLEMS: Mapping[str, SlackProblem] = MappingProxyType(
 )
 """Slack's codes and what they mean."""
 
-_UNKNOWN = SlackProblem(ProblemKind.PASSING, "Slack did not do this.")
+_UNKNOWN = SlackProblem(ProblemKind.PASSING, "Slack gives a reason that the bot does not know.")
+_UNREACHED = SlackProblem(
+    ProblemKind.PASSING,
+    "Slack does not answer, or the bot cannot reach it; `eks-access doctor` tries it.",
+)
+_NO_CODES = frozenset(("closed", "no_hello", "not_connected", "silent"))
+"""What the Socket Mode connection says where Slack says nothing; beside the names of errors."""
 
 REFUSED = frozenset(code for code, one in PROBLEMS.items() if one.kind is ProblemKind.PLACE)
 """Why one channel or person gets no message, until somebody changes that."""
@@ -264,7 +270,8 @@ class Delayed(Exception):
 
 def problem_of(code: str) -> SlackProblem:
     """What a code of Slack's means, or the name of what was raised instead of an answer."""
-    return PROBLEMS.get(code, _UNKNOWN)
+    unreached = code in _NO_CODES or not code.islower()  # Slack's codes have no capitals
+    return PROBLEMS.get(code, _UNREACHED if unreached else _UNKNOWN)
 
 
 def code_of(error: SlackApiError) -> str:

@@ -208,7 +208,9 @@ def test_a_slack_that_cannot_be_reached_is_a_finding_with_its_address(whole, sla
     whole.slack.kill()
     found = slack_results()
     assert findings(found) == {"slack bot token", "slack connection"}
-    assert whole.slack.api_url in found["slack bot token"].remedy
+    for one in found.values():
+        assert "No answer came from Slack" in one.message
+        assert whole.slack.api_url in one.remedy
 
 
 def test_a_slack_out_of_order_is_a_finding_and_no_crash(whole, slack_results):

@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Iterator
 
 import pytest
 from slack_sdk import WebClient
 
 from bot.core.errors import DirectoryUnavailable
-from bot.reconcile.slack_errors import BAD_TOKEN, PROBLEMS, REFUSED, STALE, problem_of
+from bot.reconcile.slack_errors import (
+    BAD_TOKEN,
+    NO_ANSWER,
+    PROBLEMS,
+    REFUSED,
+    STALE,
+    delayed_by,
+    problem_of,
+)
 from bot.sandbox.slack_server import SlackWorkspace
 from bot.slack.people import Directory
 
@@ -34,6 +43,17 @@ def test_each_code_has_a_sentence_and_what_stays_names_who_acts(code: str) -> No
 def test_a_code_that_nobody_sorted_counts_as_passing() -> None:
     assert not problem_of("something_new").stays
     assert "something_new" not in REFUSED | STALE | BAD_TOKEN
+
+
+def test_a_slack_that_is_not_reached_is_told_as_that() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+    client = WebClient("xoxb-1", base_url=f"http://127.0.0.1:{port}/api/", retry_handlers=[])
+    with pytest.raises(NO_ANSWER) as raised:
+        client.auth_test()
+    assert "cannot reach it" in problem_of(str(delayed_by(raised.value))).sentence
+    assert "cannot reach it" in problem_of("silent").sentence
+    assert "cannot reach it" not in problem_of("something_new").sentence
 
 
 @pytest.mark.parametrize(
