@@ -42,7 +42,7 @@ def forget(
         typer.Option(
             "--even-if-there",
             help="Also where EKS still shows the access, or cannot be asked from here. "
-            "The bot then never removes it.",
+            "It then stays until somebody deletes it by hand.",
         ),
     ] = False,
     as_json: Json = False,
@@ -115,7 +115,7 @@ def _ask_eks(database: Database, grant: Grant) -> _Answer:
     if shown is not None and (
         access.policy_arn in shown.policies or access.kubernetes_groups & shown.kubernetes_groups
     ):
-        return _Answer(_SHOWN, "EKS still shows it, and the bot will not remove it.")
+        return _Answer(_SHOWN, "EKS still shows it: delete it by hand.")
     return _Answer(_NOT_SHOWN, "EKS no longer shows it.")
 
 
@@ -133,13 +133,13 @@ def _refusal(grant: Grant, policy: Policy, answer: _Answer, *, even_if_there: bo
     if answer.code == _SHOWN:
         return (
             f"EKS still shows the access on {cluster.name}. `eks-access revoke {grant.id}` removes "
-            "it. With --even-if-there it stays, and the bot never removes it."
+            "it. With --even-if-there it stays until somebody deletes it by hand."
         )
     if answer.code not in _GONE:
         return (
             f"{answer.sentence} Run this where the bot runs, with its credentials. If the account "
-            "or the role is gone for good, add --even-if-there: what EKS may hold then stays, and "
-            "the bot never takes it away."
+            "or the role is gone for good, add --even-if-there: what EKS may hold then stays "
+            "until somebody deletes it by hand."
         )
     return None
 

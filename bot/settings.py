@@ -138,12 +138,18 @@ def read_settings() -> Settings:
     """
     directory = os.environ.get(SECRETS_DIR) or None
     if directory is not None and not Path(directory).is_dir():
-        raise SettingsError(f"{SECRETS_DIR} names `{directory}`, which is no directory.")
+        raise SettingsError(
+            f"{SECRETS_DIR} names `{directory}`, which is not a folder. Set it to "
+            "the one that holds the secrets' files, or unset it."
+        )
     try:
         settings = Settings(_secrets_dir=directory)
     except ValidationError as error:
         problems = "; ".join(f"{one['loc'][0]}: {one['msg']}" for one in error.errors())
-        raise SettingsError(f"The environment is not as it should be: {problems}.") from None
+        raise SettingsError(
+            f"The environment is wrong: {problems}. Correct it, or unset it for the default; "
+            "docs/operations.md has each variable."
+        ) from None
     _ensure_lasting(settings.database_url.get_secret_value())
     return settings
 

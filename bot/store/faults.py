@@ -52,8 +52,8 @@ READ_ONLY = Fault(
     Handling.NEW_SESSION,
     "store_read_only",
     "The database of eks-access takes no writes ({}): it is read-only. Nothing was changed. "
-    "An operator makes it writable, or sets DATABASE_URL to the server that is; a running bot "
-    "then goes on without a restart.",
+    "An operator makes it writable, and a running bot goes on without a restart. If another server "
+    "takes the writes now, they set DATABASE_URL to it and start the bot again.",
 )
 FULL = Fault(
     Handling.SAME_SESSION,

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from cli_steps import grant, states
+from cli_steps import grant, principals, states
 
 from bot.core.model import GrantState
 from bot.sandbox.stage import Stage, sandbox_policy
@@ -88,6 +88,15 @@ def test_it_is_refused_while_eks_shows_the_access_unless_it_is_said_plainly(cli,
     assert said.exit_code == 0, said.output
     assert "EKS still shows it" in said.stdout
     assert states(stage.database_url) == {}
+
+
+def test_what_stayed_goes_once_the_bot_has_the_cluster_again(cli, given):
+    stage, grant_id, environment = given
+    out_of_the_policy(environment)
+    assert cli("forget", grant_id, *WHY, "--even-if-there", **environment).exit_code == 0
+    assert principals(stage) == {"ana"}
+    stage.start_bot()
+    assert stage.eks.wait_for(lambda: not principals(stage), timeout=30)
 
 
 def test_credentials_of_another_account_do_not_do(cli, given):
