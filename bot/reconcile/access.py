@@ -249,9 +249,16 @@ class AccessReconciler:
                 rest(tx, entry, settled.live, troubles, now, more=more, counts=counts)
             # The entry's row first, as everywhere.
             backstops.seen(tx, entry.id, now, alone=settled.alone, shown=observed is not None)
+        self._note_end(settled)
         if differs:
             self._look(entry, observed)
             self._finish(entry, troubles, epoch, more=more)
+
+    def _note_end(self, settled: access_grants.Settled) -> None:
+        """Remember that a grant ended, also one that had given nothing yet: no store undoes it."""
+        if settled.ended:
+            with self._database.reading() as tx:
+                self._memory.note(tx)
 
     def _is_unwritten(self, entry: Entry) -> bool:
         """Whether the bot has put nothing at the entry, and was never about to."""
@@ -272,6 +279,7 @@ class AccessReconciler:
             troubles = [Trouble(problem)] if settled.live else []
             rest(tx, entry, settled.live, troubles, now, counts=epoch == self._memory.epoch)
             backstops.seen(tx, entry.id, now, alone=settled.alone, shown=False)
+        self._note_end(settled)
         return troubles
 
     def _cluster_unknown(self, entry_id: int, problem: AwsProblem, epoch: int) -> list[Trouble]:

@@ -141,6 +141,22 @@ def test_what_was_approved_and_not_given_yet_ends(running: Running) -> None:
     assert running.announced == [(grant_id,)]
 
 
+@BOTH
+def test_what_was_revoked_before_it_was_given_is_not_given_either(running: Running) -> None:
+    """Nothing had to be removed from EKS, and nothing had looked at the store since."""
+    world = running.world
+    grant_id = world.ask("view", "a")
+    running.memory.look()
+    running.store.keep()
+    world.revoke(grant_id)
+    world.round()
+    assert world.state(grant_id) is GrantState.ENDED
+    running.store.go_back()
+    running.rounds()
+    assert "CreateAccessEntry" not in world.writes()
+    assert world.grant(grant_id).end_reason is EndReason.FAILED
+
+
 def test_what_waits_for_its_time_ends_too(running: Running) -> None:
     world = running.world
     grant_id = world.ask("view", "a")

@@ -1184,6 +1184,13 @@ BUGS: tuple[Mutation, ...] = (
         "test_a_session_that_is_given_up_keeps_no_lock_though_its_error_is_kept",
     ),
     _bug(
+        "remember no end of what was not given yet",
+        ACCESS,
+        "        if settled.ended:\n",
+        "        if settled.ended and settled.plan.removals:\n",
+        "tests/reconcile/test_store_went_back.py",
+    ),
+    _bug(
         "forget only what this replica itself finds lost",
         "bot/reconcile/memory.py",
         "            elif told:\n",
