@@ -263,6 +263,7 @@ def _review(
         reason=reason,
         rules=allowed.rules,
         deputy_of=tuple(sorted(deputy_of)),
+        seats={key: tuple(sorted(owners)) for key, owners in places.items() if owners},
     )
 
 

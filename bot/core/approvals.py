@@ -82,7 +82,10 @@ def unmet(
 def as_reviewed(reviews: Iterable[Review]) -> dict[str, Seats]:
     """The approvers, with the seats that their reviews record: to show, not to decide."""
     return {
-        one.reviewer: {key: frozenset(one.deputy_of or (one.reviewer,)) for key in one.rules}
+        one.reviewer: {
+            key: frozenset(one.seats.get(key) or one.deputy_of or (one.reviewer,))
+            for key in one.rules
+        }
         for one in reviews
         if one.verdict is Verdict.APPROVE
     }

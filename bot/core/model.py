@@ -416,7 +416,8 @@ class Review:
     """One person's verdict on one request. A person reviews a request at most once.
 
     `rules` are the keys of the requirements for which the person was an owner, or a deputy, when
-    they said so. `deputy_of` are the owners whose deputy they were.
+    they said so. `deputy_of` are the owners whose deputy they were. `seats` say by requirement in
+    whose place, their own among them; reviews from before that was recorded have none.
     """
 
     request_id: str
@@ -426,6 +427,7 @@ class Review:
     reason: str | None = None
     rules: tuple[str, ...] = ()
     deputy_of: tuple[str, ...] = ()
+    seats: Mapping[str, tuple[str, ...]] = field(default_factory=dict, hash=False)
 
 
 @dataclass(frozen=True, slots=True)

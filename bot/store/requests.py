@@ -357,6 +357,7 @@ def add_review(tx: Connection, review: Review) -> None:
         reason=review.reason,
         rules=list(review.rules),
         deputy_of=list(review.deputy_of),
+        seats={key: list(owners) for key, owners in review.seats.items()},
         at=review.at,
     )
     try:
@@ -377,6 +378,7 @@ def reviews_of(tx: Connection, request_id: str) -> tuple[Review, ...]:
             reason=row.reason,
             rules=tuple(row.rules),
             deputy_of=tuple(row.deputy_of),
+            seats={key: tuple(owners) for key, owners in row.seats.items()},
         )
         for row in tx.execute(_REVIEWS_OF, {"request": request_id})
     )

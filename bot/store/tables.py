@@ -124,6 +124,7 @@ reviews = Table(
     _column("reason", Text, nullable=True),
     _column("rules", Document),
     _column("deputy_of", Document, server_default=text("'[]'")),
+    _column("seats", Document, server_default=text("'{}'")),
     _column("at", UtcDateTime),
 )
 

@@ -60,6 +60,7 @@ def test_a_deputy_decides_in_the_place_of_an_owner_until_the_time_is_over(desk: 
     assert desk.approve(first.id, DAN).state is RequestState.APPROVED
     [review] = desk.reviews(first.id)
     assert (review.reviewer, review.deputy_of, review.rules) == (DAN, (BEN,), ("payments",))
+    assert review.seats == {"payments": (BEN,)}
     desk.clock.advance(30 * timedelta(minutes=1))
     with desk.refuses(Refused, "not_owner"):
         desk.approve(second.id, DAN)
@@ -165,6 +166,28 @@ def test_two_deputies_of_one_owner_are_one_word_too(desk: Desk) -> None:
     desk.approve(request.id, ANA)
     assert desk.approve(request.id, EVE).state is RequestState.PENDING
     assert desk.approve(request.id, CLEO).state is RequestState.APPROVED
+
+
+@BOTH
+def test_an_owner_who_was_too_early_for_an_escalation_is_not_in_the_way_of_their_deputy(
+    desk: Desk,
+) -> None:
+    desk.rules["payments"]["approval"] |= {
+        "owners": {"users": [BEN]},
+        "escalate": {"after": "30m", "channel": "C01PLAT", "owners": {"users": [CLEO]}},
+        "also": [{"name": "security", "owners": {"users": [CLEO, DAN]}}],
+    }
+    name(desk, deputy=EVE, owner=CLEO)
+    request = desk.ask()
+    for who in (DAN, CLEO):
+        assert desk.approve(request.id, who).state is RequestState.PENDING
+    desk.clock.advance(40 * timedelta(minutes=1))
+    assert desk.approve(request.id, EVE).state is RequestState.APPROVED
+    assert [one.seats for one in desk.reviews(request.id)] == [
+        {"payments / security": (CLEO,)},
+        {"payments / security": (DAN,)},
+        {"payments": (CLEO,), "payments / security": (CLEO,)},
+    ]
 
 
 def test_a_word_given_as_a_deputy_stands_after_the_delegation(desk: Desk) -> None:

@@ -91,6 +91,30 @@ def test_only_what_lacks_approvals_is_reminded_of() -> None:
     assert kinds(asked, 30, ben) == [(REMINDED, "payments / security")]
 
 
+def test_a_deputy_of_two_owners_is_no_second_word_for_one_of_them() -> None:
+    """Who is asked next hangs on the seats that each approval had for each part."""
+    two = replace(PAYMENTS, required=2, remind_after=None)
+    asked = request(two, replace(SECURITY, remind_after=None))
+    dan = Review(
+        "7K3-QMX",
+        "U04DAN",
+        Verdict.APPROVE,
+        NOW,
+        rules=("payments",),
+        deputy_of=("U02BEN",),
+        seats={"payments": ("U02BEN",)},
+    )
+    eve = replace(
+        dan,
+        reviewer="U05EVE",
+        rules=("payments", "payments / security"),
+        deputy_of=("U02BEN", "U03CLEO"),
+        seats={"payments": ("U02BEN",), "payments / security": ("U03CLEO",)},
+    )
+    fay = replace(dan, reviewer="U06FAY", rules=("payments / security",), deputy_of=(), seats={})
+    assert kinds(asked, 30, dan, eve, fay) == [(ESCALATED, "payments")]
+
+
 def test_nothing_is_planned_for_when_the_time_to_decide_is_over() -> None:
     short = request(lapses_at=NOW + 20 * MINUTE)
     assert kinds(short, 40) == [(REMINDED, "payments")]

@@ -349,6 +349,21 @@ BUGS: tuple[Mutation, ...] = (
         "if 2 * len(have[one.key]) < one.required)",
     ),
     _bug(
+        "show an approval in the place of every owner whose deputy it was",
+        "bot/core/approvals.py",
+        "one.seats.get(key) or one.deputy_of",
+        "one.deputy_of",
+        "tests/core/test_steps.py::test_a_deputy_of_two_owners_is_no_second_word_for_one_of_them",
+    ),
+    _bug(
+        "record no seats",
+        "bot/access/review.py",
+        "        seats={key: tuple(sorted(owners)) for key, owners in places.items() if owners},\n",
+        "",
+        "tests/access/test_delegate.py::"
+        "test_a_deputy_decides_in_the_place_of_an_owner_until_the_time_is_over",
+    ),
+    _bug(
         "count whoever approved once, owner or not",
         "bot/access/review.py",
         " and _still_counts(facts, request, one.reviewer)",
