@@ -203,7 +203,9 @@ class Shadow:
         if entry is None or book is None:
             return False
         others = OTHERS in {*book.policies.values(), *book.groups.values()}
-        taken = any(one.policy in book.contested for one in entry.associations)
+        taken = any(one.policy in book.contested for one in entry.associations) or any(
+            book.groups.get(one) == OPEN for one in entry.kubernetes_groups
+        )
         ours = book.made_by == BOT and entry.tags.get(TAG) == DEPLOYMENT
         return ours and not others and not taken
 
