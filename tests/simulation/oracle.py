@@ -159,6 +159,8 @@ class Oracle:
         """Compare what the store says now with what it said before. Raises Violation."""
         before, now = self.now, self._reader.read()
         self.now = now
+        # A day since then is a day by the clock as it is set now.
+        self.gone = {name: min(at, self._clock()) for name, at in self.gone.items()}
         events = Counter((action, request) for _, _, action, request in now.audit)
         for request in now.requests.values():
             was = before.requests.get(request.id)
