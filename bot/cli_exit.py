@@ -7,6 +7,8 @@ from typing import Annotated, NoReturn
 
 import typer
 
+from bot.core.masking import without_secrets
+
 GOOD, FINDING, BAD_USE = 0, 1, 2
 """Good; a finding; bad use, or a set-up that does not work."""
 
@@ -15,5 +17,5 @@ Json = Annotated[bool, typer.Option("--json", help="Print JSON for a script.")]
 
 def fail(sentence: str) -> NoReturn:
     """Say why the command cannot do its work, and exit."""
-    typer.echo(sentence.strip(), err=True)
+    typer.echo(without_secrets(sentence).strip(), err=True)
     sys.exit(BAD_USE)

@@ -15,7 +15,7 @@ from typing import Any
 import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
 
-from bot.core.masking import without_secrets
+from bot.core.masking import MASK, names_a_secret, without_secrets
 
 _SILENT = ("websocket", "slack_sdk.web.base_client")
 """What these report is reported once more by whoever called them."""
@@ -103,7 +103,9 @@ class ThrottledWarning:
 def redact(logger: WrappedLogger, method: str, event: EventDict) -> EventDict:
     """Take secrets out of everything a log line says, tracebacks included."""
     del logger, method
-    return {key: value if key.startswith("_") else _redacted(value) for key, value in event.items()}
+    return {
+        key: value if key.startswith("_") else _under(key, value) for key, value in event.items()
+    }
 
 
 def cause_without_secrets(error: BaseException) -> str:
@@ -114,6 +116,12 @@ def cause_without_secrets(error: BaseException) -> str:
     return without_secrets(str(cause.__cause__ or cause)).strip()
 
 
+def _under(name: str, value: object) -> object:
+    if isinstance(value, str | bytes) and names_a_secret(name):
+        return MASK
+    return _redacted(value)
+
+
 def _redacted(value: object) -> object:
     match value:
         case None | bool() | int() | float():
@@ -121,7 +129,7 @@ def _redacted(value: object) -> object:
         case str():
             return without_secrets(value)
         case Mapping():
-            return {without_secrets(str(key)): _redacted(one) for key, one in value.items()}
+            return {without_secrets(str(key)): _under(str(key), one) for key, one in value.items()}
         case list() | tuple() | set() | frozenset():
             return [_redacted(one) for one in value]
         case BaseException():

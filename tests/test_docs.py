@@ -25,6 +25,7 @@ from bot.case_file import read_cases, run_cases
 from bot.cli import app
 from bot.cli_drift import Difference
 from bot.core import names
+from bot.core.masking import without_secrets
 from bot.core.model import Access, AccessScope, Cluster, Grant, StepKind
 from bot.core.planner import DEPLOYMENT_TAG, GRANT_TAG
 from bot.core.policy import Policy
@@ -446,6 +447,12 @@ def test_every_relative_link_leads_somewhere(document):
         file = document.parent / name if name else document
         assert file.exists(), target
         assert not anchor or anchor in anchors_of(file.read_text(encoding="utf-8")), target
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_nothing_in_the_documentation_is_taken_for_a_secret_but_for_examples(document):
+    text = document.read_text(encoding="utf-8").replace("USER:PASSWORD@", "")
+    assert without_secrets(text) == text
 
 
 def test_the_architecture_names_every_module_of_the_root_and_the_core_and_no_other():

@@ -119,6 +119,14 @@ def test_a_secret_anywhere_in_a_log_line_is_taken_out(kind, lines):
         assert not [part for part in PARTS if part in json.dumps(line)], line
 
 
+def test_what_stands_under_the_name_of_a_secret_is_taken_out_whatever_it_looks_like(lines):
+    log = structlog.get_logger("bot.test")
+    log.info("asked", db_password="hunter2", headers={"Authorization": b"hunter2"}, token=None)
+    (line,) = lines()
+    assert line["db_password"] == line["headers"]["Authorization"] == "[secret]"
+    assert line["token"] is None
+
+
 def test_a_line_says_what_when_where_and_keeps_numbers(lines):
     structlog.get_logger("bot.test").warning("late", request="7K3-QMX", seconds=3, ok=True, by=None)
     (line,) = lines()

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from cli_steps import execute
 
+from bot.cli_exit import fail
 from bot.store import migrate
 
 
@@ -91,3 +92,12 @@ def test_in_a_wrong_folder_nobody_is_told_that_there_is_no_access(cli, tmp_path,
 def closed_port() -> int:
     with socket.create_server(("127.0.0.1", 0)) as server:
         return server.getsockname()[1]
+
+
+def test_an_error_of_the_command_line_holds_no_secret(capsys):
+    with pytest.raises(SystemExit):
+        fail("`postgresql+psycopg://bot:sEcReT@db/eks` does not answer, PGPASSWORD='sE cReT'.")
+    said = capsys.readouterr().err
+    assert (
+        said == "`postgresql+psycopg://[secret]@db/eks` does not answer, PGPASSWORD='[secret]'.\n"
+    )

@@ -23,6 +23,56 @@ def _bug(
 
 
 BUGS: tuple[Mutation, ...] = (
+    # No secret is written down
+    _bug(
+        "write down a secret with blanks before it",
+        "bot/core/masking.py",
+        '_IS = r"[ \\t]{0,8}(?:=>',
+        '_IS = r"(?:=>',
+        "tests/core/test_masking.py",
+    ),
+    _bug(
+        "write down what stands under the name of a secret",
+        "bot/core/masking.py",
+        "                if isinstance(one, str) and names_a_secret(str(name))\n",
+        "                if one is MASK\n",
+        "tests/core/test_masking.py",
+    ),
+    _bug(
+        "log what stands under the name of a secret",
+        "bot/logs.py",
+        "    if isinstance(value, str | bytes) and names_a_secret(name):\n",
+        "    if value is MASK:\n",
+        "tests/test_logs.py",
+    ),
+    _bug(
+        "tell a secret in an error of the command line",
+        "bot/cli_exit.py",
+        "without_secrets(sentence)",
+        "sentence",
+        "tests/cli/test_cli_database.py::test_an_error_of_the_command_line_holds_no_secret",
+    ),
+    _bug(
+        "write down a private key that has headers",
+        "bot/core/masking.py",
+        "(?s:(?:[^-]|-(?!----END))*+)",
+        "(?s:[^-]*+)",
+        "tests/core/test_masking.py",
+    ),
+    _bug(
+        "try what repeats again in another way",
+        "bot/core/masking.py",
+        '    r"github_pat_\\w{20,}+",',
+        '    r"github_pat_\\w{20,}",',
+        "tests/core/test_masking.py",
+    ),
+    _bug(
+        "mask the name of a Kubernetes service",
+        "bot/core/masking.py",
+        "(?=[TE][A-Z0-9]{0,20}/)",
+        "",
+        "tests/core/test_masking.py",
+    ),
     # What is given is no wider than meant
     _bug(
         "be silent on what is above view on every cluster without approval",
