@@ -238,6 +238,10 @@ _UNREACHED = SlackProblem(
     ProblemKind.PASSING,
     "Slack does not answer, or the bot cannot reach it; `eks-access doctor` tries it.",
 )
+_UNSEEN = SlackProblem(
+    ProblemKind.PASSING,
+    "Slack does not say who is in the channel, and until it does nothing is posted there.",
+)
 _NO_CODES = frozenset(("closed", "no_hello", "not_connected", "silent"))
 """What the Socket Mode connection says where Slack says nothing; beside the names of errors."""
 
@@ -270,6 +274,8 @@ class Delayed(Exception):
 
 def problem_of(code: str) -> SlackProblem:
     """What a code of Slack's means, or the name of what was raised instead of an answer."""
+    if code in ("directory_unavailable", "directory_refuses"):  # the bot's own, of a channel
+        return _UNSEEN
     unreached = code in _NO_CODES or not code.islower()  # Slack's codes have no capitals
     return PROBLEMS.get(code, _UNREACHED if unreached else _UNKNOWN)
 

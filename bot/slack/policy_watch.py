@@ -58,7 +58,8 @@ class PolicyWatch:
             self._without = True
         for change in self._source.take_events():
             report = change.problem.report if change.problem else None
-            log.info("policy", change=change.kind, digest=change.digest, findings=report)
+            tell = log.info if report is None else log.error
+            tell("policy", change=change.kind, digest=change.digest, findings=report)
             self._untold.append(change)
         while self._untold:
             with self._database.transaction() as tx:

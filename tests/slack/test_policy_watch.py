@@ -6,6 +6,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+import structlog
 from view_examples import check_message, read
 
 from bot.core.errors import StoreUnavailable
@@ -87,6 +88,15 @@ def test_a_refused_file_and_the_good_one_after_it_are_announced_in_both_channels
     assert watched.said() == ["refused", "restored"]
     assert watched.said(SECURITY) == ["refused", "restored"]
     assert watched.audited() == ["policy.loaded", "policy.refused", "policy.loaded"]
+
+
+def test_a_refused_file_is_an_error_in_the_log_and_a_good_one_is_not(watched: Watched) -> None:
+    with structlog.testing.capture_logs() as said:
+        watched.becomes(BROKEN, GOOD)
+    assert [(one["change"], one["log_level"]) for one in said if one["event"] == "policy"] == [
+        ("refused", "error"),
+        ("loaded", "info"),
+    ]
 
 
 def test_another_replica_that_sees_the_same_later_says_nothing_again(watched: Watched) -> None:

@@ -54,6 +54,7 @@ def test_a_slack_that_is_not_reached_is_told_as_that() -> None:
     assert "cannot reach it" in problem_of(str(delayed_by(raised.value))).sentence
     assert "cannot reach it" in problem_of("silent").sentence
     assert "cannot reach it" not in problem_of("something_new").sentence
+    assert "who is in the channel" in problem_of("directory_unavailable").sentence
 
 
 @pytest.mark.parametrize(
