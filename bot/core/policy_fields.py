@@ -9,6 +9,7 @@ import re
 import warnings
 from collections.abc import Callable
 from datetime import timedelta
+from math import comb, prod
 from typing import Annotated
 
 from pydantic import AfterValidator, BeforeValidator, WithJsonSchema
@@ -40,8 +41,12 @@ ANY_ACCOUNT = "000000000000"
 _DOMAIN = re.compile(r"[a-z0-9-]+(\.[a-z0-9-]+)+")
 
 
-MOST_REPEATS = 3
-"""How often `*`, `+` or `{` may stand in the form of a ticket."""
+MOST_FORM_LETTERS = 3000
+MOST_WAYS = 1_000_000
+"""In so many ways at most a ticket may be tried against the form of a ticket."""
+
+_MOST_TICKET = 100
+_CHOICE = re.compile(r"\(|\)|\||\?|[*+]|\{(?P<least>\d*)(?P<up_to>,?)(?P<most>\d*)\}")
 
 TICKET = "{ticket}"
 """Stands for the ticket in the address of tickets."""
@@ -54,7 +59,7 @@ _TICKET_URL_HEAD = re.compile(
     r"https://[a-z0-9-]+(\.[a-z0-9-]+)*(:[0-9]{1,5})?[/?][\w.~:/?#@!$&'()*+,;=%-]*", re.ASCII
 )
 _URL_REST = re.compile(r"[\w.~:/?#@!$&'()*+,;=%-]*", re.ASCII)
-_ESCAPE_OR_SET = re.compile(r"\\.|\[\^?\]?[^\]]*\]")
+_ESCAPE_OR_SET = re.compile(r"\\.|\[\^?\]?(?:\\.|[^\]\\])*\]", re.DOTALL)
 
 
 class PolicyFault(ValueError):
@@ -167,11 +172,16 @@ def _email_domain(text: str) -> str:
 
 
 def _ticket_form(text: str) -> str:
+    if len(text) > MOST_FORM_LETTERS:
+        raise PolicyFault(
+            f"This form of a ticket has more than {MOST_FORM_LETTERS:,} letters.",
+            "Write it more simply: `^[A-Z]+-[0-9]+$`.",
+        )
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error", FutureWarning)  # a form that will mean something else
             re.compile(text)
-    except (re.error, FutureWarning) as error:
+    except (re.error, FutureWarning, OverflowError, RecursionError) as error:
         raise PolicyFault(
             f"{names.quoted(text)} is no regular expression: {error}.",
             "Write for example `^[A-Z]+-[0-9]+$`.",
@@ -183,19 +193,46 @@ def _ticket_form(text: str) -> str:
 def _ensure_quick(pattern: str) -> None:
     """Raise PolicyFault for a pattern that a crafted ticket could make slow.
 
-    Python matches by trying, and while it does, nothing else runs: no removal of access either. A
-    ticket has at most a hundred letters, so a few repeats of single letters or sets are quick.
+    Python matches by trying, and while it does, nothing else runs: no removal of access either.
     """
     flat = _ESCAPE_OR_SET.sub("x", pattern)
     if re.search(r"\)[*+{]", flat):
         problem = "It repeats a group, and a crafted ticket could make the match take for ever."
     elif re.search(r"\(\?(?!:)", flat) or re.search(r"\\[1-9]", pattern):
         problem = "It looks around or back, and a crafted ticket could make the match slow."
-    elif len(re.findall(r"[*+{]", flat)) > MOST_REPEATS:
-        problem = f"It repeats more than {MOST_REPEATS} times: a crafted ticket could make it slow."
+    elif _ways(flat.replace("(?:", "(")) > MOST_WAYS:
+        problem = (
+            f"A ticket could be tried against it in more than {MOST_WAYS:,} ways, and a crafted "
+            "one would keep the bot from all else."
+        )
     else:
         return
     raise PolicyFault(problem, "Write it more simply: `^[A-Z]+-[0-9]+$`.")
+
+
+def _ways(flat: str) -> int:
+    """At least as many as there are ways to try a ticket, for a pattern that repeats no group.
+
+    Each choice is then met once: `?` has two ways, alternatives as many as they are, `{2,5}` four.
+    Repeats without an end share the letters of the ticket between them.
+    """
+    ways, endless, alternatives = 1, 0, [1]
+    for choice in _CHOICE.finditer(flat):
+        match choice[0]:
+            case "(":
+                alternatives.append(1)
+            case "|":
+                alternatives[-1] += 1
+            case ")":
+                ways *= alternatives.pop() if len(alternatives) > 1 else 1
+            case "?":
+                ways *= 2
+            case "*" | "+":
+                endless += 1
+            case _ if choice["up_to"]:
+                most = min(int(choice["most"] or _MOST_TICKET), _MOST_TICKET)
+                ways *= max(most - int(choice["least"] or 0) + 1, 1)
+    return prod(alternatives, start=ways) * comb(_MOST_TICKET + endless, endless)
 
 
 def _principal_form(text: str) -> str:

@@ -75,6 +75,20 @@ BUGS: tuple[Mutation, ...] = (
     ),
     # What is given is no wider than meant
     _bug(
+        "take what may be missing in a ticket's form for one way",
+        "bot/core/policy_fields.py",
+        "                ways *= 2\n",
+        "                ways *= 1\n",
+        "tests/core/test_ticket_forms.py",
+    ),
+    _bug(
+        "take alternatives in a ticket's form for one way",
+        "bot/core/policy_fields.py",
+        "                alternatives[-1] += 1\n",
+        "                alternatives[-1] += 0\n",
+        "tests/core/test_ticket_forms.py",
+    ),
+    _bug(
         "be silent on what is above view on every cluster without approval",
         "bot/core/policy_checks_width.py",
         '    if "*" in rule.clusters:',
