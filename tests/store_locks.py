@@ -24,3 +24,15 @@ def table_locked(url: str) -> Iterator[None]:
     with psycopg.connect(url) as held:
         held.execute("LOCK TABLE audit_events")
         yield
+
+
+@contextmanager
+def takes_no_writes(url: str) -> Iterator[None]:
+    """The store can be read and not written: by a lock on the file, or on what is sent to Slack."""
+    if url.startswith("sqlite"):
+        with file_locked(url):
+            yield
+        return
+    with psycopg.connect(url) as held:
+        held.execute("LOCK TABLE messages, announcements IN SHARE MODE")
+        yield

@@ -51,6 +51,8 @@ class Announcer:
         self._claims = claims
         self._unfit = unfit
         self._clock = clock
+        # What Slack has taken and the store has not: not posted again while it takes no writes.
+        self._unstored: dict[tuple[str, str], tuple[str, str]] = {}
 
     def due(self) -> list[str]:
         """The channels to post to now."""
@@ -73,6 +75,9 @@ class Announcer:
     def _try(self, announcement: Announcement) -> bool:
         """Post one. False where the others for its channel must wait as well."""
         try:
+            if _said(announcement) in self._unstored:
+                self._store(announcement)
+                return True
             return self._post(announcement)
         except StoreUnavailable:
             raise
@@ -113,9 +118,15 @@ class Announcer:
             delayed = delayed_by(error)
             self._failed(announcement, str(delayed), delayed, whole=True)
             return False
-        with self._database.transaction() as tx:
-            announcements.posted(tx, announcement.id, str(answer["channel"]), str(answer["ts"]))
+        self._unstored[_said(announcement)] = str(answer["channel"]), str(answer["ts"])
+        self._store(announcement)
         return True
+
+    def _store(self, announcement: Announcement) -> None:
+        said = _said(announcement)
+        with self._database.transaction() as tx:
+            announcements.posted(tx, announcement.id, *self._unstored[said])
+        del self._unstored[said]
 
     def _refused(self, announcement: Announcement, code: str) -> None:
         if announcement.problem != code:
@@ -163,3 +174,8 @@ class Announcer:
                 key=announcement.key,
                 text=announcement.text,
             )
+
+
+def _said(announcement: Announcement) -> tuple[str, str]:
+    """What tells it from all others, also in a store that went back."""
+    return announcement.key, announcement.channel

@@ -124,6 +124,9 @@ class MessageReconciler:
         self._unfit = unfit
         self._shown = shown
         self._clock = clock
+        # What Slack has taken and the store has not, by request: it is not sent again while the
+        # store takes no writes.
+        self._unstored: dict[str, list[Posted]] = {}
 
     def due(self, beside: int = 0) -> list[str]:
         """Ids of the requests whose messages to look at now: `beside` more than a batch."""
@@ -137,6 +140,7 @@ class MessageReconciler:
                 self._round(request_id)
 
     def _round(self, request_id: str) -> None:
+        self._store(request_id)
         with self._database.reading() as tx:
             backlog = messages.backlog(tx, request_id)
             request = requests.get(tx, request_id)
@@ -330,8 +334,16 @@ class MessageReconciler:
         return new
 
     def _put(self, request_id: str, posted: Posted) -> None:
-        with self._database.transaction() as tx:
-            messages.put(tx, request_id, posted)
+        self._unstored.setdefault(request_id, []).append(posted)
+        self._store(request_id)
+
+    def _store(self, request_id: str) -> None:
+        """Store what Slack has taken of a request, before anything more is sent."""
+        if request_id in self._unstored:
+            with self._database.transaction() as tx:
+                for posted in self._unstored[request_id]:
+                    messages.put(tx, request_id, posted)
+            del self._unstored[request_id]
 
 
 def _fault(request_id: str, backlog: messages.Backlog, error: Exception) -> Delayed:

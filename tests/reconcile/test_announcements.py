@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import closing
 from datetime import timedelta
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 from slack_sdk import WebClient
 from sqlalchemy import select
 
+from bot.core.errors import StoreUnavailable
 from bot.reconcile.announcements import GIVEN_UP_AFTER, Announcer
 from bot.sandbox.hand_clock import HandClock
 from bot.sandbox.slack_server import SlackWorkspace
@@ -17,6 +19,7 @@ from bot.slack.people import Directory
 from bot.store import announcements, audit, tables
 from bot.store.claims import Claims
 from bot.store.database import Database
+from tests.store_locks import takes_no_writes
 
 AUDIT, SECURITY = "C0AUDIT", "C0SECURITY"
 MINUTE = timedelta(minutes=1)
@@ -87,6 +90,23 @@ def outbox(database: Database) -> Iterator[Outbox]:
         for channel in (AUDIT, SECURITY):
             slack.add_channel(channel, channel.lower())
         yield Outbox(database, slack, clock)
+
+
+@pytest.mark.parametrize("database_kind", ["sqlite", "postgresql"])
+def test_what_slack_took_is_not_posted_again_while_the_store_takes_no_writes(
+    outbox: Outbox, database_url: str
+) -> None:
+    outbox.say("one", "two")
+    with closing(Database(database_url, patience=timedelta(seconds=0.1))) as hasty:
+        outbox.database = hasty
+        outbox.start_again()
+        with takes_no_writes(database_url):
+            for _ in range(3):
+                with pytest.raises(StoreUnavailable):
+                    outbox.round()
+        assert outbox.said() == ["one"]
+        outbox.settle()
+    assert outbox.said() == ["one", "two"]
 
 
 @pytest.mark.parametrize("database_kind", ["sqlite", "postgresql"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from typing import Any
@@ -11,10 +12,13 @@ import pytest
 from desk import BEN, DAN, HOUR
 from message_world import PAY, MessageWorld, projected
 
+from bot.core.errors import StoreUnavailable
 from bot.core.model import EndReason
 from bot.reconcile.backoff import pause
 from bot.reconcile.messages import Projection, Wanted
 from bot.reconcile.slack_errors import STALE
+from bot.store.database import Database
+from tests.store_locks import takes_no_writes
 
 FAULTS: dict[str, dict[str, Any]] = {
     "is rate limited": {"ratelimited": 3},
@@ -306,3 +310,20 @@ def test_a_message_that_cannot_be_made_holds_none_of_the_others_up(messages: Mes
     assert len(messages.direct()) == 1
     assert messages.waiting() == [messages.next_look(request.id)], "and it is tried again"
     assert messages.loop.due() == []
+
+
+@pytest.mark.parametrize("database_kind", ["sqlite", "postgresql"])
+def test_what_slack_took_is_not_sent_again_while_the_store_takes_no_writes(
+    messages: MessageWorld, database_url: str
+) -> None:
+    request = messages.desk.ask()
+    with closing(Database(database_url, patience=SECOND / 10)) as hasty:
+        messages.loop = messages.fresh_loop(database=hasty)
+        with takes_no_writes(database_url):
+            for _ in range(3):
+                with pytest.raises(StoreUnavailable):
+                    messages.loop.reconcile(request.id)
+        assert len(messages.cards()) + len(messages.direct()) == 1
+        messages.settle()
+    assert len(messages.cards()) == 1
+    assert len(messages.direct()) == 1

@@ -1118,6 +1118,21 @@ BUGS: tuple[Mutation, ...] = (
         "tests/access/test_tickets.py::test_a_grant_may_be_looked_at_while_the_loop_looks_for_more",
     ),
     _bug(
+        "send again what Slack took and the store did not",
+        "bot/reconcile/messages.py",
+        "        self._store(request_id)\n        with self._database.reading() as tx:\n",
+        "        self._unstored.pop(request_id, None)\n"
+        "        with self._database.reading() as tx:\n",
+        "tests/reconcile/test_messages_faults.py",
+    ),
+    _bug(
+        "announce again what Slack took and the store did not",
+        "bot/reconcile/announcements.py",
+        "            if _said(announcement) in self._unstored:\n",
+        "            if not announcement.key:\n",
+        "tests/reconcile/test_announcements.py",
+    ),
+    _bug(
         "let one announcement stop its channel",
         "bot/reconcile/announcements.py",
         "not self._try(announcement)",
