@@ -46,6 +46,9 @@ def explain_request(
     namespace: Annotated[
         list[str] | None, typer.Option(help="A namespace; several times for several.")
     ] = None,
+    whole_cluster: Annotated[
+        bool, typer.Option("--whole-cluster", help="The whole cluster, not some namespaces.")
+    ] = False,
     duration: Annotated[str | None, typer.Option("--for", help="How long: `2h`.")] = None,
     ticket: Annotated[str | None, typer.Option(help="The ticket.")] = None,
     at: Annotated[str | None, typer.Option(help="A later start: 2026-12-24T08:00Z.")] = None,
@@ -86,6 +89,7 @@ def explain_request(
             start_at=moment_of(at, "--at"),
             ticket=ticket,
             reason=reason,
+            whole_cluster=whole_cluster,
         )
         person = Person(names.check_user_id(user), _HOME, user, email, email_confirmed=True)
         member = _member_of(member_of)

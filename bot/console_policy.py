@@ -53,6 +53,7 @@ def explanation_json(one: Explained) -> dict[str, Any]:
         "cluster": one.ask.cluster,
         "level": one.ask.level,
         "namespaces": list(one.ask.namespaces),
+        "whole_cluster": one.ask.whole_cluster,
         "break_glass": one.break_glass,
         "now": one.now.isoformat(),
         "allowed": decision.allowed if decision is not None else None,
@@ -103,7 +104,8 @@ def _requirement_json(part: Requirement) -> dict[str, Any]:
 
 def _asked(one: Explained) -> str:
     ask = one.ask
-    where = f" in {listed(ask.namespaces, 'and')}" if ask.namespaces else " as a whole"
+    where = f" in {listed(ask.namespaces, 'and')}" if ask.namespaces else ""
+    where += " as a whole" if ask.whole_cluster else ""
     what = "takes by break-glass" if one.break_glass else "asks for"
     length = f" for {format_duration(ask.duration)}" if ask.duration is not None else ""
     moment = f"{max(one.now, ask.start_at or one.now):%Y-%m-%d %H:%M} UTC"

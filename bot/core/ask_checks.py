@@ -36,6 +36,22 @@ def namespace_problem(ask: Ask) -> Reason | None:
     return None
 
 
+def says_no_place(ask: Ask) -> bool:
+    """Whether neither namespaces nor the whole cluster were named. Neither is then assumed."""
+    return not ask.namespaces and not ask.whole_cluster
+
+
+def two_places_problem(ask: Ask) -> Reason | None:
+    """What is wrong where namespaces and the whole cluster were named at once."""
+    if not ask.namespaces or not ask.whole_cluster:
+        return None
+    return Reason(
+        "two_places",
+        "You named namespaces and the whole cluster. Leave `--whole-cluster` out to have the "
+        "namespaces alone.",
+    )
+
+
 def ticket_form_problem(ask: Ask) -> Reason | None:
     """What is wrong with the ticket before any rule looks at it."""
     ticket = ask.ticket or ""

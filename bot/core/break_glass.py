@@ -12,7 +12,9 @@ from bot.core.ask_checks import (
     length_problem,
     namespace_problem,
     reason_problems,
+    says_no_place,
     ticket_form_problem,
+    two_places_problem,
 )
 from bot.core.decide import unknown_cluster
 from bot.core.durations import format_duration
@@ -28,7 +30,7 @@ from bot.core.model import (
 from bot.core.names import listed, quoted
 from bot.core.oncall import OnCall, OnCallFacts, Schedules
 from bot.core.people import Membership, belongs, not_full_member
-from bot.core.policy import BreakGlass, Policy
+from bot.core.policy import BreakGlass, Level, Policy
 from bot.core.policy_approval import LAPSE_AFTER, Approval
 from bot.core.policy_break_glass import OnCallSchedules, Responders
 from bot.core.principals import mapped_with
@@ -149,9 +151,8 @@ def _problems(
     cluster: Cluster,
     membership: Membership,
 ) -> list[Reason]:
-    level = policy.levels[ask.level]
     found = (
-        _only_cluster(ask) if level.only_cluster and ask.namespaces else namespace_problem(ask),
+        place_problem(policy.levels[ask.level], ask),
         length_problem(ask),
         _too_long(ask, admitted),
         ticket_form_problem(ask),
@@ -286,11 +287,21 @@ def _not_on_call(ask: Ask, why: tuple[Reason, ...]) -> Reason:
     )
 
 
-def _only_cluster(ask: Ask) -> Reason:
-    return Reason(
-        "only_cluster",
-        f"{ask.level} is only given for the whole of {ask.cluster}. Leave the namespaces out.",
-    )
+def place_problem(level: Level, ask: Ask) -> Reason | None:
+    """What is wrong with where break-glass is to give the level, if anything is."""
+    if level.only_cluster and ask.namespaces:
+        return Reason(
+            "only_cluster",
+            f"{ask.level} is only given for the whole of {ask.cluster}. Leave the namespaces out.",
+        )
+    if not level.only_cluster and says_no_place(ask):
+        return Reason(
+            "needs_namespaces",
+            f"You named no namespace for {ask.level} on {ask.cluster}. Name it: `/eks-access "
+            f"break-glass {ask.cluster} {ask.level} --namespace NAMESPACE …`. For the whole "
+            "cluster, write `--whole-cluster` instead.",
+        )
+    return two_places_problem(ask) or namespace_problem(ask)
 
 
 def _too_long(ask: Ask, entry: BreakGlass) -> Reason | None:

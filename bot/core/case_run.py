@@ -80,6 +80,7 @@ class _Scene:
             start_at=request.at,
             ticket=request.ticket,
             reason=request.reason,
+            whole_cluster=request.whole_cluster,
         )
         self.requester = file.person_called(case.person)
         self.usage = {rule: Spent(used.times, used.length) for rule, used in case.used.items()}

@@ -77,14 +77,23 @@ def choices_for(
     named = [one for one in clusters if one.name == entered.cluster]
     cluster = next(iter(named or (clusters if len(clusters) == 1 else ())), None)
     if cluster is None:
-        nothing = replace(entered, cluster="", level="", namespaces=(), start_at=None)
+        nothing = replace(
+            entered, cluster="", level="", namespaces=(), start_at=None, whole_cluster=False
+        )
         return Choices(clusters, nothing)
     there = rules_admitting(policy, cluster.name, user, membership)
     at = {level: _rules_at(policy, level, there) for level in policy.levels}
     levels = tuple(level for level, rules in at.items() if rules)
     chosen = entered.level if entered.level in levels else _only(levels)
     if not chosen:
-        kept = replace(entered, cluster=cluster.name, level="", namespaces=(), start_at=None)
+        kept = replace(
+            entered,
+            cluster=cluster.name,
+            level="",
+            namespaces=(),
+            start_at=None,
+            whole_cluster=False,
+        )
         return Choices(clusters, kept, cluster, levels)
     level = policy.levels[chosen]
     moment = max(now, entered.start_at) if entered.start_at is not None else now
@@ -100,8 +109,10 @@ def choices_for(
     names = _obtainable(entered.namespaces, level, rules)
     if not names and not whole:
         names = tuple(filter(None, [_only(literals)]))
-    matched, settled = _matched(names, rules, whole=whole)
-    targets = names or ((None,) if whole else ())
+    ticked = whole and not level.only_cluster and entered.whole_cluster
+    all_of_it = level.only_cluster or ticked
+    matched, settled = _matched(names, rules, whole=all_of_it)
+    targets = names or ((None,) if all_of_it else ())
     lengths = [rule.max_duration for rule in matched]
     most = min(lengths) if settled else max(lengths)
     fits = entered.duration is not None and _SHORTEST <= entered.duration <= most
@@ -113,6 +124,7 @@ def choices_for(
             level=chosen,
             namespaces=names,
             duration=entered.duration if fits else None,
+            whole_cluster=ticked,
         ),
         cluster,
         levels,

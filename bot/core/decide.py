@@ -17,8 +17,10 @@ from bot.core.ask_checks import (
     length_problem,
     namespace_problem,
     reason_problems,
+    says_no_place,
     start_problems,
     ticket_form_problem,
+    two_places_problem,
 )
 from bot.core.durations import format_duration
 from bot.core.model import (
@@ -32,7 +34,7 @@ from bot.core.model import (
     Requirement,
 )
 from bot.core.names import SYSTEM_NAMESPACES, listed, quoted
-from bot.core.offers import near_miss, paste, requester_groups
+from bot.core.offers import near_miss, paste, requester_groups, rules_admitting
 from bot.core.people import Membership, enough_others, not_full_member
 from bot.core.policy import Level, Policy, Rule
 from bot.core.policy_approval import Approval, Automatic
@@ -63,12 +65,16 @@ def groups_needed(policy: Policy, ask: Ask) -> frozenset[str]:
 
 
 def rules_about(policy: Policy, ask: Ask) -> tuple[Rule, ...]:
-    """The rules that cover the cluster, the level and some namespace asked for, in order."""
+    """The rules that cover the cluster, the level and some namespace asked for, in order.
+
+    Where no place is named, those of any place: they tell which could be.
+    """
     targets = ask.namespaces or _WHOLE_CLUSTER
     return tuple(
         rule
         for rule in policy.rules_on(ask.cluster)
-        if ask.level in rule.levels and any(rule.covers_namespace(target) for target in targets)
+        if ask.level in rule.levels
+        and (says_no_place(ask) or any(rule.covers_namespace(target) for target in targets))
     )
 
 
@@ -258,7 +264,26 @@ def _namespace_problem(
             f"{ask.level} is only given for the whole of {ask.cluster}. Leave the namespaces out, "
             "or ask for less. " + near_miss(policy, replace(ask, namespaces=()), user, membership),
         )
-    return namespace_problem(ask)
+    if not level.only_cluster and says_no_place(ask):
+        return _no_place(policy, ask, user, membership)
+    return two_places_problem(ask) or namespace_problem(ask)
+
+
+def _no_place(policy: Policy, ask: Ask, user: str, membership: Membership) -> Reason:
+    """Why nothing is given where neither a namespace nor the whole cluster was named."""
+    instead = near_miss(policy, ask, user, membership)
+    there = rules_admitting(policy, ask.cluster, user, membership)
+    giving = [rule for rule in there if ask.level in rule.levels]
+    if not giving:
+        return Reason(
+            "no_rule", f"No rule lets you ask for {ask.level} on {ask.cluster}. {instead}"
+        )
+    whole = any(rule.covers_namespace(None) for rule in giving)
+    also = " For the whole cluster, write `--whole-cluster` instead." if whole else ""
+    return Reason(
+        "needs_namespaces",
+        f"You named no namespace for {ask.level} on {ask.cluster}. {instead}{also}",
+    )
 
 
 def _no_rule(

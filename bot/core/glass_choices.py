@@ -41,7 +41,7 @@ def glass_choices(policy: Policy, entries: Sequence[BreakGlass], entered: Ask) -
     named = [one for one in clusters if one.name == entered.cluster]
     cluster = next(iter(named or (clusters if len(clusters) == 1 else ())), None)
     if cluster is None:
-        return GlassChoices(clusters, replace(entered, cluster="", level=""))
+        return GlassChoices(clusters, replace(entered, cluster="", level="", whole_cluster=False))
     there = [entry for entry in entries if entry.covers(cluster)]
     levels = tuple(
         level for level in policy.levels if any(level in entry.levels for entry in there)
@@ -62,6 +62,7 @@ def glass_choices(policy: Policy, entries: Sequence[BreakGlass], entered: Ask) -
         kept,
         namespaces=() if given.only_cluster else kept.namespaces,
         duration=length if fits else None,
+        whole_cluster=not given.only_cluster and kept.whole_cluster,
     )
     return GlassChoices(
         clusters, kept, cluster, levels, given, entry.max_duration, told, entry.review.within

@@ -15,6 +15,8 @@ from bot.core.names import quoted
 ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 _EPOCH = datetime(2025, 1, 1, tzinfo=UTC)
 _LENGTH = 6
+_AROUND = "#()[]{}<>.,:;!?*_~\"'`"
+"""What people and chats write around an id: a number's sign, brackets, the end of a sentence."""
 _READ_AS = str.maketrans("ILO", "110")
 
 
@@ -33,11 +35,11 @@ def next_id(now: datetime, latest: str | None) -> str:
 
 
 def parse_id(text: str) -> str:
-    """The canonical id for what a person typed: any case, with or without the hyphen.
+    """The canonical id for what a person typed: `7k3qmx`, `#7K3-QMX`, `(7K3-QMX)`.
 
     Raises InvalidInput where it cannot be an id.
     """
-    compact = text.strip().replace("-", "").upper().translate(_READ_AS)
+    compact = bare_id(text).replace("-", "").upper().translate(_READ_AS)
     # upper() makes ASCII letters of some others.
     letters = text.isascii() and set(compact) <= set(ALPHABET)
     if not letters or len(compact) != _LENGTH:
@@ -47,6 +49,11 @@ def parse_id(text: str) -> str:
             "`/eks-access mine` lists yours.",
         )
     return f"{compact[:3]}-{compact[3:]}"
+
+
+def bare_id(text: str) -> str:
+    """What was typed without what people and chats write around an id."""
+    return text.strip().strip(_AROUND)
 
 
 def is_id(text: str) -> bool:

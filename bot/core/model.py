@@ -189,7 +189,8 @@ class Access:
 class Ask:
     """What a person asks for, before anything is decided.
 
-    No `namespaces` asks for the whole cluster. No `duration` asks for the rule's default.
+    The whole cluster is asked for by `whole_cluster` alone: nothing is assumed where neither it
+    nor `namespaces` is said. No `duration` asks for the rule's default.
     """
 
     cluster: str
@@ -199,6 +200,7 @@ class Ask:
     start_at: datetime | None = None
     ticket: str | None = None
     reason: str = ""
+    whole_cluster: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -398,6 +400,7 @@ class AccessRequest:
             start_at=self.start_at,
             ticket=self.ticket,
             reason=self.reason,
+            whole_cluster=not self.namespaces,
         )
 
     def escalated(self, one: Requirement) -> bool:

@@ -56,6 +56,21 @@ def quoted(text: str, most: int = 40) -> str:
     return f"`{shown.replace('`', chr(39))}{more}`"
 
 
+def near_names(word: str, known: Iterable[str]) -> list[str]:
+    """The known names like `word` or a part of it, or of which it is a part, nearest first."""
+    by_lower = {name.lower(): name for name in known}
+    typed = word[:MOST_CLUSTER_LETTERS].lower()
+    found: dict[str, None] = {}
+    for part in (typed, *typed.split("-")):
+        if len(part) >= _FEWEST_LETTERS_OF_A_PART:
+            alike = difflib.get_close_matches(part, by_lower, len(by_lower) or 1, 0.6)
+            found |= dict.fromkeys([*alike, *(name for name in by_lower if part in name)])
+    found |= dict.fromkeys(
+        name for name in by_lower if name in typed and len(name) >= _FEWEST_LETTERS_OF_A_PART
+    )
+    return [by_lower[name] for name in found]
+
+
 def nearest(word: str, known: Iterable[str]) -> str | None:
     """The known word that `word` most likely means: one alike, or one it is part of, or None."""
     by_lower = {name.lower(): name for name in known}

@@ -6,16 +6,17 @@ may leave something out that a request would get; it never offers more.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from datetime import timedelta
 
 from bot.core.durations import compact_duration
 from bot.core.errors import InvalidInput
 from bot.core.model import Ask, Cluster, Person
-from bot.core.names import check_namespace, listed, nearest
+from bot.core.names import check_namespace, listed, near_names
 from bot.core.patterns import Patterns
 from bot.core.people import Membership, surely_belongs
-from bot.core.policy import ClusterChoice, Policy, Rule
+from bot.core.policy import ClusterChoice, Level, Policy, Rule
+from bot.core.policy_compare import level_gains
 from bot.core.rule_choice import DEFAULT_DURATION
 
 _ASK_FOR_A_RULE = "Ask whoever keeps the policy file to add one."
@@ -79,12 +80,17 @@ def requester_groups(policy: Policy, cluster: str | None = None) -> frozenset[st
 
 
 def near_miss(policy: Policy, ask: Ask, user: str, membership: Membership) -> str:
-    """What `user` could ask for instead, on the cluster asked for, with a command to paste."""
+    """What `user` could ask for instead, on the cluster asked for, with a command to paste.
+
+    The command never gives more than what was meant may have given: see `_proposed`.
+    """
     rules = rules_admitting(policy, ask.cluster, user, membership)
     levels = _levels(policy, rules)
     if not levels:
         return f"No rule lets you ask for anything there. {_ASK_FOR_A_RULE}"
-    level = nearest(ask.level, levels) or levels[0]
+    level = _proposed(policy, ask.level, levels)
+    if level is None:
+        return f"There you can ask for {listed(levels)}."
     rule = max(
         (rule for rule in rules if level in rule.levels),
         key=lambda rule: sum(rule.covers_namespace(name) for name in ask.namespaces),
@@ -96,6 +102,38 @@ def near_miss(policy: Policy, ask: Ask, user: str, membership: Membership) -> st
     )
 
 
+def _proposed(policy: Policy, asked: str, levels: tuple[str, ...]) -> str | None:
+    """Of `levels`, which somebody may have, the one to propose to whoever asked for `asked`.
+
+    A level that gives no more than the one asked for; where there is no such level, of those with
+    a name alike (else of all) the one that gives least. None where that cannot be told.
+    """
+    if asked in levels:
+        return asked
+    known = policy.levels.get(asked)
+    if known is not None:
+        within = [one for one in levels if _gives_no_more(policy.levels[one], known)]
+        return next(iter([*near_names(asked, within), *within]), None)
+    return gives_least(policy, near_names(asked, levels) or levels)
+
+
+def gives_least(policy: Policy, levels: Collection[str]) -> str | None:
+    """The level that gives no more than any other of `levels`; None where that cannot be told."""
+    return next(
+        (
+            one
+            for one in levels
+            if all(_gives_no_more(policy.levels[one], policy.levels[other]) for other in levels)
+        ),
+        None,
+    )
+
+
+def _gives_no_more(one: Level, other: Level) -> bool:
+    wider = one.only_cluster and not other.only_cluster
+    return not wider and not level_gains(other, one)
+
+
 def paste(
     policy: Policy, ask: Ask, level: str, rule: Rule, *, longest: timedelta | None = None
 ) -> str:
@@ -104,6 +142,8 @@ def paste(
     names = _namespaces(policy, ask, level, rule)
     if names:
         words += ["--namespace", ",".join(names)]
+    elif ask.whole_cluster and not policy.levels[level].only_cluster:
+        words.append("--whole-cluster")
     most = rule.max_duration if longest is None else longest
     words += ["--for", compact_duration(min(ask.duration or DEFAULT_DURATION, most))]
     if rule.ticket is not None:
@@ -139,8 +179,10 @@ def _namespaces(policy: Policy, ask: Ask, level: str, rule: Rule) -> tuple[str, 
     covered = tuple(
         name for name in ask.namespaces if _is_valid(name) and rule.covers_namespace(name)
     )
-    if covered or rule.namespaces is None:
+    if covered or (rule.namespaces is None and ask.whole_cluster):
         return covered
+    if rule.namespaces is None:
+        return ("NAMESPACE",)
     literal = sorted(rule.namespace_patterns.literals)
     return (literal[0],) if literal else ("NAMESPACE",)
 

@@ -75,11 +75,12 @@ class CasePerson(Entry):
 
 
 class CaseRequest(Entry):
-    """What is asked for. No `namespaces`: the whole cluster."""
+    """What is asked for. No `namespaces` is no place, unless `whole_cluster` says which."""
 
     cluster: str
     level: str
     namespaces: tuple[str, ...] = ()
+    whole_cluster: bool = False
     duration: Length | None = None
     at: Moment | None = None
     ticket: str | None = None

@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TypeGuard
 
-from bot.core.names import listed, nearest, parse_principal, partition_of
+from bot.core.names import listed, near_names, nearest, parse_principal, partition_of
+from bot.core.offers import gives_least
 from bot.core.patterns import is_glob
 from bot.core.policy import ClusterChoice, LabelSelector, Policy, Rule
 from bot.core.policy_checks_approval import approval_errors, approval_warnings
@@ -101,17 +102,17 @@ def _unknown_names(policy: Policy) -> Iterator[Problem]:
     for at, choice in choices(policy):
         for index, level in enumerate(choice.levels):
             if level not in policy.levels:
-                yield _unknown((*at, "levels", index), "level", level, policy.levels)
+                near = gives_least(policy, near_names(level, policy.levels))
+                yield _unknown((*at, "levels", index), "level", level, policy.levels, near)
         for index, selector in enumerate(choice.clusters):
             if _is_literal(selector) and selector not in policy.clusters_by_name:
-                yield _unknown(
-                    (*at, "clusters", index), "cluster", selector, policy.clusters_by_name
-                )
+                clusters = policy.clusters_by_name
+                near = nearest(selector, clusters)
+                yield _unknown((*at, "clusters", index), "cluster", selector, clusters, near)
 
 
-def _unknown(at: Location, kind: str, name: str, known: Iterable[str]) -> Problem:
+def _unknown(at: Location, kind: str, name: str, known: Iterable[str], near: str | None) -> Problem:
     names = list(known)
-    near = nearest(name, names)
     return error(
         at,
         f"There is no {kind} `{name}`.",

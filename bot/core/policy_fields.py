@@ -139,13 +139,19 @@ def _access_policy(text: str) -> str:
     name = arn[1] if arn else text
     if name in PEOPLE_POLICIES:
         return name
-    near = names.nearest(name, PEOPLE_POLICIES)
+    alike = names.near_names(_core(name), map(_core, PEOPLE_POLICIES))
+    near = next((one for one in PEOPLE_POLICIES if _core(one) in alike), None)
     raise PolicyFault(
         f"{names.quoted(text, 160)} is an access policy for machines, or unknown.",
         f"Did you mean `{near}`? People may be given {names.listed(PEOPLE_POLICIES)}."
         if near
         else f"People may be given {names.listed(PEOPLE_POLICIES)}.",
     )
+
+
+def _core(policy: str) -> str:
+    """What tells the access policies for people apart: all else in their names is the same."""
+    return policy.removeprefix("AmazonEKS").removesuffix("Policy")
 
 
 def _kubernetes_group(text: str) -> str:

@@ -7,6 +7,7 @@ namespaces are judged by the policy.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -41,8 +42,9 @@ LONGEST = 3000
 """The most letters a command may have."""
 
 FORMS = {
-    "request": "request CLUSTER LEVEL [--namespace NS] [--for 2h] [--at TIME] [--ticket T] REASON",
-    "break-glass": "break-glass CLUSTER LEVEL [--namespace NS] [--for 30m] REASON",
+    "request": "request CLUSTER LEVEL [-n NS | --whole-cluster] [--for 2h] [--at TIME] "
+    "[--ticket T] REASON",
+    "break-glass": "break-glass CLUSTER LEVEL [-n NS | --whole-cluster] [--for 30m] REASON",
     "mine": "mine",
     "who": "who CLUSTER",
     "status": id_commands.FORMS["status"],
@@ -173,12 +175,14 @@ def written(ask: Ask) -> str:
     words = ["/eks-access", "request", ask.cluster, ask.level]
     if ask.namespaces:
         words += ["--namespace", ",".join(ask.namespaces)]
+    if ask.whole_cluster:
+        words.append("--whole-cluster")
     if ask.duration is not None:
         words += ["--for", compact_duration(ask.duration)]
     if ask.ticket:
         words += ["--ticket", ask.ticket]
     reason = clean(ask.reason)
-    if any(DASHES.match(word) for word in reason.split()) or reason.startswith(","):
+    if DASHES.search(reason) or re.match(r",|(?:\w?[\W_]+)?(for|at)", reason, re.IGNORECASE):
         # Otherwise a word of the reason could be read as an option, or as one more namespace.
         words.append("--")
     return " ".join([*words, reason]).rstrip()
@@ -215,6 +219,7 @@ def _ask(read: Words) -> Ask:
         duration=duration,
         ticket=read.option("ticket"),
         reason=unwrapped(" ".join(reason)),
+        whole_cluster=read.whole_cluster,
     )
     if not ask.reason:
         raise read.missing("reason")

@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any
 
+from bot.core.ask_checks import says_no_place
 from bot.core.choices import choices_for
 from bot.core.decide import begins_at, decide_for, groups_needed, with_ticket
 from bot.core.durations import format_duration
@@ -27,7 +28,7 @@ from bot.core.tickets import looks, named_in
 from bot.policy_file import LoadedPolicy
 from bot.slack.blocks import Block, View
 from bot.slack.fields import cluster_options
-from bot.slack.form_state import FormErrors, block_of, by_field, read_entered
+from bot.slack.form_state import IN_A_FORM, FormErrors, block_of, by_field, read_entered
 from bot.slack.modals import notice_modal
 from bot.slack.request_form import request_modal
 from bot.slack.sources import Sources
@@ -49,6 +50,7 @@ _FIELDS = {
     "too_many_namespaces": "namespaces",
     "bad_namespace": "namespaces",
     "needs_namespaces": "namespaces",
+    "two_places": "namespaces",
     "no_rule": "namespaces",
     "bad_start": "start",
     "bad_duration": "duration",
@@ -246,6 +248,6 @@ def _at_field(policy: Policy, ask: Ask, reason: Reason) -> str:
             return f"Rule {rule.name} needs a ticket, here or in the reason.{wanted}"
         ticket = plain(ask.ticket or "", 80)
         return f"{ticket} is no ticket for rule {rule.name}.{wanted}"
-    if reason.code == "reason_missing":
-        return "Say why you need it. The people who decide read it."
-    return reason.sentence
+    if reason.code == "needs_namespaces" and not says_no_place(ask):
+        return reason.sentence
+    return IN_A_FORM.get(reason.code, reason.sentence)

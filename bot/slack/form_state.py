@@ -13,8 +13,15 @@ from typing import Any
 from bot.core.durations import parse_duration
 from bot.core.errors import InvalidInput
 from bot.core.model import Ask
-from bot.slack.inputs import field_of, read_moment
+from bot.slack.inputs import WHOLE_CLUSTER, field_of, read_moment, says_whole_cluster
 from bot.slack.text import clean
+
+IN_A_FORM = {
+    "needs_namespaces": "Name the namespaces, or tick “The whole cluster” where it is offered.",
+    "two_places": "Name namespaces or tick “The whole cluster”, not both.",
+    "reason_missing": "Say why you need it. The people who decide read it.",
+}
+"""What a form says, by the code of a refusal whose own sentence speaks of commands."""
 
 
 class FormErrors(Exception):
@@ -49,14 +56,17 @@ def block_of(field: str, view: Mapping[str, Any]) -> str:
 
 def read_entered(state: object) -> Ask:
     """What has been entered so far, to be shown again; what has not its form counts as empty."""
+    cluster, level = (_option(_held(state, name)) for name in ("cluster", "level"))
+    ticked = _held(state, WHOLE_CLUSTER).get("selected_options")
     return Ask(
-        cluster=_option(_held(state, "cluster")),
-        level=_option(_held(state, "level")),
+        cluster=cluster,
+        level=level,
         namespaces=_names(_held(state, "namespaces")),
         duration=_length(_option(_held(state, "duration"))),
         start_at=read_moment(_held(state, "start").get("selected_date_time")),
         ticket=_words(_held(state, "ticket")) or None,
         reason=_words(_held(state, "reason")),
+        whole_cluster=says_whole_cluster(ticked, cluster, level),
     )
 
 

@@ -14,7 +14,7 @@ from sqlalchemy import Connection
 
 from bot.access.post_review import ensure_reviewable
 from bot.core.ask_checks import namespace_problem
-from bot.core.break_glass import entries_for, may_ask
+from bot.core.break_glass import entries_for, may_ask, place_problem
 from bot.core.errors import Conflict, DomainError, InvalidInput, Refused
 from bot.core.glass_choices import glass_choices
 from bot.core.lifecycle import ensure_open
@@ -24,7 +24,7 @@ from bot.core.policy import BreakGlass, Policy
 from bot.core.post_review import PostReview, reviewers_now
 from bot.slack.blocks import Block, View
 from bot.slack.fields import cluster_options
-from bot.slack.form_state import FormErrors, block_of, by_field, read_entered
+from bot.slack.form_state import IN_A_FORM, FormErrors, block_of, by_field, read_entered
 from bot.slack.glass_form import glass_modal, review_modal
 from bot.slack.people import MAX_AGE
 from bot.slack.sources import Sources
@@ -97,9 +97,11 @@ class GlassDesk:
         except InvalidInput as error:
             field = error.field or "cluster"
             raise FormErrors({block_of(field, view): error.sentence[:2000]}) from error
-        problem = namespace_problem(ask)
+        level = self._sources.policy().policy.levels.get(ask.level)
+        problem = namespace_problem(ask) if level is None else place_problem(level, ask)
         if problem is not None:
-            raise FormErrors({block_of("namespaces", view): problem.sentence[:2000]})
+            sentence = IN_A_FORM.get(problem.code, problem.sentence)
+            raise FormErrors({block_of("namespaces", view): sentence[:2000]})
         return ask
 
     def review(self, request_id: str, user_id: str) -> View:

@@ -43,10 +43,12 @@ def glass_modal(choices: GlassChoices, instead_of: str | None) -> View:
             element = inputs.text(
                 "namespaces", ", ".join(choices.entered.namespaces), inputs.NAMESPACES_LIMIT
             )
-            hint = "With commas between. Left empty, it is the whole cluster."
-            shown.append(
-                inputs.field("namespaces", "Namespaces", element, hint=hint, optional=True)
-            )
+            hint = "With commas between."
+            entered = choices.entered
+            shown += [
+                inputs.field("namespaces", "Namespaces", element, hint=hint, optional=True),
+                inputs.whole_cluster(entered.cluster, entered.level, ticked=entered.whole_cluster),
+            ]
         durations = inputs.durations(choices.max_duration, choices.entered.duration)
         offered = [option["value"] for option in durations["options"]]
         shown.append(inputs.field(inputs.marked("duration", *offered), "For how long", durations))
@@ -116,7 +118,8 @@ def _allows(choices: GlassChoices) -> list[str]:
     if choices.cluster is None or choices.level is None:
         return []
     names = choices.entered.namespaces
-    open_place = not names and not choices.level.only_cluster
+    ticked = choices.entered.whole_cluster
+    open_place = not names and not ticked and not choices.level.only_cluster
     place = "in the whole cluster, or in the namespaces you name" if open_place else None
     return phrases.allows(choices.level.access(choices.cluster, names), place)
 

@@ -8,9 +8,9 @@ from datetime import timedelta
 
 from bot.core.durations import parse_duration
 from bot.core.errors import InvalidInput
-from bot.core.ids import parse_id
+from bot.core.ids import bare_id, parse_id
 from bot.core.names import nearest, quoted
-from bot.slack.options import DASHES, incomplete, nothing_more, unquoted, unwrapped
+from bot.slack.options import DASHES, incomplete, nothing_more, reason_of, unquoted
 
 FORMS = {
     "status": "status ID",
@@ -89,12 +89,12 @@ def _extend(words: Sequence[str]) -> IdCommand:
     except InvalidInput as error:
         example = f"For example: `/eks-access {form}`."
         raise InvalidInput(error.code, f"{error.sentence} {example}", field="duration") from None
-    return Extend(request_id, more, unwrapped(" ".join(rest[1:])))
+    return Extend(request_id, more, reason_of("extend", rest[1:], FORMS["extend"]))
 
 
 def _deny(words: Sequence[str]) -> IdCommand:
     request_id, rest = _id("deny", words)
-    reason = unwrapped(" ".join(rest))
+    reason = reason_of("deny", rest, FORMS["deny"])
     if not reason:
         why = "The reason is missing; the requester is told why."
         raise incomplete(f"deny {request_id}", "reason", why, f"deny {request_id} REASON")
@@ -103,13 +103,13 @@ def _deny(words: Sequence[str]) -> IdCommand:
 
 def _revoke(words: Sequence[str]) -> IdCommand:
     request_id, rest = _id("revoke", words)
-    return Revoke(request_id, unwrapped(" ".join(rest)))
+    return Revoke(request_id, reason_of("revoke", rest, FORMS["revoke"]))
 
 
 def _review(words: Sequence[str]) -> IdCommand:
     request_id, rest = _id("review", words)
     verdict = unquoted(rest[0]).rstrip(",:;.").lower() if rest else ""
-    findings = unwrapped(" ".join(rest[1:]))
+    findings = reason_of("review", rest[1:], FORMS["review"])
     form = f"review {request_id} justified|unjustified FINDINGS"
     if verdict not in _VERDICTS:
         near = "unjustified" if verdict == "not" else nearest(verdict, _VERDICTS)
@@ -136,7 +136,7 @@ def _id(name: str, words: Sequence[str]) -> tuple[str, Sequence[str]]:
     if not words:
         why = "The request id is missing; `/eks-access mine` lists yours."
         raise incomplete(name, "id", why, FORMS[name])
-    halves = [DASHES.sub("-", unquoted(word)) for word in words[:2]]
+    halves = [DASHES.sub("-", bare_id(unquoted(bare_id(word)))) for word in words[:2]]
     if [len(half) for half in halves] == [3, 3]:
         try:
             return parse_id("".join(halves)), words[2:]

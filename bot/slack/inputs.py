@@ -112,6 +112,29 @@ def read_moment(seconds: object) -> datetime | None:
     return datetime.fromtimestamp(seconds, UTC) if 10**9 <= seconds < 10**10 else None
 
 
+WHOLE_CLUSTER = "whole_cluster"
+
+
+def whole_cluster(cluster: str, level: str, *, ticked: bool, tells: bool = False) -> Block:
+    """The box to tick for the whole cluster. A tick holds for this cluster and level alone."""
+    option = blocks.option("The whole cluster", marked(WHOLE_CLUSTER, cluster, level))
+    element: Block = {"type": "checkboxes", "action_id": WHOLE_CLUSTER, "options": [option]}
+    if ticked:
+        element["initial_options"] = [option]
+    block_id = marked(WHOLE_CLUSTER, cluster, level)
+    return field(block_id, "Or all of it", element, optional=True, tells=tells)
+
+
+def says_whole_cluster(chosen: object, cluster: str, level: str) -> bool:
+    """Whether the options `chosen` in an answer are that box, ticked for this cluster and level."""
+    values = (
+        [one.get("value") for one in chosen if isinstance(one, dict)]
+        if isinstance(chosen, list)
+        else []
+    )
+    return marked(WHOLE_CLUSTER, cluster, level) in values
+
+
 def text(action: str, value: str, limit: int, *, multiline: bool = False) -> Block:
     """A field to type into."""
     element: Block = {"type": "plain_text_input", "action_id": action, "max_length": limit}

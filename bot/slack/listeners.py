@@ -33,6 +33,7 @@ from bot.slack.desk import Desk
 from bot.slack.form_state import FormErrors
 from bot.slack.glass_form import BREAK_GLASS_CALLBACK, REVIEW_CALLBACK
 from bot.slack.homes import Homes
+from bot.slack.inputs import WHOLE_CLUSTER
 from bot.slack.modals import DENY_CALLBACK, EXTEND_CALLBACK, loading_modal, notice_modal
 from bot.slack.people import Directory
 from bot.slack.questions import QUESTION_CALLBACK
@@ -142,7 +143,7 @@ class Listeners:
         app.view(QUESTION_CALLBACK)(self._takes(Kind.ASK, stored.submitted_question))
         app.view(DELEGATE_CALLBACK)(self._takes(Kind.DELEGATE, stored.submitted_delegation))
         app.options("cluster")(self._suggest_clusters)
-        for choice in ("cluster", "level", "namespaces", "duration", "start"):
+        for choice in ("cluster", "level", "namespaces", WHOLE_CLUSTER, "duration", "start"):
             app.action(choice)(self._form_changed)
         app.event("app_home_opened")(self._home_opened)
         app.event("user_change")(self._person_changed)

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
 from bot.core.errors import InvalidInput
 from bot.core.names import quoted
-from bot.slack.options import DASHES, unquoted, unwrapped
+from bot.slack.options import DASHES, reason_of, unquoted
+
+_REVOKE = re.compile(rf"{DASHES.pattern}+revoke\Z", re.IGNORECASE)
 
 FORM = "lockdown [status | on [--revoke] REASON | off]"
 
@@ -44,8 +47,9 @@ def read_lockdown(words: Sequence[str]) -> Lockdown:
             f"I do not know what {typed} means. The form is "
             f"`/eks-access {FORM}`; alone, or with `status`, it says whether lockdown is on.",
         )
-    revoking = bool(rest) and DASHES.sub("", unquoted(rest[0])).lower() == "revoke"
-    reason = unwrapped(" ".join(rest[1:] if revoking else rest))
+    # Without its hyphens, the word begins a reason: `lockdown on Revoke the leaked key first`.
+    revoking = bool(rest) and bool(_REVOKE.match(unquoted(rest[0])))
+    reason = reason_of("lockdown on", rest[1:] if revoking else rest, FORM)
     if not reason:
         raise InvalidInput(
             "missing_reason",

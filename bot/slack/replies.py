@@ -44,7 +44,7 @@ NEEDED_RIGHTS = {
 _OWN_SHOWN = 15
 _EVENTS_SHOWN = 18
 _PLAIN_HELP = {
-    "request": "asks for access. Without namespaces: the whole cluster",
+    "request": "asks for access",
     "break-glass": "gives it at once if you are on call; somebody else reviews it afterwards",
     "mine": "lists your access and open requests",
     "who": "shows who has access to a cluster now",

@@ -80,7 +80,7 @@ def _allows(choices: Choices) -> list[str]:
     if level is None or cluster is None:
         return []
     place = None
-    if not names and not level.only_cluster:
+    if not names and not level.only_cluster and not choices.entered.whole_cluster:
         place = "in the namespaces you name"
         if choices.whole_cluster:
             place = "in the whole cluster, or in the namespaces you name"
@@ -108,12 +108,12 @@ def _namespaces(choices: Choices) -> list[Block]:
     element = inputs.text("namespaces", ", ".join(names), inputs.NAMESPACES_LIMIT)
     hints = ["With commas between."]
     if choices.whole_cluster:
-        hints.append("Any namespace may be named. Left empty, it is the whole cluster.")
+        hints.append("Any namespace may be named.")
     else:
         hints.append(f"Allowed: {_patterns((*choices.namespaces, *choices.globs))}.")
     if tells:
         hints.append("Enter shows who decides about them.")
-    return [
+    shown = [
         inputs.field(
             block_id,
             "Namespaces",
@@ -123,6 +123,14 @@ def _namespaces(choices: Choices) -> list[Block]:
             tells=tells,
         )
     ]
+    if choices.whole_cluster:
+        entered = choices.entered
+        shown.append(
+            inputs.whole_cluster(
+                entered.cluster, entered.level, ticked=entered.whole_cluster, tells=tells
+            )
+        )
+    return shown
 
 
 def _duration(choices: Choices) -> Block:

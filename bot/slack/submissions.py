@@ -17,7 +17,12 @@ from bot.core.errors import InvalidInput
 from bot.core.ids import parse_id
 from bot.core.model import Ask
 from bot.slack.blocks import OPTION_VALUE_LIMIT
-from bot.slack.inputs import NAMESPACES_LIMIT, read_moment
+from bot.slack.inputs import (
+    NAMESPACES_LIMIT,
+    WHOLE_CLUSTER,
+    read_moment,
+    says_whole_cluster,
+)
 from bot.slack.text import clean, clean_lines
 
 _USER = re.compile(r"[UW][A-Z0-9]{2,30}\Z", re.ASCII)
@@ -29,14 +34,18 @@ def read_submission(state: object) -> Ask:
 
     Raises InvalidInput with the field.
     """
+    cluster = _name(state, "cluster", "Choose a cluster.")
+    level = _name(state, "level", "Choose a level.")
+    ticked = _element(state, WHOLE_CLUSTER).get("selected_options")
     return Ask(
-        cluster=_name(state, "cluster", "Choose a cluster."),
-        level=_name(state, "level", "Choose a level."),
+        cluster=cluster,
+        level=level,
         namespaces=_namespaces(state),
         duration=_duration(state),
         start_at=_start(state),
         ticket=_typed(state, "ticket", MOST_TICKET_LETTERS, optional=True) or None,
         reason=_reason(state, "Say why you need it. The people who decide read it."),
+        whole_cluster=says_whole_cluster(ticked, cluster, level),
     )
 
 

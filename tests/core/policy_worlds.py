@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
 from hypothesis import strategies as st
@@ -193,6 +193,7 @@ ASKS = st.builds(
     start_at=st.sampled_from([None, None, *MOMENTS]),
     ticket=st.sampled_from([None, "T-1", "X"]),
     reason=st.sampled_from(["a stuck job", "a stuck job", ""]),
+    whole_cluster=st.booleans(),
 )
 """Asks of which most are well-formed, and some are not."""
 
@@ -204,7 +205,7 @@ FITTING_ASKS = st.builds(
     duration=st.sampled_from([timedelta(minutes=30), timedelta(hours=1), timedelta(hours=3)]),
     ticket=st.sampled_from([None, "T-1"]),
     reason=st.just("a stuck job"),
-)
+).map(lambda ask: replace(ask, whole_cluster=not ask.namespaces))
 """Asks of valid form for what there is: of these, most hang on the rules alone."""
 
 PEOPLE = st.builds(

@@ -171,7 +171,7 @@ def test_a_rule_without_requesters_is_for_every_full_member():
     assert decision.rules == ("billing",)
 
 
-def test_the_whole_cluster_is_asked_for_without_namespaces():
+def test_a_level_for_the_whole_cluster_alone_is_asked_for_without_namespaces():
     decision = decide(ask(level="root", namespaces=()))
     assert decision.allowed
     assert decision.access.scope.is_cluster
@@ -248,7 +248,12 @@ def test_somebody_with_no_rule_at_all_is_told_so():
         (ask(namespaces=("accounts",)), "no_rule", "on prod-eu in `accounts`"),
         (ask(namespaces=("payments", "accounts")), "no_rule", "--namespace payments --for 1h"),
         (ask("lab", "view", ("kube-system",)), "no_rule", "has to be named by a rule"),
-        (ask(namespaces=()), "needs_namespaces", "on the whole of prod-eu"),
+        (ask(namespaces=()), "needs_namespaces", "You named no namespace for edit on prod-eu. "),
+        (
+            replace(ask(namespaces=()), whole_cluster=True),
+            "needs_namespaces",
+            "on the whole of prod-eu",
+        ),
         (ask(level="root", namespaces=("payments",)), "only_cluster", "Leave the namespaces out"),
     ],
 )
@@ -443,8 +448,9 @@ RULES = st.lists(
     max_size=5,
 ).map(lambda rules: [rule | {"name": f"r{place}"} for place, rule in enumerate(rules)])
 ASKS = st.builds(
-    lambda cluster, level, namespaces, hours: ask(
-        cluster, level, tuple(namespaces), duration=hours and timedelta(hours=hours)
+    lambda cluster, level, namespaces, hours: replace(
+        ask(cluster, level, tuple(namespaces), duration=hours and timedelta(hours=hours)),
+        whole_cluster=not namespaces,
     ),
     st.sampled_from(["prod-eu", "lab"]),
     st.sampled_from(["view", "edit"]),

@@ -1,12 +1,21 @@
 from __future__ import annotations
 
+import re
 from datetime import timedelta
 
 import pytest
+from pydantic import ValidationError
 
 from bot.core.model import Ask, Person
-from bot.core.offers import clusters_for, levels_on, paste, requester_groups, rules_for
-from bot.core.policy import Policy
+from bot.core.offers import (
+    clusters_for,
+    levels_on,
+    near_miss,
+    paste,
+    requester_groups,
+    rules_for,
+)
+from bot.core.policy import Level, Policy
 
 ANY = Person("U07ZOE", "T1", "Zoe")
 ENGINEER = Person("U01ALICE", "T1", "Alice")
@@ -148,3 +157,45 @@ def test_clusters_are_found_by_name_glob_and_labels_whatever_the_number_of_rules
             name for name in policy.clusters_by_name if rules_for(policy, name, person, {})
         ]
     assert len(found) == 11
+
+
+@pytest.mark.parametrize(
+    ("asked", "there", "proposed"),
+    [
+        ("view", ["edit", "admin"], None),
+        ("edit", ["cluster-admin", "view"], "view"),
+        ("edit", ["admin", "edit"], "edit"),
+        ("edti", ["admin", "edit", "view"], "edit"),
+        ("cluster-edit", ["cluster-admin", "edit"], "edit"),
+        ("cluster-vew", ["cluster-admin", "view"], "view"),
+        ("clusteradmn", ["view", "cluster-admin"], "cluster-admin"),
+        ("anything", ["cluster-admin", "edit"], "edit"),
+        ("anything", ["secrets", "edit"], None),
+        ("view", ["view-all"], None),
+    ],
+)
+def test_what_is_proposed_gives_no_more_than_was_meant(asked, there, proposed):
+    policies = {"view": "View", "edit": "Edit", "admin": "Admin", "secrets": "SecretReader"}
+    levels = {name: {"policy": f"AmazonEKS{one}Policy"} for name, one in policies.items()}
+    levels["view-all"] = levels["view"] | {"scope": "cluster"}
+    levels["cluster-admin"] = {"policy": "AmazonEKSClusterAdminPolicy", "scope": "cluster"}
+    given = POLICY.model_dump(mode="json", exclude_none=True, exclude={"levels", "rules"})
+    policy = Policy.model_validate(
+        {**given, "levels": levels, "rules": [rule("all", ["lab"], there, scope="cluster")]}
+    )
+    said = near_miss(policy, Ask("lab", asked, ("a",)), "U01ALICE", {})
+    commands = re.findall(r"/eks-access request lab (\S+)", said)
+    assert commands == ([proposed] if proposed else [])
+
+
+@pytest.mark.parametrize(
+    ("typed", "near"),
+    [
+        ("AmazonEKSClusterViewPolicy", "AmazonEKSViewPolicy"),
+        ("AmazonEKSClusterAdmnPolicy", "AmazonEKSClusterAdminPolicy"),
+        ("AmazonEKSEdtPolicy", "AmazonEKSEditPolicy"),
+    ],
+)
+def test_the_access_policy_proposed_for_another_name_gives_least(typed, near):
+    with pytest.raises(ValidationError, match=f"Did you mean `{near}`"):
+        Level.model_validate({"policy": typed})

@@ -234,7 +234,13 @@ def test_no_sequence_of_clicks_approves_without_the_people_required(
     rule, membership, delegations, clicks, requester
 ):
     policy = built(raw_policy([rule], principals=PRINCIPALS))
-    ask = Ask("prod", "view", duration=timedelta(minutes=15), reason="a stuck job")
+    ask = Ask(
+        "prod",
+        "view",
+        duration=timedelta(minutes=15),
+        reason="a stuck job",
+        whole_cluster=True,
+    )
     person = Person(requester, TEAM, "Somebody")
     decided = evaluate(policy, ask, person, membership, NOW, team_id=TEAM)
     if not decided.allowed:

@@ -203,7 +203,7 @@ def test_quick_choices_end_with_what_was_chosen_last(stage: Stage, ana: Human) -
         ("namespaces", "Not A Namespace", "namespace"),
         ("namespaces", "orders", "No rule lets you ask for edit on prod-eu in `orders`"),
         ("namespaces", "kube-system", "system namespace"),
-        ("namespaces", "", "whole of prod-eu"),
+        ("namespaces", "", "Name the namespaces"),
         (
             "ticket",
             "",

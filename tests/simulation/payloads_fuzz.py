@@ -126,7 +126,9 @@ class Fuzz(random.Random):
         word = self.choice(("request", "request", "approve", "deny", "extend", "return", "status"))
         if word != "request":
             return f"{word} 131-K{self.randrange(32):X}G {self.choice(_WORDS)}"
-        where = f"--namespace {self.choice(NAMESPACES)}" if self.random() < 0.8 else ""
+        where = (
+            f"--namespace {self.choice(NAMESPACES)}" if self.random() < 0.8 else "--whole-cluster"
+        )
         cluster, level = self.choice(CLUSTERS), self.choice(("view", "edit", "admin", "edti"))
         reason = " ".join(self.choice(_WORDS) for _ in range(self.randrange(1, 6)))
         long = self.choice(("2h", "30m", "1h", self.choice(_WORDS)))

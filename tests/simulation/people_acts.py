@@ -18,7 +18,7 @@ def ask(  # noqa: PLR0917 - the words of the command, in its order
     life: Life, who: str, cluster: str, level: str, namespaces: list[str], minutes: int
 ) -> None:
     """Type the command that asks for access."""
-    where = f"--namespace {','.join(namespaces)} " if namespaces else ""
+    where = _where(namespaces)
     line = f"request {cluster} {level} {where}--for {minutes}m a stuck job"
     life.oracle.said[(who, "ask", None)] += 1
     _command(life, who, line)
@@ -29,9 +29,13 @@ def break_glass(  # noqa: PLR0917 - the words of the command, in its order
     life: Life, who: str, cluster: str, level: str, namespaces: list[str], minutes: int
 ) -> None:
     """Type the command of those who are on call."""
-    where = f"--namespace {','.join(namespaces)} " if namespaces else ""
+    where = _where(namespaces)
     life.oracle.said[(who, "break glass", None)] += 1
     _command(life, who, f"break-glass {cluster} {level} {where}--for {minutes}m all is down")
+
+
+def _where(namespaces: list[str]) -> str:
+    return f"-n {','.join(namespaces)} " if namespaces else "--whole-cluster "
 
 
 @act("type")

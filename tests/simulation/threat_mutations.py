@@ -324,4 +324,47 @@ THREATS: tuple[Mutation, ...] = (
             "        one.reviewer: _seats(facts, request, one.reviewer, decision, facts.now)\n",
         ),
     ),
+    # A command read as more than was meant
+    _threat(
+        26,
+        "take an option that is not known for the reason",
+        "slack/test_misspelt_requests.py::test_no_misspelling_gives_more_than_the_right_spelling",
+        Change(
+            "bot/slack/options.py",
+            "        return bool(DASHES.match(bare)) and not _ONLY_DASHES.match(bare)\n",
+            "        return DASHES.sub('', bare).partition('=')[0] in {*_OPTIONS, *_SAME}\n",
+        ),
+    ),
+    _threat(
+        26,
+        "take no namespace for the whole cluster",
+        "slack/test_misspelt_requests.py::"
+        "test_no_namespace_is_no_place_and_the_whole_cluster_is_said",
+        Change(
+            "bot/core/decide.py",
+            "    if not level.only_cluster and says_no_place(ask):",
+            "    if level.only_cluster and says_no_place(ask):",
+        ),
+    ),
+    _threat(
+        26,
+        "take a tick for the whole of one cluster for that of another",
+        "slack/test_request_form.py::"
+        "test_a_tick_for_the_whole_cluster_holds_for_what_it_was_shown_with",
+        Change(
+            "bot/slack/inputs.py",
+            "    return marked(WHOLE_CLUSTER, cluster, level) in values\n",
+            "    return bool(values and cluster and level)\n",
+        ),
+    ),
+    _threat(
+        26,
+        "propose the level that comes first, whatever it gives",
+        "core/test_policy_offers.py::test_what_is_proposed_gives_no_more_than_was_meant",
+        Change(
+            "bot/core/offers.py",
+            "    known = policy.levels.get(asked)\n    if known is not None:",
+            "    known = policy.levels.get(asked)\n    if not levels:",
+        ),
+    ),
 )

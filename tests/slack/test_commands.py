@@ -244,8 +244,9 @@ def test_what_cannot_be_seen_is_no_reason() -> None:
         (
             "request prod-eu edit --verbose stuck",
             "unknown_option",
-            "`--verbose` is no option. There are 4 options: `--namespace`, `--for`, `--at` and "
-            "`--ticket`. Words of a reason that begin with `--` go after a lone `--`.",
+            "`--verbose` is no option. There are 5 options: `--namespace`, `--whole-cluster`, "
+            "`--for`, `--at` and `--ticket`. Words of a reason that begin with a dash go after a "
+            "lone `--`.",
         ),
         (
             "request prod-eu edit stuck --for",

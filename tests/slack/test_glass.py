@@ -337,7 +337,7 @@ def test_the_form_asks_step_by_step_and_says_who_is_told_before_it_is_sent() -> 
         "Edit can change workloads, read secrets, exec into pods and act as service accounts in "
         "the whole cluster, or in the namespaces you name.",
         "Namespaces: plain_text_input",
-        "For how long: static_select",
+        "Or all of it: checkboxes",
     ]
     assert whole[-1] == (
         "*Security and the owners of prod-eu are told now*, in <#C0SEC>. A review by somebody else "

@@ -68,8 +68,8 @@ def test_help_lists_every_command() -> None:
     lines = shown(help_reply())
     assert lines[0] == "`/eks-access` opens the request form."
     assert lines[1] == (
-        "`/eks-access request CLUSTER LEVEL [--namespace NS] [--for 2h] [--at TIME] "
-        "[--ticket T] REASON` asks for access. Without namespaces: the whole cluster."
+        "`/eks-access request CLUSTER LEVEL [-n NS | --whole-cluster] [--for 2h] [--at TIME] "
+        "[--ticket T] REASON` asks for access."
     )
     assert len(lines) == 1 + len(FORMS)
 

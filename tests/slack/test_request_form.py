@@ -434,3 +434,37 @@ def test_an_error_of_a_field_that_is_not_shown_stands_at_the_cluster() -> None:
     assert block_of("level", shown) == "cluster"
     assert block_of("reason", shown) == "reason"
     assert block_of("level", view(TWO, Ask("lab", "view"))).startswith("level:")
+
+
+WHOLE = policy(
+    [rule("whole", ["view", "edit"], scope="cluster"), rule("root", ["root"], scope="cluster")]
+)
+
+
+def test_the_whole_cluster_is_never_what_an_empty_field_means() -> None:
+    shown = view(WHOLE, Ask("lab", "view"))
+    box = element(shown, "whole_cluster")
+    assert box["type"] == "checkboxes"
+    assert "initial_options" not in box
+    assert "Left empty, it is" not in str(shown)
+    ticked = element(view(WHOLE, Ask("lab", "view", whole_cluster=True)), "whole_cluster")
+    assert ticked["initial_options"] == ticked["options"]
+
+
+def test_a_tick_for_the_whole_cluster_holds_for_what_it_was_shown_with() -> None:
+    for cluster, level, whole in (
+        ("lab", "view", True),
+        ("lab", "edit", False),
+        ("prod-eu", "view", False),
+    ):
+        box = element(view(WHOLE, Ask("lab", "view")), "whole_cluster")
+        answers = {
+            "cluster": {"selected_option": {"value": cluster}},
+            "level": {"selected_option": {"value": level}},
+            "duration": {"selected_option": {"value": "1h"}},
+            "reason": {"value": "why"},
+            "whole_cluster": {"selected_options": box["options"]},
+        }
+        state = {"values": {name: {name: answer} for name, answer in answers.items()}}
+        assert read_submission(by_field(state)).whole_cluster is whole
+        assert read_entered(state).whole_cluster is whole
