@@ -237,7 +237,7 @@ def _ensure_no_dash_is_missing(read: Words) -> None:
 
 
 def _is_word(word: str) -> bool:
-    return not DASHES.match(unquoted(word))
+    return word != "--" and not _OPTION.match(unquoted(word))
 
 
 def _whole(name: str, value: str, waiting: list[str]) -> str:
