@@ -350,13 +350,13 @@ class Listeners:
             self._homes.opened(event["user"])
 
     def _person_changed(self, event: Body) -> None:
-        self._directory.forget_person(event["user"]["id"])
+        self._directory.forget_person(_text(event, "user", "id"))
 
     def _members_changed(self, event: Body) -> None:
-        self._user_group_changed(event["subteam_id"])
+        self._user_group_changed(_text(event, "subteam_id"))
 
     def _group_changed(self, event: Body) -> None:
-        self._user_group_changed(event["subteam"]["id"])
+        self._user_group_changed(_text(event, "subteam", "id"))
 
     def _user_group_changed(self, group_id: str) -> None:
         """Whoever was just refused may be in it now.
@@ -368,7 +368,7 @@ class Listeners:
         self._refusals.forget()
 
     def _channel_changed(self, event: Body) -> None:
-        self._directory.forget_group(event["channel"])
+        self._directory.forget_group(_text(event, "channel"))
 
     # What they have in common
 
@@ -429,6 +429,14 @@ class Listeners:
 
 def _time_to_store() -> float:
     return _STORE_WITHIN_SECONDS - receipt.seconds_since()
+
+
+def _text(event: Body, *path: str) -> str:
+    """The text at a place in an event; "" where there is none, which is the id of nothing."""
+    found: Any = event
+    for name in path:
+        found = found.get(name) if isinstance(found, dict) else None
+    return found if isinstance(found, str) else ""
 
 
 def _typed(body: Body) -> str:

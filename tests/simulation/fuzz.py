@@ -183,7 +183,7 @@ async def _posted(http: Starlette, headers: dict[str, str], body: bytes) -> int:
 def fuzz(on: Stage, payloads: int, seed: int, *, progress: bool = False) -> Counter[str]:
     """So many payloads. Raises Broken at the first that is not taken as it should be."""
     on.reset()
-    with on.open(), on.database("sqlite") as (database, _), asyncio.Runner() as runner:
+    with on.open(), on.database("sqlite") as (database, *_), asyncio.Runner() as runner:
         fuzzing = _Fuzzing(on, database, seed, runner)
         began, done = time.monotonic(), 0
         while done < payloads:
