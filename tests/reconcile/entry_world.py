@@ -122,7 +122,8 @@ class World:
         length: timedelta = HOUR,
     ) -> str:
         """Ask for access that a rule gives at once. Returns the grant's id."""
-        ask = Ask(cluster, level, namespaces, length, reason="a stuck job")
+        whole = not namespaces and self.policy.levels[level].scope != "cluster"
+        ask = Ask(cluster, level, namespaces, length, reason="a stuck job", whole_cluster=whole)
         facts = Facts(self.policy, "digest", TEAM, {person(who).id: person(who)}, {}, self.clock())
         with self.database.transaction() as tx:
             return submit(tx, facts, person(who).id, ask).id
