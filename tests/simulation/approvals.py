@@ -45,10 +45,12 @@ def needs(
     slack: ManagedWorkspace,
     *,
     asks_first: bool = False,
+    after_revocation: bool = False,
 ) -> Needs:
     """The rules that decide the request, by this document and the groups as they are now.
 
     `asks_first`: it is a break-glass by somebody who owes a review, which somebody approves.
+    `after_revocation`: what was revoked lately is given by no automatic rule, so the next decides.
     """
     if request.cluster not in {one["name"] for one in document["clusters"]}:
         return Needs(None)
@@ -64,6 +66,7 @@ def needs(
                 and request.level in one["levels"]
                 and _covers(one, namespace)
                 and _may_ask(one, request.requester, slack)
+                and not (after_revocation and one["approval"] == "automatic")
             ),
             None,
         )

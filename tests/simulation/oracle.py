@@ -298,6 +298,10 @@ class Oracle:
     def _verify_denial(self, request: RequestRow) -> None:
         document = self.document or {"clusters": []}
         rules = approvals.needs(document, request, self._slack, asks_first=True).rules or ()
+        theirs = [one for one in self.now.grants.values() if one.requester == request.requester]
+        if any(one.reason == "revoked" for one in theirs):
+            later = approvals.needs(document, request, self._slack, after_revocation=True)
+            rules = (*rules, *(later.rules or ()))
         for user in self._slack.people:
             if self.said[(user, "deny", request.id)] and any(
                 approvals.may_decide(user, request, rule, self._slack, self.setting)
