@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 # Half of the time a test waits for a server, so two workers a core keep the cores busy.
 PYTEST_WORKERS ?= $(shell expr 2 \* $$(nproc))
 
-.PHONY: sandbox test lint bench bench-audit bench-drift bench-ends bench-explain bench-lookups bench-restart simulate mutants fuzz kill soak browser screenshots constraints clean
+.PHONY: sandbox test lint bench bench-audit bench-drift bench-ends bench-explain bench-lookups bench-restart simulate mutants fuzz kill soak browser screenshots constraints hashes clean
 
 sandbox: $(VENV)/sandbox.ok
 	$(BIN)/eks-access sandbox
@@ -88,11 +88,21 @@ $(VENV)/dev.ok: pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
 	touch $@ $(VENV)/sandbox.ok
 
-# Pin what an empty environment resolves to now.
+# Pin what an empty environment resolves to now, and with hashes what the image installs of it.
+UV := $(VENV)/pins/bin/uv
+LOCK := pip compile --quiet --universal --python-version 3.11 --no-header --no-annotate \
+	--no-emit-index-url --generate-hashes --upgrade
 constraints:
 	rm -rf $(VENV)/pins && $(PYTHON) -m venv $(VENV)/pins
 	$(VENV)/pins/bin/python -m pip install --quiet -e '.[dev]'
 	$(VENV)/pins/bin/python -m pip freeze --exclude-editable > constraints.txt
+	$(MAKE) hashes
+
+hashes:
+	$(PYTHON) -m venv $(VENV)/pins && $(VENV)/pins/bin/python -m pip install --quiet uv==0.13.9
+	$(UV) $(LOCK) pyproject.toml --constraint constraints.txt --output-file requirements.txt
+	$(PYTHON) -c "import tomllib; print(*tomllib.load(open('pyproject.toml', 'rb'))['build-system']['requires'], sep='\n')" \
+		| $(UV) $(LOCK) - --output-file requirements-build.txt
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache

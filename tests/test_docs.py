@@ -8,14 +8,16 @@ import fnmatch
 import json
 import re
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
+from importlib.metadata import distribution
 from pathlib import Path
 
 import pytest
 import typer.main
 import yaml
+from packaging.requirements import Requirement
 from pydantic import BaseModel
 from slack_bolt import App
 
@@ -521,7 +523,8 @@ def test_the_image_copies_what_the_build_needs_and_nothing_that_is_kept_from_it(
     wheel = project["tool"]["hatch"]["build"]["targets"]["wheel"]
     needed = {
         "pyproject.toml",
-        "constraints.txt",
+        "requirements.txt",
+        "requirements-build.txt",
         project["project"]["readme"],
         *project["project"]["license-files"],
         *wheel["packages"],
@@ -541,8 +544,54 @@ def test_the_image_runs_the_bot_as_nobody_special_and_holds_no_secret():
     names_set = set(re.findall(r"\b([A-Z][A-Z_]+)=", text))
     assert not names_set & {"DATABASE_URL"}
     assert not [name for name in names_set if name.startswith("SLACK_")]
-    version = re.findall(r"^FROM python:([\d.]+)-slim", text, re.MULTILINE)
-    assert set(version) == {"3.12"}
+    assert re.findall(r"^FROM (\S+)", text, re.MULTILINE) == ["${BASE}", "${BASE}"]
+    assert re.search(r"^ARG BASE=python:3\.12-slim@sha256:[0-9a-f]{64}$", text, re.MULTILINE)
+
+
+def hashed(file: str) -> dict[str, str]:
+    """Versions by name, of a file of pins in which each must have its hashes."""
+    text = read(file)
+    pin = r"^(\S+)==([^\s;]+)[^\n]* \\(?:\n    --hash=sha256:[0-9a-f]{64}(?: \\)?)+$"
+    pins = re.findall(pin, text, re.MULTILINE)
+    assert len(pins) == len(re.findall(r"^\S", text, re.MULTILINE))
+    return dict(pins)
+
+
+def plain_name(name: str) -> str:
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def test_the_image_installs_what_the_tests_ran_with_by_hash_and_nothing_else():
+    pinned = dict(line.split("==") for line in read("constraints.txt").splitlines())
+    pinned = {plain_name(name): version for name, version in pinned.items()}
+    runtime = hashed("requirements.txt")
+    assert {name: pinned[name] for name in runtime} == runtime
+    project = tomllib.loads(read("pyproject.toml"))
+    assert needed_by(project["project"]["dependencies"]) <= runtime.keys()
+    build = dict(pin.split("==") for pin in project["build-system"]["requires"])
+    assert build == hashed("requirements-build.txt")
+    assert needed_by(build) == build.keys()
+
+
+def needed_by(names: Iterable[str]) -> set[str]:
+    """These packages and what they need, as what is installed here says."""
+    left, needed = [Requirement(name) for name in names], set()
+    while left:
+        one = left.pop()
+        name = plain_name(one.name)
+        needed.add(name)
+        further = [Requirement(line) for line in distribution(name).requires or ()]
+        extras = one.extras or {""}
+        left += [
+            each
+            for each in further
+            if plain_name(each.name) not in needed
+            and (
+                each.marker is None
+                or any(each.marker.evaluate({"extra": extra}) for extra in extras)
+            )
+        ]
+    return needed
 
 
 def test_every_threat_has_tests_that_are_there():
