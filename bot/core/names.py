@@ -31,6 +31,7 @@ _PRINCIPAL = re.compile(
     r"arn:(aws|aws-us-gov|aws-cn):iam::([0-9]{12}):(role|user)/"
     r"((?:[A-Za-z0-9+=,.@_-]+/)*)([A-Za-z0-9+=,.@_-]{1,64})"
 )
+_SSO_PATH, _SSO_NAME = "aws-reserved/sso.amazonaws.com/", "AWSReservedSSO_"
 USER_ID = r"[UW][A-Z0-9]{2,20}"
 GROUP_ID = r"S[A-Z0-9]{2,20}"
 CHANNEL_ID = r"[CG][A-Z0-9]{2,20}"
@@ -214,8 +215,20 @@ def _not_principal(arn: str) -> str:
 
 
 def check_principal(arn: str) -> str:
-    """As `parse_principal`, and returns the ARN itself."""
-    parse_principal(arn)
+    """As `parse_principal`, and returns the ARN itself.
+
+    A role of Identity Center must have its path, which an STS session's ARN leaves out: for one
+    without it EKS makes no entry.
+    """
+    parsed = parse_principal(arn)
+    if parsed.name.startswith(_SSO_NAME) and not parsed.path.startswith(_SSO_PATH):
+        head = arn.removesuffix(parsed.path + parsed.name)
+        raise InvalidInput(
+            "bad_principal",
+            f"{quoted(arn, 160)} is a role of IAM Identity Center without its path. `aws iam "
+            f"get-role --role-name {parsed.name}` shows its ARN, such as "
+            f"`{head}{_SSO_PATH}eu-west-1/{parsed.name}`.",
+        )
     return arn
 
 
@@ -232,9 +245,7 @@ def principal_key(arn: str) -> tuple[str, str, str]:
 def is_sso_role(arn: str) -> bool:
     """Whether IAM Identity Center made this role. Everybody assigned to it shares it."""
     parsed = parse_principal(arn)
-    return parsed.path.startswith("aws-reserved/sso.amazonaws.com/") or parsed.name.startswith(
-        "AWSReservedSSO_"
-    )
+    return parsed.path.startswith(_SSO_PATH) or parsed.name.startswith(_SSO_NAME)
 
 
 def check_user_id(text: str) -> str:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 import yaml
@@ -10,6 +13,8 @@ from cli_steps import BROKEN
 
 import bot
 from bot.sandbox.stage import sandbox_policy
+
+COMMAND = Path(sys.executable).with_name("eks-access")
 
 
 def test_the_version_is_told(cli):
@@ -103,3 +108,16 @@ def test_a_file_that_cannot_be_read_exits_2(cli, tmp_path, content):
     result = cli("policy", "check", str(file))
     assert result.exit_code == 2
     assert f"{file} cannot be read" in result.stderr
+
+
+@pytest.mark.parametrize("command", ["--version", "policy schema", "grants --help"])
+def test_output_that_finds_no_room_is_told_and_is_no_finding(command: str) -> None:
+    with Path("/dev/full").open("w", encoding="utf-8") as full:
+        done = subprocess.run(  # noqa: S603 - our own command
+            [COMMAND, *command.split()], stdout=full, stderr=subprocess.PIPE, text=True, check=False
+        )
+    assert done.returncode == 2
+    assert done.stderr == (
+        "The output of this command could not be written: No space left on device. "
+        "Make room where it goes, and run the command again.\n"
+    )

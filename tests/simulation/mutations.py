@@ -23,6 +23,20 @@ def _bug(
 
 
 BUGS: tuple[Mutation, ...] = (
+    _bug(
+        "take a role of Identity Center without its path",
+        "bot/core/names.py",
+        "if parsed.name.startswith(_SSO_NAME) and",
+        "if not parsed.name and",
+        "tests/core/test_names.py",
+    ),
+    _bug(
+        "take output that finds no room for a finding",
+        "bot/start.py",
+        "error.errno not in _NO_ROOM",
+        "error.errno",
+        "tests/cli/test_cli.py::test_output_that_finds_no_room_is_told_and_is_no_finding",
+    ),
     # No secret is written down
     _bug(
         "write down a secret with blanks before it",
