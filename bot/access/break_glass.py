@@ -159,7 +159,8 @@ def _ensure_not_twice(held: Iterable[AccessRequest], ask: Ask) -> None:
             raise Conflict(
                 "already_broken",
                 f"You have just this by break-glass already: {one.id}. "
-                f"`/eks-access status {one.id}` shows until when.",
+                f"`/eks-access status {one.id}` shows until when. If kubectl answers Unauthorized, "
+                f"your role was made again: `/eks-access return {one.id}`, then break glass again.",
             )
 
 

@@ -103,7 +103,8 @@ def _ensure_not_live(held: str | None) -> None:
         raise Conflict(
             "already_live",
             f"You have exactly this already: {held}. "
-            f"`/eks-access extend {held} 1h` asks for more time.",
+            f"`/eks-access extend {held} 1h` asks for more time. If kubectl answers Unauthorized, "
+            f"your role was made again: `/eks-access return {held}`, then ask again.",
         )
 
 

@@ -403,6 +403,12 @@ class AccessRequest:
             whole_cluster=not self.namespaces,
         )
 
+    @property
+    def start_missed(self) -> bool:
+        """Whether it was approved only after the start it asked for: its time then begins later."""
+        approved_at = self.decided_at if self.state is RequestState.APPROVED else None
+        return bool(self.start_at and approved_at and self.start_at < approved_at)
+
     def escalated(self, one: Requirement) -> bool:
         """Whether further owners were asked to decide this requirement."""
         return any(

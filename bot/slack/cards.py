@@ -68,7 +68,9 @@ def request_card(
 
 def _headline(request: AccessRequest) -> list[str]:
     starts = ", starting when access is confirmed" if phrases.is_open(request) else ""
-    if request.start_at is not None:
+    if request.start_at is not None and request.start_missed:
+        starts = f", starting at the approval; asked for from {date(request.start_at)}"
+    elif request.start_at is not None:
         starts = f", starting {date(request.start_at)}"
     asks = "asks" if phrases.is_open(request) else "asked"
     if request.extends is not None:

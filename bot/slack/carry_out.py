@@ -17,6 +17,7 @@ from bot.access import break_glass, delegate, end, lockdown, post_review, questi
 from bot.access.extend import extend
 from bot.access.facts import Facts, RevokingFacts
 from bot.access.submit import submit
+from bot.core.durations import format_duration
 from bot.core.model import AccessRequest, Ask, GrantState, RequestState
 from bot.core.names import listed
 from bot.core.starts import parse_moment, parse_until, place, shown_in
@@ -72,10 +73,15 @@ def _placed(item: Item, facts: Facts) -> Ask:
 
 
 def _starts(request: AccessRequest, facts: Facts) -> str:
-    """When access begins, in the requester's time zone; "" where it does at once."""
-    if request.start_at is None or request.start_at <= facts.now:
+    """When access begins, in the requester's time zone; "" where it does at once, as asked."""
+    if request.start_at is None:
         return ""
     at = shown_in(request.start_at, facts.person(request.requester).time_zone)
+    if request.start_missed:
+        return (
+            f"Its start, {at}, has passed: access is being set up now, and lasts "
+            f"{format_duration(request.duration)} from its confirmation."
+        )
     return f"Access starts at {at}, if the rules still allow it then."
 
 

@@ -121,6 +121,29 @@ def test_the_bot_runs_serves_health_is_alone_on_its_file_and_stops_in_good_order
     assert not [name for name, secret in secrets(stage).items() if secret in log]
 
 
+def test_a_stop_waits_for_no_call_that_hangs(stage, cli):
+    environment = process_environment(stage)
+    process = subprocess.Popen(  # noqa: S603 - our own command
+        [COMMAND, "run"], env=environment, stderr=subprocess.PIPE, text=True
+    )
+    try:
+        wait_logged(process, "started")
+        stage.slack.wait_connected(timeout=30)
+        grant(stage, "U01ANA")
+        hanging = stage.eks.faults.delay(600, "DeleteAccessEntry", times=None)
+        (listed,) = json.loads(cli("grants", "--json", **environment).stdout)
+        assert cli("revoke", listed["id"], **environment).exit_code == 0
+        assert stage.eks.wait_for(lambda: hanging.hits, timeout=30)
+        process.send_signal(signal.SIGTERM)
+        _, log = process.communicate(timeout=50)
+    finally:
+        process.kill()
+        process.wait()
+        stage.eks.faults.clear()
+    assert process.returncode == 0
+    assert "stopped while calls were under way" in log
+
+
 def test_silent_connections_to_the_http_port_keep_no_removal_and_no_probe_waiting(
     stage, cli, tmp_path
 ):

@@ -81,6 +81,28 @@ def card(stage: Stage, ana: Human, ben: Human) -> Message:
     return card
 
 
+def test_an_approval_after_the_start_that_was_asked_for_says_so(
+    stage: Stage, ana: Human, ben: Human
+) -> None:
+    start = (stage.clock() + timedelta(minutes=30)).astimezone(ZoneInfo("Europe/Madrid"))
+    ana.command(
+        f"/eks-access request prod-eu edit --namespace payments --for 1h --ticket PAY-1 "
+        f"--at {start:%Y-%m-%d %H:%M} Planned upgrade",
+        GENERAL,
+    )
+    card = wait_card(stage, ben, PAYMENTS)
+    stage.advance(timedelta(minutes=45))
+    ben.click(card, "approve")
+    wait_told(
+        stage,
+        ben,
+        f"Its start, {start:%Y-%m-%d %H:%M} (Europe/Madrid), has passed: access is being set up "
+        "now, and lasts 1 h from its confirmation.",
+        PAYMENTS,
+    )
+    wait_card_says(stage, card, "starting at the approval; asked for from")
+
+
 def change_policy(stage: Stage, old: str, new: str) -> None:
     text = sandbox_policy()
     assert text.count(old) == 1

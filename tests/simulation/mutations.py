@@ -24,6 +24,20 @@ def _bug(
 
 BUGS: tuple[Mutation, ...] = (
     _bug(
+        "let an approval after the asked start pass for one before it",
+        "bot/core/model.py",
+        "self.start_at < approved_at)",
+        "self.start_at > approved_at)",
+        "tests/e2e/test_scheduled.py::test_an_approval_after_the_start_that_was_asked_for_says_so",
+    ),
+    _bug(
+        "wait for calls that hang before a stop",
+        "bot/cli.py",
+        "    hurry.start()\n",
+        "",
+        "tests/cli/test_cli_run.py::test_a_stop_waits_for_no_call_that_hangs",
+    ),
+    _bug(
         "take a role of Identity Center without its path",
         "bot/core/names.py",
         "if parsed.name.startswith(_SSO_NAME) and",
