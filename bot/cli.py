@@ -321,7 +321,7 @@ def _serve(settings: Settings, database: Database) -> None:
 
 
 def _leave() -> None:
-    """End now: what is under way was committed before it began, and the next bot goes on with it."""
+    """End now: what is under way was committed before it began; the next bot goes on with it."""
     log.warning("stopped while calls were under way; the bot goes on with them when it next starts")
     logging.shutdown()
     os._exit(GOOD)

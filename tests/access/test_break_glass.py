@@ -262,7 +262,8 @@ def test_the_same_is_not_given_twice_at_the_same_time(desk: Desk) -> None:
     first = desk.break_glass("payments", "billing")
     with desk.refuses(Conflict, "already_broken") as raised:
         desk.break_glass("billing", "payments", "billing", duration=timedelta(minutes=5))
-    assert first.id in raised.value.sentence
+    assert f"`/eks-access status {first.id}`" in raised.value.sentence
+    assert f"`/eks-access return {first.id}`" in raised.value.sentence
     other = desk.break_glass("payments")
     assert other.state is RequestState.APPROVED
 

@@ -66,6 +66,9 @@ def test_the_same_is_not_given_by_itself_twice_at_the_same_time(desk: Desk) -> N
     with desk.refuses(Conflict, "already_live") as refused:
         desk.ask("dev", level="view", cluster="lab", duration=HOUR)
     assert f"/eks-access extend {first.id} 1h" in refused.value.sentence
+    assert f"Unauthorized, your role was made again: `/eks-access return {first.id}`" in str(
+        refused.value.sentence
+    )
     desk.ask("dev", who=BEN, level="view", cluster="lab", duration=HOUR)
     desk.give_back(first.id, ANA)
     desk.ask("dev", level="view", cluster="lab", duration=HOUR)

@@ -133,8 +133,8 @@ def test_a_principal_is_an_iam_role_or_user_with_its_path(arn):
         ("arn:aws:iam::111122223333:role/eks-jit/?lice", "no wildcards"),
         (
             "arn:aws:iam::111122223333:role/AWSReservedSSO_Dev_0123",
-            "without its path. `aws iam get-role --role-name AWSReservedSSO_Dev_0123` shows its ARN, "
-            "such as `arn:aws:iam::111122223333:role/aws-reserved/sso.amazonaws.com/eu-west-1/"
+            "without its path. `aws iam get-role --role-name AWSReservedSSO_Dev_0123` shows its "
+            "ARN, such as `arn:aws:iam::111122223333:role/aws-reserved/sso.amazonaws.com/eu-west-1/"
             "AWSReservedSSO_Dev_0123`.",
         ),
         ("arn:aws:iam::111122223333:role/x/AWSReservedSSO_Dev_0123", "without its path"),
