@@ -12,12 +12,13 @@ import sqlite3
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any
 
-from sqlalchemy import Connection, Engine, create_engine, event, false, insert, select
+import psycopg
+from sqlalchemy import Connection, Engine, create_engine, event, false, insert, select, text
 from sqlalchemy.engine import ExceptionContext, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, PendingRollbackError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
@@ -61,14 +62,18 @@ class Database:
     """A pool of connections to the store.
 
     `url` is SQLAlchemy's: `sqlite:///FILE`, or `postgresql://USER:PASSWORD@HOST/NAME`, which is
-    read as psycopg 3. Nothing connects before the first transaction.
+    read as psycopg 3. Nothing connects before the first transaction. `patience` is in seconds, and
+    `renewals` counts how often the sessions until then were given up, after an error.
     """
 
     def __init__(self, url: str, *, patience: timedelta = PATIENCE) -> None:
         self.engine = _engine(url, patience.total_seconds())
-        self._patience = patience.total_seconds()
+        self.patience = patience.total_seconds()
+        self.renewals = 0
+        event.listen(self.engine, "handle_error", self._count_renewals)
         self._writer = threading.RLock()
         self._thread = threading.local()
+        self._own_sessions: list[psycopg.Connection] = []
 
     @property
     def is_sqlite(self) -> bool:
@@ -126,7 +131,7 @@ class Database:
 
     def _check_tables(self) -> None:
         """Ask for each table's lock as a write does. One at a time: so nobody waits for us."""
-        deadline = time.monotonic() + 2 * self._patience
+        deadline = time.monotonic() + 2 * self.patience
         with self.autocommit() as connection:
             for table in metadata.sorted_tables:
                 nothing = select(*table.columns).where(false())
@@ -144,7 +149,7 @@ class Database:
         if not self.is_sqlite:
             yield
             return
-        patience = self._patience if left is None else min(self._patience, max(left(), 0))
+        patience = self.patience if left is None else min(self.patience, max(left(), 0))
         if not self._writer.acquire(timeout=patience):
             raise faults.BUSY.error(TimeoutError())
         try:
@@ -176,13 +181,39 @@ class Database:
 
     @contextmanager
     def autocommit(self) -> Iterator[Connection]:
-        """A connection on which each statement stands alone; for session locks on PostgreSQL."""
+        """A connection on which each statement stands alone."""
         with _translated(), self.engine.connect() as connection:
             yield connection.execution_options(isolation_level="AUTOCOMMIT")
 
+    def own_session(self) -> psycopg.Connection:
+        """A session of PostgreSQL for locks, which takes no place in the pool; to be closed.
+
+        Each statement stands alone and is broken off after `patience`. The session may lie idle for
+        as long as it likes: its locks would go with it, and nobody would hear of that.
+        """
+        settings = {"statement_timeout": int(self.patience * 1000), "idle_session_timeout": 0}
+        with _translated(), ExitStack() as until_detached:
+            taken = until_detached.enter_context(self.engine.connect())
+            taken.execution_options(isolation_level="AUTOCOMMIT")
+            for name, value in settings.items():
+                known = text(
+                    "SELECT set_config(name, :value, false) FROM pg_settings WHERE name = :name"
+                )  # PostgreSQL 13 has no `idle_session_timeout`
+                taken.execute(known, {"name": name, "value": str(value)})
+            session: psycopg.Connection = taken.connection.driver_connection  # type: ignore[assignment]
+            taken.detach()
+            until_detached.pop_all()
+        self._own_sessions = [one for one in self._own_sessions if not one.closed] + [session]
+        return session
+
     def close(self) -> None:
-        """Close the pool's connections."""
+        """Close all connections."""
         self.engine.dispose()
+        for session in self._own_sessions:
+            session.close()
+
+    def _count_renewals(self, context: ExceptionContext) -> None:
+        self.renewals += context.is_disconnect
 
 
 def _engine(url: str, patience: float) -> Engine:

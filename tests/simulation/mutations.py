@@ -602,9 +602,65 @@ BUGS: tuple[Mutation, ...] = (
     _bug(
         "hold a claim at a server that only reads",
         "bot/store/claims.py",
-        """text("SELECT current_setting('transaction_read_only') = 'off'")""",
-        'text("SELECT true")',
+        """"SELECT current_setting('transaction_read_only') = 'off'\"""",
+        '"SELECT true"',
         "tests/store/test_claims.py::test_a_claim_whose_session_only_reads_by_now_holds_no_more",
+    ),
+    _bug(
+        "hold each claim in a session of its own",
+        "bot/store/claims.py",
+        "if self._session is None or not self._session.fit:",
+        "if self._session is None or self._session.fit:",
+        "tests/store/test_claims.py::"
+        "test_sixty_claims_are_held_by_one_session_and_leave_every_transaction_working",
+    ),
+    _bug(
+        "hold claims in connections of the pool",
+        "bot/store/database.py",
+        "            taken.detach()\n            until_detached.pop_all()\n",
+        "            until_detached.pop_all()\n            self._own_sessions.append(taken)\n",
+        "tests/store/test_claims.py::"
+        "test_sixty_claims_are_held_by_one_session_and_leave_every_transaction_working",
+    ),
+    _bug(
+        "hold claims on where their session is over",
+        "bot/store/claims.py",
+        "        except StoreUnavailable:\n            return False\n",
+        "        except StoreUnavailable:\n            return True\n",
+        "tests/store/test_claims.py::"
+        "test_with_their_session_all_claims_are_lost_and_another_replica_takes_them",
+    ),
+    _bug(
+        "claim in a session as old as those that the pool gave up",
+        "bot/store/claims.py",
+        "return not self._over and self._renewals == self._database.renewals",
+        "return not self._over",
+        "tests/store/test_claims.py::"
+        "test_new_claims_are_not_in_a_session_as_old_as_those_that_the_pool_gave_up",
+    ),
+    _bug(
+        "end the claims of work under way when the pool gives up its sessions",
+        "bot/store/claims.py",
+        "unused = session.claims == 0 and session is not self._session",
+        "unused = session is not self._session",
+        "tests/store/test_claims.py::"
+        "test_new_claims_are_not_in_a_session_as_old_as_those_that_the_pool_gave_up",
+    ),
+    _bug(
+        "leave a session open that no claim is in any more",
+        "bot/store/claims.py",
+        "        if unused:\n            session.end()\n",
+        "        del unused\n",
+        "tests/store/test_claims.py::"
+        "test_new_claims_are_not_in_a_session_as_old_as_those_that_the_pool_gave_up",
+    ),
+    _bug(
+        "let the server end the claims of a session that lies idle",
+        "bot/store/database.py",
+        '"idle_session_timeout": 0}',
+        '"lock_timeout": 0}',
+        "tests/store/test_claims.py::"
+        "test_a_session_that_the_server_ends_when_idle_does_not_take_the_claims_with_it",
     ),
     _bug(
         "use a session again that only reads",
