@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
 
@@ -12,6 +13,7 @@ from bot.access.end import who_may_revoke
 from bot.access.facts import Facts, RevokingFacts
 from bot.access.tickets import TicketQuestion
 from bot.core.errors import DirectoryUnavailable, PolicyUnavailable, Refused
+from bot.core.model import Person
 from bot.core.oncall import OnCallFacts, Schedules
 from bot.core.policy import Policy
 from bot.policy_file import LoadedPolicy
@@ -19,13 +21,13 @@ from bot.slack.needs import ASKS_ONLY, URGENT, Needs, ensure_worth_asking, needs
 from bot.slack.people import MAX_AGE, Asking, Directory
 from bot.store import requests
 from bot.store.database import Database
-from bot.store.inbox import Item, Kind
+from bot.store.inbox import REVOKING, Item, Kind
 
 
 class FactFinder:
     """Finds the facts for an item. Safe to use from several threads.
 
-    `refused` says whether somebody was just refused what ends access.
+    `refused` says whether somebody was just refused anything of these kinds.
     """
 
     def __init__(
@@ -37,7 +39,7 @@ class FactFinder:
         ticket: TicketQuestion,
         on_call: Callable[[Collection[Schedules]], OnCallFacts],
         clock: Callable[[], datetime],
-        refused: Callable[[str], bool] = lambda _: False,
+        refused: Callable[[str, frozenset[Kind]], bool] = lambda *_: False,
     ) -> None:
         self._database = database
         self._directory = directory
@@ -64,6 +66,20 @@ class FactFinder:
         facts = self._asked(loaded, needs, asking)
         with _limit_told(asking):
             yield facts
+
+    def kept(self, item: Item, age: timedelta) -> Facts | None:
+        """The facts as Slack told them at most so long ago, only to refuse by.
+
+        None where it did not tell all of them. Neither it nor a ticket's service is asked.
+        """
+        loaded = self._policy()
+        with self._database.reading() as tx:
+            needs = needs_of(tx, loaded.policy, item, self._clock())
+        people = self._directory.remembered_people(needs.people, age)
+        members = self._directory.remembered(needs.groups, age)
+        if people.keys() != needs.people or members.keys() != needs.groups:
+            return None
+        return self._facts(loaded, people, members, self._on_call(needs.schedules))
 
     @contextmanager
     def of_revoking(self, item: Item) -> Iterator[RevokingFacts]:
@@ -98,7 +114,7 @@ class FactFinder:
         Nobody is limited in how often they may revoke. So whoever was just refused is decided by
         what Slack told half a minute ago: else one person would use up what it may be asked.
         """
-        again = item.kind is Kind.REVOKE and self._refused(item.actor)
+        again = item.kind is Kind.REVOKE and self._refused(item.actor, REVOKING)
         age = MAX_AGE if again or item.kind in ASKS_ONLY else now - item.received_at
         return self._directory.asking(age, urgent=item.kind in URGENT)
 
@@ -125,15 +141,24 @@ class FactFinder:
                 on_call = beside.submit(on_call).result
             people = asking.people(needs.people)
             members = membership(needs.groups)
+        ticket = self._ticket(*needs.ticket) if needs.ticket else None
+        return replace(self._facts(loaded, people, members, on_call()), ticket=ticket)
+
+    def _facts(
+        self,
+        loaded: LoadedPolicy,
+        people: Mapping[str, Person],
+        membership: Mapping[str, frozenset[str]],
+        on_call: OnCallFacts,
+    ) -> Facts:
         return Facts(
             policy=loaded.policy,
             digest=loaded.digest,
             team_id=self._directory.team_id(),
             people=people,
-            membership=members,
+            membership=membership,
             now=self._clock(),
-            ticket=self._ticket(*needs.ticket) if needs.ticket else None,
-            on_call=on_call(),
+            on_call=on_call,
         )
 
 

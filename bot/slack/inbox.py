@@ -32,7 +32,7 @@ from bot.slack.blocks import Message
 from bot.slack.call_budget import Limited
 from bot.slack.carry_out import carry_out, give_back, revoke
 from bot.slack.fact_finder import FactFinder
-from bot.slack.refusals import Refusals
+from bot.slack.refusals import REMEMBERED, Refusals, is_about_the_person, refused_again
 from bot.slack.replies import error_reply, not_done_reply, note, waiting_reply
 from bot.slack.response_url import respond
 from bot.store import audit, inbox, requests
@@ -216,11 +216,32 @@ class InboxWorker:
                 "This came to be looked at too late to be acted on. Nothing was changed; "
                 "do it again if it should still be done.",
             )
+        self._ensure_not_refused_again(item)
         with self._facts.of(item) as facts, self._database.transaction() as tx:
             if self._policy().digest != facts.digest:
                 raise Conflict("try_again", "The policy changed just now. Nothing was changed.")
             answer = _answer(carry_out(tx, facts, item), good=True)
             inbox.carried_out(tx, item, answer, facts.now)
+
+    def _ensure_not_refused_again(self, item: Item) -> None:
+        """Raise Refused where somebody who was just refused would be by what Slack told then, too.
+
+        Each try would cost look-ups, which the approvals of others need. What is kept serves to
+        refuse by, and for nothing else: whatever it allows is taken back and decided by new facts.
+        """
+        if item.kind not in inbox.ORDINARY or not self._refusals.has_refused(item.actor):
+            return
+        facts = self._facts.kept(item, REMEMBERED)
+        if facts is None:
+            return
+        try:
+            with self._database.trying() as tx:
+                carry_out(tx, facts, item)
+        except StoreUnavailable:
+            raise
+        except DomainError as error:
+            if isinstance(error, Refused) and is_about_the_person(error):
+                raise refused_again(error) from error
 
     def _refuse(self, item: Item, error: DomainError) -> None:
         """Nothing is done, and that is on record too."""

@@ -33,7 +33,7 @@ MAX_AGE = timedelta(seconds=30)
 """How old what Slack told may be where somebody only asks for something, or opens a form."""
 
 _NAMES_CACHED_SECONDS = 600.0
-_MEMBERS_CACHED_SECONDS = 120.0
+_MEMBERS_CACHED = timedelta(minutes=2)
 _NOBODY = frozenset({"user_not_found", "user_not_visible", "users_not_found"})
 
 
@@ -79,13 +79,20 @@ class Directory:
             self._itself = str(shown["team_id"]), str(shown["user_id"])
         return self._itself
 
-    def remembered(self, group_ids: Collection[str]) -> dict[str, frozenset[str]]:
-        """The members as Slack last told them, at most two minutes ago; asks nobody.
+    def remembered(
+        self, group_ids: Collection[str], age: timedelta = _MEMBERS_CACHED
+    ) -> dict[str, frozenset[str]]:
+        """The members as Slack last told them, at most so long ago; asks nobody.
 
         A group of which that is not known is left out.
         """
-        known = {group: self._groups.cached(group, _MEMBERS_CACHED_SECONDS) for group in group_ids}
+        known = {group: self._groups.cached(group, age.total_seconds()) for group in group_ids}
         return {group: members for group, members in known.items() if members is not None}
+
+    def remembered_people(self, user_ids: Collection[str], age: timedelta) -> dict[str, Person]:
+        """As `remembered`, of people."""
+        known = {user: self._people.cached(user, age.total_seconds()) for user in user_ids}
+        return {user: person for user, person in known.items() if person is not None}
 
     def membership_to_show(self, group_ids: Collection[str]) -> dict[str, frozenset[str]]:
         """As `remembered`, with Slack asked for the rest; what it does not tell is left out.

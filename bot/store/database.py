@@ -106,6 +106,13 @@ class Database:
                 with _commit_known():
                     begun.commit()
 
+    @contextmanager
+    def trying(self) -> Iterator[Connection]:
+        """As `transaction`, but rolled back at the end, too."""
+        with suppress(_TakenBackError), self.transaction() as tx:
+            yield tx
+            raise _TakenBackError
+
     def try_write(self) -> None:
         """Try a write as the bot makes it, and take it back. Leaves nothing behind.
 
@@ -116,7 +123,7 @@ class Database:
         """
         if not self.is_sqlite:
             self._check_tables()
-        with suppress(_TakenBackError), self.transaction() as tx, _written_through(tx):
+        with self.trying() as tx, _written_through(tx):
             # An event that nobody sees, and an id that no sequence gives.
             tx.execute(
                 insert(audit_events).values(
@@ -127,7 +134,6 @@ class Database:
                     details={"room": "." * _ROOM},
                 )
             )
-            raise _TakenBackError
 
     def _check_tables(self) -> None:
         """Ask for each table's lock as a write does. One at a time: so nobody waits for us."""

@@ -73,6 +73,20 @@ def test_under_another_policy_it_is_decided_anew(refusals: Refusals, policy: Pol
     refusals.ensure_not_refused(Kind.REVOKE, "U03CLEO", ONE)
 
 
+def test_whoever_may_not_do_something_is_known_for_a_minute(
+    refusals: Refusals, clock: HandClock
+) -> None:
+    late = Refused("too_late", "It is too late.")
+    refusals.remember(Kind.REQUEST, "U02BEN", ONE, late)
+    assert not refusals.has_refused("U02BEN")
+    refusals.remember(Kind.APPROVE, "U02BEN", ONE, REFUSED)
+    assert refusals.has_refused("U02BEN")
+    assert not refusals.has_refused("U02BEN", frozenset({Kind.REVOKE}))
+    assert not refusals.has_refused("U01ANA")
+    clock.advance(60)
+    assert not refusals.has_refused("U02BEN")
+
+
 @pytest.mark.parametrize("kind", sorted(set(Kind) - {Kind.REVOKE, Kind.LOCKDOWN}))
 def test_what_is_limited_or_asks_nobody_is_decided_each_time(
     refusals: Refusals, kind: Kind
