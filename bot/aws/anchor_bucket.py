@@ -75,7 +75,8 @@ class AnchorBucket:
                     said = _KEY.search(key)
                     if said is not None:
                         source = f"s3://{self.name}/{key}"
-                        yield Anchor(int(said[1]), said[2], source, deployment)
+                        at = version["LastModified"]
+                        yield Anchor(int(said[1]), said[2], source, deployment, at, fixed=True)
 
     def _client(self) -> Any:
         if self._made is None:

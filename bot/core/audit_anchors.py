@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime
 
 from bot.core.audit_chain import Head
 from bot.core.audit_findings import Anchor
@@ -18,6 +19,7 @@ _SAID = re.compile(r"audit head", re.IGNORECASE)
 _POSITION = re.compile(r"\bposition\b\W{1,12}?(\d{1,18})\b")
 _HASH = re.compile(r"\b[0-9a-f]{64}\b")
 _DEPLOYMENT = re.compile(r"\bdeployment\b\W{1,12}?([\w.-]+)")
+_TIME = re.compile(r"\b\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,6})?(?:Z|[+-]\d\d:\d\d)")
 _COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 
 
@@ -41,4 +43,16 @@ def anchors_in(lines: Iterable[str], source: str) -> Iterator[Anchor]:
             hash_[0],
             f"{source}, line {number}",
             deployment[1] if deployment is not None else None,
+            at=_time_in(plain),
         )
+
+
+def _time_in(text: str) -> datetime | None:
+    """The time that a line of a log begins with or holds: ISO 8601 with its zone, as UTC."""
+    found = _TIME.search(text)
+    if found is None:
+        return None
+    try:
+        return datetime.fromisoformat(found[0]).astimezone(UTC)
+    except (ValueError, OverflowError):
+        return None

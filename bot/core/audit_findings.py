@@ -5,8 +5,10 @@ Each finding names the event: its position in the chain, its id, its request.
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 from itertools import pairwise
 
@@ -15,6 +17,15 @@ from bot.core.audit_scan import START, Gap, Place, Scan, Unfit, Unlinked
 
 _MOST_EXCHANGED = 50
 """Among how many events that do not fit those are looked for that changed places."""
+
+_FIXED = (
+    "Nobody can change an object in S3 once it is stored. If another identity than the bot's "
+    "stored it, that is false instead: CloudTrail tells."
+)
+_COMPARE = (
+    "If somebody may have changed that line, or it is another trail's, compare it with the same "
+    "position in another place."
+)
 
 
 class Kind(StrEnum):
@@ -26,7 +37,6 @@ class Kind(StrEnum):
     INSERTED = "inserted"
     CUT_OFF = "cut off"
     REWRITTEN = "rewritten"
-    FALSE_ANCHOR = "false anchor"
     UNGUARDED = "unguarded"
 
 
@@ -43,12 +53,18 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Anchor:
-    """A head that was written down outside the database. `source` says where it was read."""
+    """A head that was written down outside the database. `source` says where it was read.
+
+    `at` is when it was written down, where that is known. `fixed` says that it lies where nobody
+    can change what was written.
+    """
 
     position: int
     hash: str
     source: str
     deployment: str | None = None
+    at: datetime | None = None
+    fixed: bool = False
 
 
 def findings(scan: Scan) -> list[Finding]:
@@ -70,21 +86,54 @@ def findings(scan: Scan) -> list[Finding]:
     return sorted(found, key=lambda one: one.position or 0)
 
 
+class _Fit:
+    """The anchors that fit, of which the last that is older than another is asked for.
+
+    They are added by position, which is not their order in time where a trail was rewritten.
+    """
+
+    def __init__(self) -> None:
+        self._by_time: list[tuple[datetime, Anchor]] = []
+        self._without_time: Anchor | None = None
+
+    def add(self, anchor: Anchor) -> None:
+        if anchor.at is None:
+            self._without_time = anchor
+            return
+        while self._by_time and self._by_time[-1][0] >= anchor.at:
+            self._by_time.pop()  # the new one is as old, and vouches for more
+        self._by_time.append((anchor.at, anchor))
+
+    def before(self, anchor: Anchor) -> Anchor | None:
+        """The last that is older; where times do not tell, the last that may be."""
+        if anchor.at is None:
+            timed = self._by_time[-1][1] if self._by_time else None
+            found = [one for one in (timed, self._without_time) if one is not None]
+            return max(found, key=lambda one: one.position, default=None)
+        until = bisect_right(self._by_time, anchor.at, key=lambda one: one[0])
+        return self._by_time[until - 1][1] if until else self._without_time
+
+
 def against_anchors(scan: Scan, anchors: Sequence[Anchor]) -> list[Finding]:
-    """What the anchors show: the end cut off, or the chain written anew from some point on."""
-    fit, unfit = 0, []
+    """What the anchors show: the end cut off, or a span of the chain written anew.
+
+    An anchor that does not fit is evidence whatever was anchored later: a bot that runs on after
+    the trail was rewritten anchors the new one.
+    """
+    fit = _Fit()
+    spans: dict[Anchor | None, list[Anchor]] = {}
     for anchor in sorted(anchors, key=lambda one: one.position):
         if _hash_at(scan, anchor.position) == anchor.hash:
-            fit = anchor.position
-            continue
-        unfit.append((anchor, fit))
-    found = [_false(anchor, fit) for anchor, _ in unfit if anchor.position < fit]
-    within = [one for one in unfit if fit <= one[0].position <= scan.last.position]
-    beyond = [anchor for anchor, _ in unfit if anchor.position > scan.last.position]
-    if within:
-        found.append(_rewritten(scan, *within[0]))
+            fit.add(anchor)
+        elif anchor.position <= scan.last.position:
+            spans.setdefault(fit.before(anchor), []).append(anchor)
+    found = [
+        _rewritten(scan, vouched, span, _next_fit(scan, anchors, span))
+        for vouched, span in spans.items()
+    ]
+    beyond = [one for one in anchors if one.position > scan.last.position]
     if beyond:
-        found.append(_cut_off(scan.last, beyond[-1]))
+        found.append(_cut_off(scan.last, max(beyond, key=lambda one: one.position)))
     return found
 
 
@@ -102,28 +151,62 @@ def _hash_at(scan: Scan, position: int) -> str | None:
     return place.hash if place is not None else None
 
 
-def _false(anchor: Anchor, fit: int) -> Finding:
-    return Finding(
-        Kind.FALSE_ANCHOR,
-        f"The anchor of position {anchor.position} ({anchor.source}) does not fit, but the one of "
-        f"position {fit}, which vouches for all before it, does. That anchor was altered, or it is "
-        "another trail's.",
-        position=anchor.position,
-    )
+def _next_fit(scan: Scan, anchors: Sequence[Anchor], span: Sequence[Anchor]) -> Anchor | None:
+    """The first anchor that fits the trail as it is now and was made after those of the span."""
+    latest = max((one.at for one in span if one.at is not None), default=None)
+    after = [
+        one
+        for one in anchors
+        if _hash_at(scan, one.position) == one.hash
+        and (
+            (one.at, one.position) >= (latest, span[-1].position)
+            if one.at is not None and latest is not None
+            else one.position >= span[-1].position
+        )
+    ]
+    return min(after, key=lambda one: one.position, default=None)
 
 
-def _rewritten(scan: Scan, anchor: Anchor, fit: int) -> Finding:
-    place = scan.seen.get(anchor.position)
-    since = f"after position {fit}, which an anchor still vouches for" if fit else "somewhere"
-    up_to = f"up to {_name(place)}" if place is not None else f"up to position {anchor.position}"
+def _rewritten(
+    scan: Scan, vouched: Anchor | None, span: Sequence[Anchor], after: Anchor | None
+) -> Finding:
+    """`vouched` is the anchor that fits before the span, `after` the first that fits again."""
+    last = span[-1]
+    place = scan.seen.get(last.position)
+    up_to = _name(place) if place is not None else f"position {last.position}"
+    since = f"after position {vouched.position}" if vouched else "somewhere from its beginning on"
+    others = f", nor {len(span) - 1} older of this span" if len(span) > 1 else ""
+    said = [
+        f"The trail was rewritten {since}, up to {up_to} at least{_when(span, after)}: the anchor "
+        f"of position {last.position} ({last.source}) does not fit{others}."
+    ]
+    if vouched is not None:
+        sure = vouched.at is not None and all(one.at is not None for one in span)
+        unless = "" if sure else ", if it is the older one"
+        said.append(f"An anchor vouches for all up to position {vouched.position}{unless}.")
+    if after is not None:
+        said.append(
+            f"The anchor of position {after.position} fits because it was made after that: it "
+            "vouches for the rewritten trail, not for the first one."
+        )
+    said.append(_FIXED if any(one.fixed for one in span) else _COMPARE)
     return Finding(
         Kind.REWRITTEN,
-        f"The trail is not the one that was anchored at position {anchor.position} "
-        f"({anchor.source}): it was written anew {since}, {up_to}.",
-        position=anchor.position,
+        " ".join(said),
+        position=last.position,
         event_id=place.event_id if place is not None else None,
         request_id=place.request_id if place is not None else None,
     )
+
+
+def _when(span: Sequence[Anchor], after: Anchor | None) -> str:
+    """Between which moments it was rewritten, where the anchors tell."""
+    latest = max((one.at for one in span if one.at is not None), default=None)
+    if latest is None:
+        return ""
+    if after is None or after.at is None:
+        return f", later than {latest:%Y-%m-%d %H:%M:%S} UTC"
+    return f", between {latest:%Y-%m-%d %H:%M:%S} and {after.at:%Y-%m-%d %H:%M:%S} UTC"
 
 
 def _cut_off(last: Place, anchor: Anchor) -> Finding:

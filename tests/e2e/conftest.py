@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from pathlib import Path
 from typing import Any
 
 import pytest
 from shared_database import PostgresqlServer, SharedDatabase
 
 from bot.sandbox.stage import Stage, furnish
+
+sys.path.append(str(Path(__file__).parent.parent / "store"))
 
 
 @pytest.fixture

@@ -51,6 +51,14 @@ BUGS: tuple[Mutation, ...] = (
         "error.errno",
         "tests/cli/test_cli.py::test_output_that_finds_no_room_is_told_and_is_no_finding",
     ),
+    # What was rewritten is told as that
+    _bug(
+        "take a younger anchor for one that vouches for what was there before",
+        "bot/core/audit_findings.py",
+        "return self._by_time[until - 1][1] if until else self._without_time",
+        "return self._by_time[-1][1] if until else self._without_time",
+        "tests/store/test_audit_tampered.py",
+    ),
     # No secret is written down
     _bug(
         "write down a secret with blanks before it",

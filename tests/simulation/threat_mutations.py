@@ -283,6 +283,19 @@ THREATS: tuple[Mutation, ...] = (
             "            work(entry_id)\n            self._backstop_loop.wake()\n",
         ),
     ),
+    # A trail that was rewritten
+    _threat(
+        21,
+        "take a later anchor's word for an earlier one",
+        "store/test_audit_tampered.py::"
+        "test_what_was_rewritten_stays_evidence_once_the_bot_has_anchored_again",
+        Change(
+            "bot/core/audit_findings.py",
+            "        for vouched, span in spans.items()\n",
+            "        for vouched, span in spans.items()\n"
+            "        if _next_fit(scan, anchors, span) is None\n",
+        ),
+    ),
     # Approvals from a seat that is not that person's
     _threat(
         28,

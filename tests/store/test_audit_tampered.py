@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from datetime import timedelta
+
 import pytest
 from audit_trail import (
     REQUESTS,
@@ -14,6 +17,7 @@ from audit_trail import (
     write,
     written_and_sealed,
 )
+from store_examples import NOW
 
 from bot.core.audit_findings import Anchor, Finding, Kind
 from bot.store.audit_verify import verify
@@ -211,7 +215,8 @@ def test_a_chain_hashed_anew_from_a_change_on_shows_by_an_anchor(trail: Database
     assert found(trail) == [], "nothing in the database can tell"
     (finding,) = found(trail, *anchors)
     assert (finding.kind, finding.position, finding.event_id) == (Kind.REWRITTEN, 15, 15)
-    assert f"after position {COUNT}, which an anchor still vouches for" in finding.sentence
+    assert f"rewritten after position {COUNT}, up to event 15" in finding.sentence
+    assert f"An anchor vouches for all up to position {COUNT}" in finding.sentence
 
 
 @pytest.mark.parametrize("column", ["hash", "digest"])
@@ -230,10 +235,87 @@ def test_a_seal_moved_far_away_is_named(trail: Database) -> None:
     assert only(found(trail))[:3] == (Kind.REORDERED, 10**10, COUNT)
 
 
-def test_an_anchor_of_another_trail_is_told_from_a_rewritten_one(trail: Database) -> None:
+def anchored(trail: Database, minute: int, *, fixed: bool = False) -> Anchor:
+    """The head as it is, as written down at a minute."""
+    return replace(anchor_of(trail), at=NOW + timedelta(minutes=minute), fixed=fixed)
+
+
+def grown(trail: Database, first: int, count: int = 3) -> None:
+    write(trail, count, first=first)
+    sealer(trail).seal()
+
+
+def rewritten_under_a_running_bot(trail: Database, *, fixed: bool) -> list[Anchor]:
+    """Anchored at 12, 15 and 18; then rewritten from 14 on; grown, and anchored at 21."""
+    anchors = []
+    for minute, position in ((0, COUNT), (5, COUNT + 3), (10, COUNT + 6)):
+        anchors.append(anchored(trail, minute, fixed=fixed))
+        assert anchors[-1].position == position
+        grown(trail, position + 1)
+    tamper(
+        trail,
+        "DELETE FROM audit_seals WHERE position > 18",
+        "DELETE FROM audit_events WHERE id > 18",
+        "UPDATE audit_events SET actor = 'U02BEN' WHERE id = 14",
+    )
+    seal_anew(trail, 14)
+    write(trail, 3, first=19)
+    tamper(trail, "INSERT INTO audit_unsealed SELECT id FROM audit_events WHERE id > 18")
+    sealer(trail).seal()
+    return [*anchors, anchored(trail, 15, fixed=fixed)]
+
+
+@pytest.mark.parametrize("fixed", [True, False])
+def test_what_was_rewritten_stays_evidence_once_the_bot_has_anchored_again(
+    trail: Database, fixed: bool
+) -> None:
+    (finding,) = found(trail, *rewritten_under_a_running_bot(trail, fixed=fixed))
+    assert (finding.kind, finding.position, finding.event_id) == (Kind.REWRITTEN, 18, 18)
+    said = finding.sentence
+    assert "rewritten after position 12, up to event 18 (position 18, request" in said
+    assert "between 2026-03-01 12:10:00 and 2026-03-01 12:15:00 UTC" in said
+    assert "The anchor of position 21 fits because it was made after that" in said
+    assert ("Nobody can change an object in S3" in said) is fixed
+    assert "altered" not in said
+
+
+def test_a_younger_anchor_does_not_vouch_for_what_stood_there_before(trail: Database) -> None:
+    """The bot anchors where an anchor of the trail that was there before stands further on."""
+    old = [anchored(trail, 0)]
+    grown(trail, COUNT + 1, 6)
+    old.append(anchored(trail, 5))
+    tamper(
+        trail,
+        "DELETE FROM audit_seals WHERE position > 15",
+        "DELETE FROM audit_events WHERE id > 15",
+        "UPDATE audit_events SET actor = 'U02BEN' WHERE id = 14",
+    )
+    seal_anew(trail, 14)
+    new = anchored(trail, 10)
+    assert new.position == 15
+    write(trail, 6, first=16)
+    tamper(trail, "INSERT INTO audit_unsealed SELECT id FROM audit_events WHERE id > 15")
+    sealer(trail).seal()
+    (finding,) = found(trail, *old, new)
+    assert "rewritten after position 12, up to event" in finding.sentence
+    assert "(position 18, request" in finding.sentence
+    (finding,) = found(trail, *(replace(one, at=None) for one in (*old, new)))
+    assert "vouches for all up to position 15, if it is the older one" in finding.sentence
+
+
+def test_two_anchors_of_one_position_are_evidence_where_one_fits(trail: Database) -> None:
+    before = anchored(trail, 0)
+    tamper(trail, "UPDATE audit_events SET actor = 'U02BEN' WHERE id = 3")
+    seal_anew(trail, 3)
+    (finding,) = found(trail, anchored(trail, 5), before)
+    assert (finding.kind, finding.position) == (Kind.REWRITTEN, COUNT)
+
+
+def test_an_anchor_that_never_fitted_is_told_with_how_to_find_out(trail: Database) -> None:
     false = Anchor(3, "f" * 64, "a file")
     (finding,) = found(trail, false, anchor_of(trail))
-    assert (finding.kind, finding.position) == (Kind.FALSE_ANCHOR, 3)
+    assert (finding.kind, finding.position) == (Kind.REWRITTEN, 3)
+    assert "it is another trail's, compare it with the same position in another" in finding.sentence
 
 
 def test_triggers_that_are_gone_are_a_finding(trail: Database) -> None:
