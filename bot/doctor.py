@@ -11,10 +11,10 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bot import doctor_services, doctor_slack
+from bot import doctor_people, doctor_roles, doctor_services, doctor_slack
 from bot.aws import access_entries, scheduler
 from bot.aws.clients import EksClients
-from bot.aws.errors import translated
+from bot.aws.errors import no_entries, translated
 from bot.core import backstop
 from bot.core.errors import AwsProblem, StoreUnavailable
 from bot.core.model import BackstopTerms, Cluster
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from mypy_boto3_eks.type_defs import ClusterTypeDef
 
 _CLUSTERS_AT_ONCE = 8
+_WITHOUT_ENTRIES = "CONFIG_MAP"
 
 
 def examine(settings: Settings, began: Callable[[str], None]) -> Iterator[Result]:
@@ -51,8 +52,10 @@ def examine(settings: Settings, began: Callable[[str], None]) -> Iterator[Result
         return
     if slack is not None:
         yield from doctor_slack.channels(slack, policy, began)
-        yield from doctor_slack.owners(slack, policy, began)
-    yield from _clusters(policy, began)
+        yield from doctor_people.results(slack, policy, began)
+    clients = EksClients()
+    yield from _clusters(clients, policy, began)
+    yield from doctor_roles.results(clients, policy, began)
 
 
 def _database(settings: Settings) -> Result:
@@ -93,9 +96,9 @@ def _policy(file: Path) -> tuple[Policy | None, Result]:
     return policy, Result("policy file", Status.OK, message)
 
 
-def _clusters(policy: Policy, began: Callable[[str], None]) -> Iterator[Result]:
-    clients = EksClients()
-
+def _clusters(
+    clients: EksClients, policy: Policy, began: Callable[[str], None]
+) -> Iterator[Result]:
     def look(cluster: Cluster) -> list[Result]:
         began(f"cluster {cluster.name}")
         found = [_cluster(clients, cluster)]
@@ -126,6 +129,8 @@ def _cluster(clients: EksClients, cluster: Cluster) -> Result:
             "Allow eks:DescribeCluster to have it checked; the bot works without.",
         )
     mode = described.get("accessConfig", {}).get("authenticationMode", "not told")
+    if mode == _WITHOUT_ENTRIES:  # whatever the listing answered
+        return Result(check, Status.FINDING, one_line(no_entries(cluster).sentence))
     return Result(check, Status.OK, f"{message}, in authentication mode {mode}.")
 
 

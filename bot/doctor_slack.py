@@ -1,4 +1,4 @@
-"""Whether Slack's side of a set-up can work: tokens, scopes, channels, groups and owners."""
+"""Whether Slack's side of a set-up can work: tokens, scopes, and the channels posted in."""
 
 from __future__ import annotations
 
@@ -11,9 +11,11 @@ from slack_sdk.errors import SlackApiError
 from slack_sdk.http_retry.builtin_handlers import RateLimitErrorRetryHandler
 
 from bot.core.policy import Policy
-from bot.core.policy_approval import Approval, OwnerPeople
-from bot.doctor_result import Result, Status, count, listed
-from bot.reconcile.slack_errors import BAD_TOKEN, NO_ANSWER, problem_of
+from bot.core.policy_approval import Approval
+from bot.core.policy_fields import Outside
+from bot.core.policy_names import Keys, is_deciding, places_of
+from bot.doctor_result import Result, Status, listed
+from bot.reconcile.slack_errors import BAD_TOKEN, LACKING, NO_ANSWER, PROBLEMS, problem_of
 from bot.settings import Settings, SettingsError
 
 CHANNEL_SCOPES = ("channels:read", "groups:read")
@@ -29,9 +31,6 @@ EMAIL_SCOPE = "users:read.email"
 POST_ANYWHERE = "chat:write.public"
 
 
-Members = Mapping[str, frozenset[str]]
-
-
 @dataclass(frozen=True, slots=True)
 class Slack:
     """An installed app whose bot token works. No `scopes` where Slack did not tell them."""
@@ -45,15 +44,38 @@ class Slack:
         try:
             return getattr(self.client, method)(**arguments).data
         except NO_ANSWER as error:
-            raise _SlackSays(_code(error)) from error
+            needed = error.response.get("needed") if isinstance(error, SlackApiError) else None
+            raise SlackSays(method.replace("_", "."), _code(error), str(needed or "")) from error
 
 
-class _SlackSays(Exception):
-    """Slack did not do as it was asked. `code` is its error, or what went wrong on the way."""
+class SlackSays(Exception):
+    """Slack did not do as it was asked. `code` is its error, or what went wrong on the way.
 
-    def __init__(self, code: str) -> None:
+    `needed` are the scopes that it misses, where it says so.
+    """
+
+    def __init__(self, method: str, code: str, needed: str) -> None:
         super().__init__(code)
+        self.method = method
         self.code = code
+        self.needed = needed
+
+
+def remedy(slack: Slack, says: SlackSays) -> str:
+    """What to do, by the code of the error: what passes, what somebody mends, what is unknown."""
+    if says.code == LACKING and says.needed:
+        return (
+            f"Add the scope {says.needed} under OAuth & Permissions, as in app-manifest.yml, and "
+            "install the app again."
+        )
+    problem = problem_of(says.code)
+    if problem.remedy:
+        return problem.remedy
+    if says.code in PROBLEMS:
+        return "Run this again in a minute."
+    if says.code.islower():
+        return f"Slack's reference of {says.method} says what `{says.code}` means."
+    return f"Let the bot reach {slack.client.base_url}."
 
 
 def connection(settings: Settings) -> Result:
@@ -91,7 +113,7 @@ def bot_token(settings: Settings, policy: Policy | None) -> tuple[Slack | None, 
     check = "slack bot token"
     try:
         client = WebClient(settings.bot_token(), base_url=settings.slack_api_url, timeout=10)
-        client.retry_handlers.append(RateLimitErrorRetryHandler(max_retry_count=2))
+        client.retry_handlers.append(RateLimitErrorRetryHandler(max_retry_count=5))
         answer = client.auth_test()
     except SettingsError as error:
         return None, Result(check, Status.FINDING, str(error))
@@ -122,68 +144,25 @@ def bot_token(settings: Settings, policy: Policy | None) -> tuple[Slack | None, 
 
 def channels(slack: Slack, policy: Policy, began: Callable[[str], None]) -> Iterator[Result]:
     """Whether the bot can post where the policy says, and nobody else's people read it there."""
-    used: dict[str, list[str]] = {}
-    for channel, purpose in (
-        (policy.audit_channel, "the audit channel"),
-        (policy.security_channel, "the security channel"),
-        *((approval.channel, f"rule {name}") for name, approval in _approvals(policy)),
-    ):
-        if channel is not None:
-            used.setdefault(channel, []).append(purpose)
-    for channel, purposes in used.items():
+    for channel, places in places_of(policy, Outside.CHANNEL).items():
+        purposes = [_purpose(keys) for keys in places if not is_deciding(keys)]
+        if not purposes:
+            continue
         check = f"channel {channel}"
         began(check)
         try:
             shown = slack.ask("conversations_info", channel=channel)["channel"]
-        except _SlackSays as says:
-            status, message, remedy = _unseen(says.code)
+        except SlackSays as says:
+            status, message, todo = _unseen(slack, says)
         else:
-            status, message, remedy = _seen(slack, shown)
-        yield Result(check, status, f"{message} It serves {listed(purposes)}.", remedy)
+            status, message, todo = _seen(slack, shown)
+        yield Result(check, status, f"{message} It serves {listed(purposes)}.", todo)
 
 
-def owners(slack: Slack, policy: Policy, began: Callable[[str], None]) -> Iterator[Result]:
-    """Whether the policy's user groups have members, and each rule enough owners."""
-    owning = {group for _, approval in _approvals(policy) for group in approval.owners.groups}
-    members: dict[str, frozenset[str]] = {}
-    for group in sorted(_groups(policy)):
-        check = f"user group {group}"
-        began(check)
-        try:
-            members[group] = frozenset(slack.ask("usergroups_users_list", usergroup=group)["users"])
-        except _SlackSays as says:
-            message = f"Slack does not say who is in it ({says.code})."
-            again = "Run this again in a minute."
-            yield Result(check, Status.FINDING, message, problem_of(says.code).remedy or again)
-            continue
-        if members[group]:
-            yield Result(check, Status.OK, f"It has {count(len(members[group]), 'member')}.")
-        else:
-            status = Status.FINDING if group in owning else Status.NOTE
-            yield Result(check, status, "Nobody is in it.", "Add people to it in Slack.")
-    for channel in sorted(_owning(policy)):
-        check = f"members of {channel}"
-        began(check)
-        try:
-            page = slack.ask("conversations_members", channel=channel)["members"]
-        except _SlackSays as says:
-            message = f"Slack does not say who is in it ({says.code})."
-            yield Result(check, Status.FINDING, message, "Invite the bot, or name other owners.")
-            continue
-        members[channel] = frozenset(page)
-        message = f"Its members decide here; it has {len(page)} at least."
-        if _joinable(slack, channel):
-            yield Result(
-                check,
-                Status.NOTE,
-                f"{message} It is public: everybody here can join it, and then decides.",
-                "Make it private in Slack, or name a user group as owners.",
-            )
-        else:
-            yield Result(check, Status.OK, message)
-    for name, approval in _approvals(policy):
-        began(f"owners of {name}")
-        yield _owners_of(slack, name, approval, members)
+def approvals(policy: Policy) -> list[tuple[str, Approval]]:
+    """Rules by name with who approves, where somebody has to."""
+    found = [(rule.name, rule.approval) for rule in policy.rules]
+    return [(name, approval) for name, approval in found if isinstance(approval, Approval)]
 
 
 def _scopes(headers: Mapping[str, Any]) -> frozenset[str]:
@@ -194,7 +173,7 @@ def _scopes(headers: Mapping[str, Any]) -> frozenset[str]:
 
 def _needed(policy: Policy | None) -> tuple[str, ...]:
     scopes: tuple[str, ...] = NEEDED_SCOPES
-    if policy is not None and _groups(policy):
+    if policy is not None and places_of(policy, Outside.GROUP):
         scopes += (GROUPS_SCOPE,)
     if policy is not None and (policy.principals.template is not None or _by_address(policy)):
         scopes += (EMAIL_SCOPE,)
@@ -207,53 +186,30 @@ def _by_address(policy: Policy) -> bool:
     return asked and bool(policy.principals.email_domains)
 
 
-def _approvals(policy: Policy) -> list[tuple[str, Approval]]:
-    """Rules by name with who approves, where somebody has to."""
-    found = [(rule.name, rule.approval) for rule in policy.rules]
-    return [(name, approval) for name, approval in found if isinstance(approval, Approval)]
+def _purpose(keys: Keys) -> str:
+    """What the bot posts a channel's messages for."""
+    match keys:
+        case ("audit_channel",):
+            return "the audit channel"
+        case ("security_channel",):
+            return "the security channel"
+        case ("rules", name, "approval", "channel"):
+            return f"rule {name}"
+    return f"`{'.'.join(keys)}`"
 
 
-def _groups(policy: Policy) -> set[str]:
-    """The user groups that this version asks Slack about."""
-    people = [rule.requesters for rule in policy.rules if rule.requesters is not None]
-    people += [approval.owners for _, approval in _approvals(policy)]
-    return {group for one in people for group in one.groups}
-
-
-def _owning(policy: Policy) -> set[str]:
-    """The channels whose members decide: approve, review a break-glass, revoke or lock down."""
-    people: list[OwnerPeople] = []
-    for _, approval in _approvals(policy):
-        people += [approval.owners, *(part.owners for part in approval.also)]
-        people += [approval.escalate.owners] if approval.escalate is not None else []
-    for entry in policy.break_glass:
-        people += [entry.review.owners]
-        people += [entry.review.escalate.owners] if entry.review.escalate is not None else []
-    if policy.lockdown is not None:
-        people += [policy.lockdown.owners]
-    return {channel for one in people for channel in one.channels}
-
-
-def _joinable(slack: Slack, channel: str) -> bool:
-    """Whether everybody can join it; where Slack does not say, that is told of the channel."""
-    try:
-        return not slack.ask("conversations_info", channel=channel)["channel"].get("is_private")
-    except _SlackSays:
-        return False
-
-
-def _unseen(code: str) -> tuple[Status, str, str]:
+def _unseen(slack: Slack, says: SlackSays) -> tuple[Status, str, str]:
     """What it means that Slack does not describe a channel."""
-    if code == "missing_scope":
+    if says.code == LACKING:
         return (
             Status.FINDING,
             "The token may not look at it, so the bot posts nothing there.",
             f"Add the scopes {' and '.join(CHANNEL_SCOPES)} and install the app again.",
         )
-    remedy = problem_of(code).remedy or "Run this again in a minute."
-    if code == "channel_not_found":
-        remedy = "Correct its id in the policy file; if the channel is private, invite the bot."
-    return Status.FINDING, f"The bot cannot see this channel ({code}).", remedy
+    todo = remedy(slack, says)
+    if says.code == "channel_not_found":
+        todo = "Correct its id in the policy file; if the channel is private, invite the bot."
+    return Status.FINDING, f"The bot cannot see this channel ({says.code}).", todo
 
 
 def _seen(slack: Slack, shown: Mapping[str, Any]) -> tuple[Status, str, str]:
@@ -272,40 +228,6 @@ def _seen(slack: Slack, shown: Mapping[str, Any]) -> tuple[Status, str, str]:
     if POST_ANYWHERE in slack.scopes and not shown.get("is_private"):
         return Status.NOTE, f"The bot is not in {name}, and can post there all the same.", invite
     return Status.FINDING, f"The bot is not in {name}.", invite
-
-
-def _owners_of(slack: Slack, name: str, approval: Approval, members: Members) -> Result:
-    """Whether enough people own a rule. Members of groups are not looked at one by one."""
-    check = f"owners of {name}"
-    named = approval.owners.owners
-    problems = {user: why for user in sorted(named.users) if (why := _cannot(slack, user))}
-    able = (named.users - problems.keys()).union(*(members.get(g, ()) for g in named.groups))
-    message = f"{count(len(able), 'person', 'people')} can approve, and {approval.required} must."
-    if len(able) < approval.required or problems:
-        return Result(
-            check,
-            Status.FINDING,
-            " ".join([message, *problems.values()]),
-            "Correct the rule's owners in the policy file, or their groups in Slack.",
-        )
-    return Result(check, Status.OK, message)
-
-
-def _cannot(slack: Slack, user: str) -> str | None:
-    """Why a person can approve nothing, or None."""
-    try:
-        shown = slack.ask("users_info", user=user)["user"]
-    except _SlackSays as says:
-        return f"Slack does not describe {user} ({says.code})."
-    if shown.get("is_stranger") or shown.get("team_id") != slack.team_id:
-        return f"{user} is of another organisation."
-    kinds = {
-        "deleted": "deactivated",
-        "is_bot": "a bot",
-        "is_restricted": "a guest",
-        "is_ultra_restricted": "a guest",
-    }
-    return next((f"{user} is {kind}." for key, kind in kinds.items() if shown.get(key)), None)
 
 
 def _code(error: Exception) -> str:

@@ -1,4 +1,4 @@
-"""Clients of EKS and EventBridge Scheduler, made once for an account and region.
+"""Clients of EKS and of what the bot uses beside it, made once for an account and region.
 
 Measured (facts of the platform): the first client costs some 80 ms and 12 MB, a further one of the
 same session 3 ms. Clients are safe to share between threads; making them is not, hence the lock.
@@ -52,9 +52,7 @@ class EksClients:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._sessions: dict[str | None, boto3.Session] = {}
-        self._clients: dict[tuple[str | None, str], EKSClient] = {}
-        self._schedulers: dict[tuple[str | None, str], Any] = {}
-        self._sts: dict[tuple[str | None, str], Any] = {}
+        self._clients: dict[tuple[str, str | None, str], Any] = {}
         self._own_account: str | None = None
 
     def for_cluster(self, cluster: Cluster) -> EKSClient:
@@ -64,14 +62,8 @@ class EksClients:
         and where they are not known to be of the cluster's account.
         """
         self._ensure_account(cluster)
-        key = (cluster.assume_role, cluster.region)
-        with self._lock, translated(cluster, "", "make a client"):
-            client = self._clients.get(key)
-            if client is None:
-                session = self._session(cluster)
-                client = session.client("eks", region_name=cluster.region, config=_CONFIG)
-                self._clients[key] = client
-            return client
+        client: EKSClient = self._client("eks", cluster)
+        return client
 
     def scheduler_for(self, cluster: Cluster) -> Any:
         """The client of EventBridge Scheduler in the cluster's account and region.
@@ -79,14 +71,12 @@ class EksClients:
         Raises AwsProblem as above.
         """
         self._ensure_account(cluster)
-        key = (cluster.assume_role, cluster.region)
-        with self._lock, translated(cluster, "", "make a client"):
-            client = self._schedulers.get(key)
-            if client is None:
-                session = self._session(cluster)
-                client = session.client("scheduler", region_name=cluster.region, config=_CONFIG)
-                self._schedulers[key] = client
-            return client
+        return self._client("scheduler", cluster)
+
+    def iam_for(self, cluster: Cluster) -> Any:
+        """The client of IAM in the cluster's account. Raises AwsProblem as above."""
+        self._ensure_account(cluster)
+        return self._client("iam", cluster)
 
     def _ensure_account(self, cluster: Cluster) -> None:
         """Raise AwsProblem unless the cluster's account is the one that the client will act in.
@@ -107,15 +97,20 @@ class EksClients:
         _ensure_same(self._account_reached(cluster), cluster)
 
     def _account_reached(self, cluster: Cluster) -> str:
-        key = (cluster.assume_role, cluster.region)
+        sts = self._client("sts", cluster)
         with translated(cluster, "", "ask STS whose its credentials are"):
-            with self._lock:
-                sts = self._sts.get(key)
-                if sts is None:
-                    session = self._session(cluster)
-                    sts = session.client("sts", region_name=cluster.region, config=_CONFIG)
-                    self._sts[key] = sts
             return str(sts.get_caller_identity()["Account"])
+
+    def _client(self, service: str, cluster: Cluster) -> Any:
+        key = (service, cluster.assume_role, cluster.region)
+        with self._lock, translated(cluster, "", "make a client"):
+            client = self._clients.get(key)
+            if client is None:
+                make: Any = self._session(cluster).client
+                client = self._clients[key] = make(
+                    service, region_name=cluster.region, config=_CONFIG
+                )
+            return client
 
     def _session(self, cluster: Cluster) -> boto3.Session:
         role = cluster.assume_role

@@ -131,6 +131,16 @@ def is_not_found(error: ClientError) -> bool:
     return details["Code"] == "ResourceNotFoundException" and _NO_CLUSTER not in details["Message"]
 
 
+def no_entries(cluster: Cluster) -> AwsProblem:
+    """The problem of a cluster in authentication mode CONFIG_MAP."""
+    return PermanentAwsProblem(
+        NO_ENTRIES,
+        f"{cluster.name} is in authentication mode CONFIG_MAP, which has no access entries. "
+        "Its owners set the mode to API_AND_CONFIG_MAP or API: `aws eks update-cluster-config "
+        f"--name {cluster.name} --access-config authenticationMode=API_AND_CONFIG_MAP`.",
+    )
+
+
 def _problem(  # noqa: C901, PLR0911 - a table of answers, one a line, reads best as returns
     error: ClientError, cluster: Cluster, principal_arn: str, doing: str
 ) -> AwsProblem:
@@ -163,12 +173,7 @@ def _problem(  # noqa: C901, PLR0911 - a table of answers, one a line, reads bes
             "It may have been deleted, or the policy file names another region or account.",
         )
     if _MODE in message:
-        return PermanentAwsProblem(
-            NO_ENTRIES,
-            f"{name} is in authentication mode CONFIG_MAP, which has no access entries. "
-            "Its owners set the mode to API_AND_CONFIG_MAP or API: `aws eks update-cluster-config "
-            f"--name {name} --access-config authenticationMode=API_AND_CONFIG_MAP`.",
-        )
+        return no_entries(cluster)
     if _INVALID_PRINCIPAL in message:
         # The same answer for a role made seconds ago and for one that does not exist.
         return TemporaryAwsProblem(

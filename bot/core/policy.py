@@ -43,6 +43,7 @@ from bot.core.policy_fields import (
     Length,
     LevelName,
     PolicyFault,
+    Principal,
     PrincipalForm,
     PrincipalTemplate,
     RuleName,
@@ -73,7 +74,7 @@ class ClusterEntry(Entry):
     region: Annotated[str, checked(names.check_region)]
     account: Annotated[str, checked(names.check_account)]
     labels: dict[str, str] = Field(default_factory=dict)
-    assume_role: Annotated[str, checked(names.check_principal)] | None = None
+    assume_role: Principal | None = None
     standing: Standing = Standing.REFUSE
 
     @cached_property

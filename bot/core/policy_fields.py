@@ -9,6 +9,7 @@ import re
 import warnings
 from collections.abc import Callable
 from datetime import timedelta
+from enum import Enum
 from math import comb, prod
 from typing import Annotated
 
@@ -328,9 +329,24 @@ def _form(pattern: str, example: str) -> WithJsonSchema:
     return WithJsonSchema({"type": "string", "pattern": f"^{pattern}$", "examples": [example]})
 
 
-UserId = Annotated[str, checked(names.check_user_id), _form(names.USER_ID, "U02BOB7QX")]
-GroupId = Annotated[str, checked(names.check_group_id), _form(names.GROUP_ID, "S02PAYLEADS")]
-ChannelId = Annotated[str, checked(names.check_channel_id), _form(names.CHANNEL_ID, "C01PAYMENTS")]
+class Outside(Enum):
+    """What a field names outside the file, in Slack or IAM: `policy_names` finds each by this."""
+
+    PERSON = "person"
+    GROUP = "user group"
+    CHANNEL = "channel"
+    PRINCIPAL = "IAM principal"
+
+
+UserId = Annotated[
+    str, checked(names.check_user_id), _form(names.USER_ID, "U02BOB7QX"), Outside.PERSON
+]
+GroupId = Annotated[
+    str, checked(names.check_group_id), _form(names.GROUP_ID, "S02PAYLEADS"), Outside.GROUP
+]
+ChannelId = Annotated[
+    str, checked(names.check_channel_id), _form(names.CHANNEL_ID, "C01PAYMENTS"), Outside.CHANNEL
+]
 Length = Annotated[
     timedelta,
     BeforeValidator(_duration),
@@ -356,9 +372,10 @@ KubernetesGroup = Annotated[str, AfterValidator(_kubernetes_group)]
 EmailDomain = Annotated[str, AfterValidator(_email_domain)]
 TicketForm = Annotated[str, AfterValidator(_ticket_form)]
 TicketUrl = Annotated[str, AfterValidator(_ticket_url)]
-PrincipalForm = Annotated[str, AfterValidator(_principal_form)]
+Principal = Annotated[str, checked(names.check_principal), Outside.PRINCIPAL]
+PrincipalForm = Annotated[str, AfterValidator(_principal_form), Outside.PRINCIPAL]
 PrincipalTemplate = Annotated[str, AfterValidator(_principal_template)]
-BackstopRole = Annotated[str, AfterValidator(_backstop_role)]
+BackstopRole = Annotated[str, AfterValidator(_backstop_role), Outside.PRINCIPAL]
 ScheduleGroup = Annotated[
     str, AfterValidator(_schedule_group), _form(_SCHEDULE_GROUP, "eks-access")
 ]

@@ -8,18 +8,23 @@ import pty
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import boto3
 import pytest
 import yaml
 from cli_steps import execute
+from full_policy import FULL, names_in
+from moto.iam.models import iam_backends
 
-from bot import doctor_slack
+from bot import doctor_people, doctor_slack
 from bot.doctor import examine
 from bot.doctor_result import Result, Status
 from bot.policy_file import load_policy
-from bot.sandbox.stage import LAB_ACCOUNT, Stage, furnish, sandbox_policy
+from bot.sandbox.eks_faults import Call
+from bot.sandbox.stage import LAB_ACCOUNT, PRODUCTION_ACCOUNT, Stage, furnish, sandbox_policy
 from bot.settings import Settings
 from bot.store import migrate
 
@@ -36,7 +41,27 @@ def whole(migrated_sqlite, tmp_path) -> Iterator[Stage]:
     policy["clusters"] = [one for one in policy["clusters"] if one["name"] != "legacy-eu"]
     with Stage(policy=yaml.safe_dump(policy), database_url=f"sqlite:///{file}") as stage:
         furnish(stage)
-        yield stage
+        with roles(stage, LAB_ACCOUNT), roles(stage, PRODUCTION_ACCOUNT):
+            yield stage
+
+
+def iam(stage: Stage, account: str) -> Any:
+    """IAM's client in an account of the local AWS."""
+    keys = stage.eks.credentials(account)
+    return boto3.client("iam", region_name="eu-west-1", endpoint_url=stage.eks.endpoint_url, **keys)
+
+
+@contextmanager
+def roles(stage: Stage, account: str) -> Iterator[None]:
+    """The roles that the sandbox's policy names. The local IAM outlives the stage."""
+    client = iam(stage, account)
+    people = [("/eks-jit/", person) for person in ("ana", "ben", "cleo", "dan", "noa")]
+    made = [*people, ("/", "eks-access-backstop"), ("/", "eks-access-bot")]
+    for path, name in made:
+        client.create_role(Path=path, RoleName=name, AssumeRolePolicyDocument="{}")
+    yield
+    for backend in iam_backends[account].values():
+        backend.reset()
 
 
 @pytest.fixture
@@ -60,7 +85,7 @@ def slack_results(whole) -> Callable[[], dict[str, Result]]:
         found = [doctor_slack.connection(settings), token]
         if slack is not None:
             found += doctor_slack.channels(slack, policy, lambda _: None)
-            found += doctor_slack.owners(slack, policy, lambda _: None)
+            found += doctor_people.results(slack, policy, lambda _: None)
         return {one.check: one for one in found}
 
     return find
@@ -93,8 +118,11 @@ def test_a_whole_set_up_has_no_findings_and_every_part_is_looked_at(whole, resul
         "channel C01PLATFORM",
         "channel C02PAYMENTS",
         "channel C0SECURITY",
+        "people",
         "user group S01PLATFORM",
         "user group S02PAYLEADS",
+        "user group S04RESPOND",
+        "user group S05SECURITY",
         "owners of lab editors",
         "owners of payments",
         "owners of production as a whole",
@@ -102,6 +130,7 @@ def test_a_whole_set_up_has_no_findings_and_every_part_is_looked_at(whole, resul
         "cluster prod-eu",
         "backstop of modern-access-lab",
         "backstop of prod-eu",
+        "IAM principals",
     }
     assert "2 access entries" in found["cluster prod-eu"].message
     assert not whole.eks.writes()
@@ -363,6 +392,93 @@ def test_empty_and_missing_groups_of_owners_are_findings(whole, slack_results):
     assert found["owners of payments"].message == "1 person can approve, and 1 must."
 
 
+def test_every_id_and_role_of_the_policy_file_is_looked_up_whatever_key_it_stands_under(
+    whole, results
+):
+    whole.policy_file.write_text(yaml.safe_dump(FULL))
+    bad = [one for one in results().values() if one.status is Status.FINDING]
+    for name, keys in names_in(FULL):
+        told = [one for one in bad if name in one.check or name in one.message]
+        assert told, f"{name} under {keys}"
+        assert all(one.remedy for one in told)
+
+
+def test_where_a_wrong_id_stands_is_told(whole, slack_results):
+    edit(whole, lambda policy: policy["lockdown"]["owners"].update(users=["U0NOBODY"]))
+    edit(whole, lambda policy: policy["break_glass"][0]["responders"].update(users=["U0NOBODY"]))
+    found = slack_results()
+    assert findings(found) == {"person U0NOBODY"}
+    told = found["person U0NOBODY"]
+    assert "(user_not_found)" in told.message
+    assert "`break_glass.1.responders.users`, `lockdown.owners.users`" in told.message
+
+
+def test_somebody_who_left_and_is_only_mapped_to_a_principal_is_a_note(whole, slack_results):
+    whole.slack.change_person("U01ANA", deleted=True)
+    found = slack_results()
+    assert findings(found) == set()
+    assert found["person U01ANA"].status is Status.NOTE
+    assert "U01ANA is deactivated. It is at `principals.users`" in found["person U01ANA"].message
+    assert (
+        found["people"].message == "4 people in the policy file are full members of the workspace."
+    )
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        ("usergroups.users.list", "user group S02PAYLEADS"),
+        ("users.info", "person U02BEN"),
+        ("conversations.members", "members of C0AUDIT"),
+        ("conversations.info", "channel C02PAYMENTS"),
+    ],
+    ids=lambda asked: asked[0],
+)
+@pytest.mark.parametrize(
+    "answer",
+    [
+        ("plan_upgrade_required", "instead of user groups"),
+        ("team_access_not_granted", "A Slack admin has to allow the app."),
+        ("internal_error", "Run this again in a minute."),
+        ("brand_new_error", "says what `brand_new_error` means."),
+    ],
+    ids=lambda answer: answer[0],
+)
+def test_the_remedy_follows_from_what_slack_says(whole, slack_results, asked, answer):
+    (method, check), (error, remedy) = asked, answer
+    edit(whole, lambda policy: payments(policy)["owners"].update(PUBLIC))
+    whole.slack.faults.add(method, times=None, error=error)
+    found = slack_results()[check]
+    assert error in found.message
+    assert remedy in found.remedy
+
+
+def test_the_remedy_of_a_missing_scope_names_it(whole, slack_results):
+    scopes = whole.slack.app.scopes
+    for scope, check in (
+        ("usergroups:read", "user group S02PAYLEADS"),
+        ("users:read", "person U02BEN"),
+    ):
+        whole.slack.app.scopes = tuple(one for one in scopes if one != scope)
+        assert f"Add the scope {scope} under" in slack_results()[check].remedy
+
+
+def test_who_may_ask_and_is_no_principal_is_told(whole, slack_results):
+    people = {"users": ["U01ANA", "U07IRIS"], "groups": ["S05SECURITY", "S04RESPOND"]}
+    edit(whole, lambda policy: policy["rules"][0].update(requesters=people))
+    found = slack_results()
+    assert findings(found) == set()
+    told = found["principals"]
+    assert told.message == "1 person who may ask is mapped to no IAM principal: U07IRIS."
+
+
+def test_a_further_part_of_an_approval_needs_owners_enough(whole, slack_results):
+    law = {"name": "law", "required": 2, "owners": {"groups": ["S05SECURITY"]}}
+    edit(whole, lambda policy: payments(policy).update(also=[law]))
+    told = slack_results()["owners of payments, part law"]
+    assert (told.status, told.message) == (Status.FINDING, "1 person can approve, and 2 must.")
+
+
 def test_an_empty_group_of_requesters_is_a_note(whole, slack_results):
     whole.slack.add_group("S09NOBODY", "nobody")
     edit(whole, lambda policy: policy["rules"][0].update(requesters={"groups": ["S09NOBODY"]}))
@@ -456,6 +572,71 @@ def test_an_aws_that_cannot_be_reached_is_a_finding_for_each_cluster(whole, resu
         for part in ("cluster", "backstop of")
         for name in ("modern-access-lab", "prod-eu")
     }
+
+
+def test_a_cluster_whose_mode_has_no_entries_is_a_finding_also_where_the_listing_answers(
+    whole, results
+):
+    edit(whole, lambda policy: policy["clusters"].append(
+        {"name": "legacy-eu", "region": "eu-west-1", "account": LAB_ACCOUNT}
+    ))  # fmt: skip
+    backend = whole.eks.backend("eu-west-1", LAB_ACCOUNT)
+
+    def let_the_listing_answer(call: Call) -> None:
+        if (call.operation, call.cluster) == ("DescribeCluster", "legacy-eu"):
+            backend.configure_access("legacy-eu", "API_AND_CONFIG_MAP", None)
+
+    whole.eks.subscribe(let_the_listing_answer)
+    found = results()
+    assert findings(found) == {"cluster legacy-eu"}
+    assert "in authentication mode CONFIG_MAP, which" in found["cluster legacy-eu"].message
+
+
+# IAM
+
+
+def test_a_role_that_is_not_there_or_has_another_path_is_told(whole, results):
+    client = iam(whole, LAB_ACCOUNT)
+    client.delete_role(RoleName="eks-access-backstop")
+    client.delete_role(RoleName="ben")
+    client.create_role(RoleName="ben", AssumeRolePolicyDocument="{}")
+    iam(whole, PRODUCTION_ACCOUNT).delete_role(RoleName="ben")
+    found = results()
+    assert findings(found) == {"IAM eks-access-backstop", "IAM ben"}
+    assert f"IAM has no role `arn:aws:iam::{LAB_ACCOUNT}:role/eks-access-backstop`." in (
+        found["IAM eks-access-backstop"].message
+    )
+    assert f"IAM has it as `arn:aws:iam::{LAB_ACCOUNT}:role/ben`" in found["IAM ben"].message
+    assert "`principals.users.U02BEN`" in found["IAM ben"].message
+
+
+def test_a_person_without_a_role_in_one_of_two_accounts_is_a_note(whole, results):
+    iam(whole, PRODUCTION_ACCOUNT).delete_role(RoleName="ana")
+    found = results()
+    assert findings(found) == set()
+    assert found["IAM ana"].status is Status.NOTE
+    assert (
+        f"IAM has no role `arn:aws:iam::{PRODUCTION_ACCOUNT}:role/eks-jit/ana`."
+        in found["IAM ana"].message
+    )
+
+
+def test_an_iam_user_is_looked_up_as_one_and_other_accounts_are_said_to_be_out_of_sight(
+    whole, results
+):
+    iam(whole, LAB_ACCOUNT).create_user(Path="/people/", UserName="ana")
+    users = {
+        "U01ANA": f"arn:aws:iam::{LAB_ACCOUNT}:user/people/ana",
+        "U02BEN": "arn:aws:iam::777788889999:role/ben",
+    }
+    edit(whole, lambda policy: policy["principals"].update(users=users))
+    found = results()
+    assert findings(found) == set()
+    told = [
+        one for one in examine(whole.settings(), lambda _: None) if one.check == "IAM principals"
+    ]
+    assert [one.status for one in told] == [Status.NOTE, Status.OK]
+    assert "No cluster of the policy file is in account 777788889999." in told[0].message
 
 
 # The command

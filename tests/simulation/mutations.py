@@ -109,6 +109,46 @@ BUGS: tuple[Mutation, ...] = (
         "",
         "tests/core/test_masking.py",
     ),
+    # What the policy names is looked up
+    _bug(
+        "overlook who stands as a key of a mapping",
+        "bot/core/policy_names.py",
+        "            yield from _names(_inner(hint, 0), key, keys)\n",
+        "",
+        "tests/core/test_policy_names.py",
+    ),
+    _bug(
+        "look up no user group beside those of rules",
+        "bot/doctor_people.py",
+        "    for group, places in places_of(policy, Outside.GROUP).items():\n",
+        "    for group, places in places_of(policy, Outside.GROUP).items():\n"
+        '        if places[0][0] != "rules":\n'
+        "            continue\n",
+        "tests/cli/test_doctor.py::"
+        "test_every_id_and_role_of_the_policy_file_is_looked_up_whatever_key_it_stands_under",
+    ),
+    _bug(
+        "take a role under another path for the one in the policy",
+        "bot/doctor_roles.py",
+        '"" if there == arn else',
+        '"" if there else',
+        "tests/cli/test_doctor.py::test_a_role_that_is_not_there_or_has_another_path_is_told",
+    ),
+    _bug(
+        "have a missing plan of Slack's looked at again in a minute",
+        "bot/doctor_slack.py",
+        "    if problem.remedy:\n",
+        "    if problem.remedy and not problem.stays:\n",
+        "tests/cli/test_doctor.py::test_the_remedy_follows_from_what_slack_says",
+    ),
+    _bug(
+        "take a cluster without access entries for a good one where the listing answers",
+        "bot/doctor.py",
+        "    if mode == _WITHOUT_ENTRIES:",
+        "    if mode is None:",
+        "tests/cli/test_doctor.py::"
+        "test_a_cluster_whose_mode_has_no_entries_is_a_finding_also_where_the_listing_answers",
+    ),
     # What is given is no wider than meant
     _bug(
         "take what may be missing in a ticket's form for one way",
