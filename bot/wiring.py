@@ -347,6 +347,7 @@ class Bot:
             unfit=self._directory.unfit,
             shown=lambda request: self.listeners.show_change(request.requester),
             clock=self.clock,
+            note=self._memory.note,
         )
         announcer = Announcer(
             self.database, self._client, self._claims, unfit=self._directory.unfit, clock=self.clock

@@ -151,6 +151,7 @@ class AccessReconciler:
         """Let time pass for the entry's grants, then read the entry."""
         now = self._clock()
         with self._database.transaction() as tx:
+            self._memory.note(tx)
             access_grants.pass_time(tx, entry_id, now)
             entry = entries.get(tx, entry_id, now)
             if entry.from_ahead:
@@ -242,6 +243,7 @@ class AccessReconciler:
                 with self._database.transaction() as tx:
                     entries.read_back(tx, entries.get(tx, entry.id, now), observed)
         with self._database.transaction() as tx:
+            self._memory.note(tx)  # what ends here may have been revoked since the round began
             settled = access_grants.settle(tx, entry, observed, now)
             more = bool(settled.plan.actions)
             if not differs:
@@ -249,16 +251,9 @@ class AccessReconciler:
                 rest(tx, entry, settled.live, troubles, now, more=more, counts=counts)
             # The entry's row first, as everywhere.
             backstops.seen(tx, entry.id, now, alone=settled.alone, shown=observed is not None)
-        self._note_end(settled)
         if differs:
             self._look(entry, observed)
             self._finish(entry, troubles, epoch, more=more)
-
-    def _note_end(self, settled: access_grants.Settled) -> None:
-        """Remember that a grant ended, also one that had given nothing yet: no store undoes it."""
-        if settled.ended:
-            with self._database.reading() as tx:
-                self._memory.note(tx)
 
     def _is_unwritten(self, entry: Entry) -> bool:
         """Whether the bot has put nothing at the entry, and was never about to."""
@@ -279,7 +274,6 @@ class AccessReconciler:
             troubles = [Trouble(problem)] if settled.live else []
             rest(tx, entry, settled.live, troubles, now, counts=epoch == self._memory.epoch)
             backstops.seen(tx, entry.id, now, alone=settled.alone, shown=False)
-        self._note_end(settled)
         return troubles
 
     def _cluster_unknown(self, entry_id: int, problem: AwsProblem, epoch: int) -> list[Trouble]:

@@ -38,14 +38,12 @@ class Snapshot:
 class Settled:
     """What came of a look: what there is still to do, and the grants that are live then.
 
-    `alone` is whether the entry is the bot's and nobody else's in part, see bot.core.backstop;
-    `ended` whether a grant ended by it.
+    `alone` is whether the entry is the bot's and nobody else's in part, see bot.core.backstop.
     """
 
     plan: Plan
     live: tuple[Grant, ...]
     alone: bool
-    ended: bool
 
 
 def snapshot(tx: Connection, entry: Entry, now: datetime) -> Snapshot:
@@ -163,7 +161,7 @@ def settle(tx: Connection, entry: Entry, observed: ObservedEntry | None, now: da
     if not giving or observed is not None:
         void(tx, entry, plan)
     alone = backstop.alone(observed, stored.record, entry.deployment)
-    return Settled(plan, tuple(left.values()), alone, ended=len(left) < len(stored.live))
+    return Settled(plan, tuple(left.values()), alone)
 
 
 def void(tx: Connection, entry: Entry, plan: Plan) -> None:

@@ -76,6 +76,7 @@ class StoreMemory:
         self._lock = threading.Lock()
         self._known = Newest()
         self._known_at = clock()
+        self._note_lock = threading.Lock()  # nobody who holds it waits for the store
         self._noted: Event | None = None
         self.forgets: list[Callable[[], None]] = []
         self.epoch = 0
@@ -89,10 +90,23 @@ class StoreMemory:
         """Never called."""
 
     def note(self, tx: Connection) -> None:
-        """Remember the newest event, as access is about to be taken away for one of them."""
+        """Remember the newest event, because something is done or shown by what the store says.
+
+        Called before `tx` records events of its own: those may never be committed.
+        """
+        epoch = self.epoch
         event = newest.newest_event(tx)
-        if event is not None and (self._noted is None or event.id > self._noted.id):
-            self._noted = event
+        if event is None or not self._is_newer(event):
+            return
+        # What a store that went back has no more is not to be forgotten for something newer. The
+        # seal is left out: it may come from outside, and where it is wrong removals go on.
+        if newest.holds(tx, Newest(event=self._known.event), self._noted):
+            with self._note_lock:
+                if epoch == self.epoch and self._is_newer(event):
+                    self._noted = event
+
+    def _is_newer(self, event: Event) -> bool:
+        return all(one is None or event.id > one.id for one in (self._known.event, self._noted))
 
     def is_same(self, tx: Connection, epoch: int) -> bool:
         """Whether the store has not gone back since `epoch` was read."""
@@ -113,7 +127,8 @@ class StoreMemory:
                 self._start_anew(found)
                 with self._database.reading() as tx:
                     found = newest.newest(tx)
-                self._noted = None
+                with self._note_lock:
+                    self._noted = None
             elif told:
                 # What this one remembers was not lost, and what it saw since may have been.
                 self._forget()

@@ -17,6 +17,7 @@ from typing import Any, Protocol
 import structlog
 from slack_sdk import WebClient
 from slack_sdk.errors import SlackApiError
+from sqlalchemy import Connection
 
 from bot.core.errors import DirectoryUnavailable, StoreUnavailable
 from bot.core.lifecycle import BOT
@@ -103,7 +104,7 @@ class MessageReconciler:
 
     `shown` is called with a request whose messages were brought up to date. `unfit` says why
     nothing may be posted to a channel, or None; it raises DirectoryUnavailable where that is not
-    known.
+    known. `note` remembers what the store said before people are shown it, see StoreMemory.
     """
 
     def __init__(
@@ -116,6 +117,7 @@ class MessageReconciler:
         unfit: Callable[[str], str | None],
         shown: Callable[[AccessRequest], None],
         clock: Callable[[], datetime],
+        note: Callable[[Connection], None] = lambda _: None,
     ) -> None:
         self._database = database
         self._client = client
@@ -124,6 +126,7 @@ class MessageReconciler:
         self._unfit = unfit
         self._shown = shown
         self._clock = clock
+        self._note = note
         # What Slack has taken and the store has not, by request: it is not sent again while the
         # store takes no writes.
         self._unstored: dict[str, list[Posted]] = {}
@@ -149,6 +152,7 @@ class MessageReconciler:
             questions = audit.questions(tx, request_id)
             owed = post_reviews.find(tx, request_id) if request.break_glass else None
             posted = {(one.key, one.recipient): one for one in messages.of_request(tx, request_id)}
+            self._note(tx)
         unreachable = {one.recipient: one.problem for one in posted.values() if one.problem}
         delayed: Delayed | None = None
         refused = False

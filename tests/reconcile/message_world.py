@@ -8,7 +8,7 @@ from typing import Any
 
 from desk import ANA, BEN, CLEO, DAN, EVE, Desk
 from slack_sdk import WebClient
-from sqlalchemy import select
+from sqlalchemy import Connection, select
 
 from bot.core import lifecycle
 from bot.core.model import AccessRequest, EndReason, Grant
@@ -56,6 +56,7 @@ class MessageWorld:
         *,
         database: Database | None = None,
         timeout: float = 5,
+        note: Callable[[Connection], None] = lambda _: None,
     ) -> MessageReconciler:
         """A loop that knows nothing but the store, as after a restart or in another replica."""
         client = WebClient(
@@ -73,6 +74,7 @@ class MessageWorld:
             unfit=Directory(client).unfit,
             shown=lambda request: self.shown.append(request.id),
             clock=self.clock,
+            note=note,
         )
 
     def round(self) -> None:

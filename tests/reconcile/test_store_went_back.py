@@ -7,8 +7,11 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
-from entry_world import DOCUMENT, MINUTE, VIEW, World
+from entry_world import DOCUMENT, HOUR, LAB, MINUTE, POLICY, VIEW, World
+from message_world import MessageWorld
+from points import TRANSACTION, watched
 from sqlalchemy import Connection, text
+from sqlalchemy.exc import ProgrammingError
 
 from bot.core.audit_chain import Head
 from bot.core.errors import TemporaryAwsProblem
@@ -23,7 +26,7 @@ from bot.store.inbox import ItemState, Kind
 from bot.store.newest import WENT_BACK
 from tests.store_set_back import SetBack
 
-BOTH = pytest.mark.parametrize("database_kind", ["sqlite", "postgresql"], indirect=True)
+BOTH = pytest.mark.parametrize("database_kind", ["sqlite", "postgresql"])
 SECOND = timedelta(seconds=1)
 
 
@@ -76,6 +79,15 @@ class Running:
     def told(self) -> list[str]:
         with self.world.database.reading() as tx:
             return [one.action for one in audit.latest(tx, 100) if one.action == WENT_BACK]
+
+
+NO_EVENT_COMMITS = (
+    "CREATE FUNCTION fails() RETURNS trigger LANGUAGE plpgsql AS "
+    "$$ BEGIN RAISE EXCEPTION 'not now'; END $$",
+    "CREATE CONSTRAINT TRIGGER fails AFTER INSERT ON audit_events "
+    "DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION fails()",
+)
+"""PostgreSQL takes what records an event, and refuses it at the commit."""
 
 
 @pytest.fixture
@@ -155,6 +167,121 @@ def test_what_was_revoked_before_it_was_given_is_not_given_either(running: Runni
     running.rounds()
     assert "CreateAccessEntry" not in world.writes()
     assert world.grant(grant_id).end_reason is EndReason.FAILED
+
+
+@BOTH
+def test_what_was_revoked_while_a_round_was_under_way_is_not_given_either(running: Running) -> None:
+    world = running.world
+    world.round()
+    grant_id = world.ask("view", "a")
+    running.store.keep()
+    client = world.clients.for_cluster(POLICY.clusters_by_name[LAB])
+    with watched(world.database, client) as points:
+        points.at("DescribeAccessEntry", lambda: world.revoke(grant_id))
+        world.round()
+    assert world.state(grant_id) is GrantState.ENDED
+    running.store.go_back()
+    running.rounds()
+    assert "CreateAccessEntry" not in world.writes()
+    assert world.grant(grant_id).end_reason is EndReason.FAILED
+
+
+def test_what_was_approved_and_lost_while_a_round_was_under_way_is_not_given(
+    running: Running,
+) -> None:
+    """The round had planned it; nothing else had looked at the store since."""
+    world = running.world
+    world.round()  # the first one does more
+    client = world.clients.for_cluster(POLICY.clusters_by_name[LAB])
+    world.ask("view", "a", who="ben")
+    with watched(world.database, client) as points:
+        world.round()
+    intends = points.passed.index("CreateAccessEntry") - 1
+    assert points.passed[intends] == TRANSACTION
+    running.memory.look()
+    running.store.keep()
+    world.ask("view", "a")
+    before = len(world.writes())
+    with watched(world.database, client) as points:
+        points.at(intends, running.store.go_back)
+        world.round()
+    assert points.passed[-1] == TRANSACTION
+    assert len(points.passed) > intends
+    assert world.writes()[before:] == []
+    assert running.told() == [WENT_BACK]
+
+
+@BOTH
+def test_a_return_is_remembered_though_eks_did_not_answer(running: Running) -> None:
+    """Its card said that the access goes, and nothing but the process knows that now."""
+    world = running.world
+    grant_id = world.active("view", "a")
+    running.memory.look()
+    running.store.keep()
+    world.give_back(grant_id)
+    world.eks.faults.server_error("DescribeAccessEntry")
+    world.round()
+    assert world.state(grant_id) is GrantState.REVOKING
+    running.store.go_back()
+    running.memory.look()
+    assert running.told() == [WENT_BACK]
+
+
+@BOTH
+def test_what_a_card_shows_is_remembered(
+    messages: MessageWorld, database_url: str, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    """Nothing at EKS changes, and nothing had looked at the store since it was denied."""
+    store = SetBack(database_url, lambda: request.getfixturevalue("postgresql"), tmp_path)
+    memory = StoreMemory(messages.desk.database, clock=messages.clock)
+    messages.loop = messages.fresh_loop(note=memory.note)
+    asked = messages.desk.ask()
+    messages.settle()
+    memory.look()
+    store.keep()
+    messages.desk.deny(asked.id)
+    messages.settle()
+    assert "DENIED" in messages.card().plain
+    store.go_back()
+    memory.look()
+    messages.settle()
+    assert "DENIED" not in messages.card().plain
+
+
+@BOTH
+def test_what_a_store_has_lost_is_not_forgotten_for_what_is_newer(running: Running) -> None:
+    """It has grown past what was lost before anything looks at it again."""
+    world = running.world
+    running.store.keep()
+    world.ask("view", "a")
+    with world.database.reading() as tx:
+        running.memory.note(tx)
+    running.store.go_back()
+    with world.database.transaction() as tx:
+        other = [AuditEvent(world.clock(), "operator", "grant.looked_at") for _ in range(20)]
+        audit.record(tx, other)
+    with world.database.reading() as tx:
+        running.memory.note(tx)
+    running.memory.look()
+    assert running.told() == [WENT_BACK]
+
+
+@pytest.mark.parametrize("database_kind", ["postgresql"])
+def test_what_is_rolled_back_was_never_there(running: Running) -> None:
+    """A round writes that access has ended, and the store does not take it."""
+    world = running.world
+    grant_id = world.active("view", "a")
+    running.memory.look()
+    world.clock.advance(2 * HOUR)
+    with world.database.transaction() as tx:
+        for statement in NO_EVENT_COMMITS:
+            tx.execute(text(statement))
+    with pytest.raises(ProgrammingError):
+        world.round()
+    assert world.state(grant_id) is GrantState.ACTIVE
+    running.memory.look()
+    assert running.told() == []
+    assert running.memory.epoch == 0
 
 
 def test_what_waits_for_its_time_ends_too(running: Running) -> None:

@@ -1424,11 +1424,53 @@ BUGS: tuple[Mutation, ...] = (
         "test_a_session_that_is_given_up_keeps_no_lock_though_its_error_is_kept",
     ),
     _bug(
+        "remember nothing as a round begins",
+        ACCESS,
+        "            self._memory.note(tx)\n            access_grants.pass_time(",
+        "            access_grants.pass_time(",
+        "tests/reconcile/test_store_went_back.py::"
+        "test_a_return_is_remembered_though_eks_did_not_answer",
+    ),
+    _bug(
+        "remember what a round writes before it is committed",
+        ACCESS,
+        "            self._memory.note(tx)\n"
+        "            access_grants.pass_time(tx, entry_id, now)\n",
+        "            access_grants.pass_time(tx, entry_id, now)\n"
+        "            self._memory.note(tx)\n",
+        "tests/reconcile/test_store_went_back.py::test_what_is_rolled_back_was_never_there",
+    ),
+    _bug(
         "remember no end of what was not given yet",
         ACCESS,
-        "        if settled.ended:\n",
-        "        if settled.ended and settled.plan.removals:\n",
-        "tests/reconcile/test_store_went_back.py",
+        "            self._memory.note(tx)  # what ends here may have been revoked since the round "
+        "began\n",
+        "",
+        "tests/reconcile/test_store_went_back.py::"
+        "test_what_was_revoked_while_a_round_was_under_way_is_not_given_either",
+    ),
+    _bug(
+        "forget what a store has lost for what is newer",
+        "bot/reconcile/memory.py",
+        "        if newest.holds(tx, Newest(event=self._known.event), self._noted):\n",
+        "        if tx is not None:\n",
+        "tests/reconcile/test_store_went_back.py::"
+        "test_what_a_store_has_lost_is_not_forgotten_for_what_is_newer",
+    ),
+    _bug(
+        "remember nothing of what a card shows",
+        "bot/reconcile/messages.py",
+        "            self._note(tx)\n",
+        "",
+        "tests/reconcile/test_store_went_back.py::test_what_a_card_shows_is_remembered",
+    ),
+    _bug(
+        "let the message loop know no memory",
+        "bot/wiring.py",
+        "            note=self._memory.note,\n",
+        "",
+        "tests/simulation/test_simulation.py::"
+        "test_a_card_that_showed_what_the_store_has_lost_is_set_right",
     ),
     _bug(
         "forget only what this replica itself finds lost",

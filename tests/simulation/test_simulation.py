@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -15,7 +16,7 @@ from tests.simulation.life import ACTS, Life, Outcome, Story, act, live
 from tests.simulation.mutation import ROOT
 from tests.simulation.mutations import MUTATIONS, misfits
 from tests.simulation.runner import run_here, tell
-from tests.simulation.scene import ACCOUNT, DAN, DEPLOYMENT, LAB, REGION, role
+from tests.simulation.scene import ACCOUNT, DAN, DEPLOYMENT, EVE, LAB, REGION, role
 from tests.simulation.shadow import BOT, TAG, Book
 from tests.simulation.stage import Stage
 from tests.simulation.store_troubles import FULL, LOCKED, READS
@@ -69,9 +70,9 @@ SLACK = (
     "rate limited",
     *(f"refuses for good ({error})" for error in REFUSALS),
 )
-ONCE_BROKEN = (8469, 11885, 15905)
-"""Of 20,000: a write from a clock that was ahead, an extension whose end had passed, and a bot gone
-for good under the schedule of before."""
+ONCE_BROKEN = (2431, 8469, 11885, 15905)
+"""Of 20,000: a return that was lost before EKS answered, a write from a clock that was ahead, an
+extension whose end had passed, and a bot gone for good under the schedule of before."""
 
 FAULTS = {
     *(f"met: aws: {kind}" for kind in AWS),
@@ -131,6 +132,21 @@ def test_every_invariant_holds_after_each_step_of_every_life(
 @pytest.mark.parametrize("seed", ONCE_BROKEN)
 def test_a_life_that_once_broke_an_invariant_holds(on: Stage, seed: int) -> None:
     _, failure = tell(on, write(seed), shrinking=0)
+    assert failure is None
+
+
+def test_a_card_that_showed_what_the_store_has_lost_is_set_right(on: Stage) -> None:
+    """A return is lost that nothing but its card has shown."""
+    steps: list[list[Any]] = [
+        ["ask", EVE, LAB, "edit", ["pay"], 1],
+        ["tick", ["inbox", "access", "messages"]],
+        ["tick", ["access", "messages"]],
+        ["store kept"],
+        ["click", "return", EVE, -1],
+        ["tick", ["giving back", "messages"]],
+        ["store back"],
+    ]
+    _, failure = tell(on, Story(2431, write(2431).setting, steps), shrinking=0)
     assert failure is None
 
 
