@@ -67,6 +67,18 @@ metadata = MetaData(
 )
 
 
+REVIEW_OWED = "reviewed_at IS NULL AND step_due_at IS NULL"
+SCHEDULE_TO_GO = "due_at IS NULL AND name IS NOT NULL AND alone AND NOT shown"
+
+
+def _only(name: str, key: str | Column[Any], where: str) -> Index:
+    """An index of the rows that satisfy `where`, for queries that say the same.
+
+    There are few of them or none, so that to look for them costs the same however long the history.
+    """
+    return Index(name, key, sqlite_where=text(where), postgresql_where=text(where))
+
+
 def _column(name: str, kind: Any, *constraints: ForeignKey, **options: Any) -> Column[Any]:
     return Column(name, kind, *constraints, nullable=options.pop("nullable", False), **options)
 
@@ -146,6 +158,7 @@ post_reviews = Table(
     _column("step_due_at", UtcDateTime, nullable=True),
     Index("ix_post_reviews_requester", "requester"),
     Index("ix_post_reviews_step_due_at", "step_due_at"),
+    _only("ix_post_reviews_no_step", "step_due_at", REVIEW_OWED),
 )
 
 delegations = Table(
@@ -255,6 +268,7 @@ backstops = Table(
     _column("problem", Text, nullable=True),
     _column("hopeless", Boolean, server_default=text("false")),
     Index("ix_backstops_due_at", "due_at"),
+    _only("ix_backstops_to_go", "due_at", SCHEDULE_TO_GO),
 )
 
 grants = Table(
@@ -425,6 +439,11 @@ class LiveIsDue:
     due: str
     condition: str
 
+    @property
+    def broken(self) -> str:
+        """What holds for a row that breaks it, as its index has it."""
+        return f"NOT ({self.condition})"
+
 
 # What is live has a time at which a loop looks at it: no row may be left that nothing ever finds.
 # The database refuses it: PostgreSQL by these constraints, SQLite, which cannot add one to a table
@@ -444,6 +463,6 @@ LIVE_IS_DUE = (
     ),
 )
 for _one in LIVE_IS_DUE:
-    metadata.tables[_one.table].append_constraint(
-        CheckConstraint(_one.condition, name="live_is_due")
-    )
+    _table = metadata.tables[_one.table]
+    _table.append_constraint(CheckConstraint(_one.condition, name="live_is_due"))
+    _only(f"ix_{_one.table}_never_due", _table.c[_one.key], _one.broken)

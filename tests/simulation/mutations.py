@@ -1322,6 +1322,20 @@ BUGS: tuple[Mutation, ...] = (
         "tests/store/test_never_due.py",
     ),
     _bug(
+        "look through all of history for what is never due",
+        "migrations/versions/0014_index_what_is_never_due.py",
+        "[column], sqlite_where=where, postgresql_where=where)",
+        "[column])",
+        "tests/store/test_never_due.py::test_to_look_costs_no_more_with_a_long_history",
+    ),
+    _bug(
+        "look through all ended grants for those that are live",
+        "bot/store/never_due.py",
+        "WHERE state IN ({_STATES})",
+        "WHERE state <> 'ENDED'",
+        "tests/store/test_never_due.py::test_to_look_costs_no_more_with_a_long_history",
+    ),
+    _bug(
         "give by what a store knew before it went back",
         ACCESS,
         "            elif not self._memory.is_same(tx, epoch):\n                raise WentBack\n",

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from sqlalchemy import Connection, text, update
 from sqlalchemy.exc import IntegrityError
-from store_examples import HOUR, LAB, MINUTE, NOW, ROLE, approval, grant, request
+from store_examples import HOUR, LAB, MINUTE, NOW, ROLE, add_grant, approval, grant, request
 
 from bot.core.model import BackstopTerms, Owners
 from bot.core.post_review import PostReview
@@ -143,3 +144,61 @@ def test_a_look_that_ends_after_another_answered_leaves_no_backstop_that_nobody_
         backstops.rest(tx, quick, None, attempts=0, problem=None, hopeless=False)
         backstops.rest(tx, slow, NOW + MINUTE, attempts=1, problem="away", hopeless=False)
         assert backstops.due(tx, NOW, 10) == [entry_id]
+
+
+# What a look costs: there is one a minute, and history only grows
+
+OVER = (
+    "UPDATE grants SET state = 'ENDED', ended_at = created_at",
+    "UPDATE entries SET due_at = NULL",
+    "UPDATE backstops SET due_at = NULL",
+    "UPDATE requests SET messages_due_at = NULL",
+    "UPDATE inbox SET state = 'DONE', due_at = NULL",
+    "UPDATE announcements SET due_at = NULL, posted_ts = '1.0'",
+    "UPDATE post_reviews SET step_due_at = NULL, reviewed_at = begun_at",
+)
+
+
+def add_history(tx: Connection, numbers: range) -> None:
+    """Rows of each table that are over, as the years leave them."""
+    for number in numbers:
+        key = f"9AA-{number:03}"
+        add_grant(tx, id=key, cluster=BACKED, principal_arn=f"{ROLE}-{number}")
+        post_reviews.add(
+            tx, PostReview(key, Owners(), NOW, NOW + HOUR, NOW + 2 * HOUR), f"U{number}"
+        )
+        inbox.add(tx, Kind.CANCEL, actor=key, team_id=None, document={}, response_url=None, now=NOW)
+        announcements.announce(tx, key=key, channel="C1", text="Said", blocks=[], now=NOW)
+    for statement in OVER:
+        tx.execute(text(statement))
+
+
+def effort(tx: Connection) -> int:
+    """What it takes to find nothing: SQLite's steps, or the rows that PostgreSQL touches."""
+    if tx.dialect.name == "sqlite":
+        steps: list[None] = []
+        driver: Any = tx.connection.driver_connection
+        driver.set_progress_handler(lambda: steps.append(None), 1)
+        assert never_due.find(tx) == ()
+        driver.set_progress_handler(None, 1)
+        return len(steps)
+    tx.execute(text("ANALYZE"))
+    tx.execute(text("SET LOCAL enable_seqscan = off"))  # it would read small tables whole
+    explain = "EXPLAIN (ANALYZE, FORMAT JSON)"
+    plans = [tx.scalar(text(f"{explain} {check.query}")) for check in never_due.CHECKS]
+    return sum(touched(plan[0]["Plan"]) for plan in plans)
+
+
+def touched(node: dict[str, Any]) -> int:
+    """The rows that this node of a plan, and those below, gave or threw away."""
+    counts = ("Actual Rows", "Rows Removed by Filter", "Rows Removed by Index Recheck")
+    own = sum(int(node.get(one, 0)) for one in counts)
+    return own + sum(touched(one) for one in node.get("Plans", ()))
+
+
+def test_to_look_costs_no_more_with_a_long_history(database: Database) -> None:
+    with database.transaction() as tx:
+        add_history(tx, range(10))
+        little = effort(tx)
+        add_history(tx, range(10, 210))
+        assert effort(tx) <= little
