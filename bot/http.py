@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -12,6 +13,7 @@ from anyio import CapacityLimiter, to_thread
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 from slack_bolt import App
 from slack_bolt.adapter.starlette.handler import to_bolt_request, to_starlette_response
+from slack_sdk.signature import SignatureVerifier
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import ClientDisconnect, Request
@@ -31,11 +33,14 @@ _LOOKS_AT_ONCE = 2
 its connections, which removals need."""
 
 _UNAUTHORIZED = 401
+_SIGNED_WITHIN_SECONDS = 300
+"""Source: Slack, "Verifying requests from Slack"."""
+
+_SIGNATURE = re.compile(r"v0=[0-9a-f]{64}", re.ASCII)
 _refusals = ThrottledWarning(
     log, "refused a payload: its signature does not match SLACK_SIGNING_SECRET, or it is old"
 )
-# What Bolt raises on a body that is no payload of Slack's. It reads ids out of the body before it
-# looks at the signature, so anybody can send it such a one.
+# What is raised on a body that is no payload of Slack's, though it has Slack's signature.
 _MALFORMED = (ValueError, TypeError, AttributeError, LookupError, RecursionError)
 
 
@@ -59,10 +64,18 @@ class Readiness:
         return {**self.checks, **({"reasons": dict(self.reasons)} if self.reasons else {})}
 
 
+@dataclass(frozen=True, slots=True)
+class SignedApp:
+    """The Bolt app, and what tells Slack's payloads from those of strangers."""
+
+    app: App
+    verifier: SignatureVerifier
+
+
 def build_http(
-    readiness: Callable[[], Readiness], registry: CollectorRegistry, slack: App | None
+    readiness: Callable[[], Readiness], registry: CollectorRegistry, slack: SignedApp | None
 ) -> Starlette:
-    """The application. `slack` is the Bolt app in HTTP mode, None in Socket Mode."""
+    """The application. `slack` is what payloads are for in HTTP mode, None in Socket Mode."""
     looks = CapacityLimiter(_LOOKS_AT_ONCE)
 
     async def healthz(request: Request) -> Response:
@@ -81,21 +94,18 @@ def build_http(
 
     async def slack_events(request: Request) -> Response:
         receipt.receive()
+        if slack is None or _is_too_long(request):
+            return PlainTextResponse("too large\n", status_code=413)
+        if not _may_be_signed(request, slack.verifier.clock.now()):
+            return _refused()
         try:
             body = await _body(request)
         except ClientDisconnect:
             return Response(status_code=400)  # which nobody reads
-        if slack is None or body is None:
+        if body is None:
             return PlainTextResponse("too large\n", status_code=413)
-        if not _may_be_signed(request):
-            return _refused()
-        try:
-            payload = to_bolt_request(request, body)
-        except _MALFORMED:
-            return PlainTextResponse("malformed\n", status_code=400)
-        # Bolt is synchronous: on the event loop one slow payload would hold up all others.
-        answer = await run_in_threadpool(slack.dispatch, payload)
-        return _refused() if answer.status == _UNAUTHORIZED else to_starlette_response(answer)
+        # Not on the event loop: one slow payload would hold up all others, and every probe.
+        return await run_in_threadpool(_answer, slack, request, body)
 
     routes = [
         Route("/healthz", healthz),
@@ -107,12 +117,30 @@ def build_http(
     return Starlette(routes=routes)
 
 
-def _may_be_signed(request: Request) -> bool:
-    """Whether Bolt can compare the signature's headers, where there are any, with what is right."""
-    timestamp = request.headers.get("x-slack-request-timestamp", "0")
-    signature = request.headers.get("x-slack-signature", "")
+def _answer(slack: SignedApp, request: Request, body: bytes) -> Response:
+    """What Bolt says to the payload. Nothing of it is parsed before its signature was compared."""
+    timestamp, signature = _signature_of(request)
+    try:
+        if not slack.verifier.is_valid(body, timestamp, signature):
+            return _refused()
+        payload = to_bolt_request(request, body)
+    except _MALFORMED:
+        return PlainTextResponse("malformed\n", status_code=400)
+    answer = slack.app.dispatch(payload)
+    return _refused() if answer.status == _UNAUTHORIZED else to_starlette_response(answer)
+
+
+def _signature_of(request: Request) -> tuple[str, str]:
+    headers = request.headers
+    return headers.get("x-slack-request-timestamp", ""), headers.get("x-slack-signature", "")
+
+
+def _may_be_signed(request: Request, now: float) -> bool:
+    """Whether the headers are of a signature of these minutes: what has none is not read at all."""
+    timestamp, signature = _signature_of(request)
     with contextlib.suppress(ValueError):
-        return int(timestamp) >= 0 and signature.isascii()
+        fresh = abs(now - int(timestamp)) <= _SIGNED_WITHIN_SECONDS
+        return fresh and _SIGNATURE.fullmatch(signature) is not None
     return False
 
 
@@ -121,10 +149,12 @@ def _refused() -> Response:
     return JSONResponse({"error": "invalid request"}, status_code=_UNAUTHORIZED)
 
 
+def _is_too_long(request: Request) -> bool:
+    return int(request.headers.get("content-length", 0)) > MAX_BODY_BYTES
+
+
 async def _body(request: Request) -> bytes | None:
     """The body, or None where it is longer than any that Slack sends."""
-    if int(request.headers.get("content-length", 0)) > MAX_BODY_BYTES:
-        return None
     received = bytearray()
     async for chunk in request.stream():
         received += chunk

@@ -12,6 +12,7 @@ from typing import Any
 import structlog
 from prometheus_client import CollectorRegistry
 from slack_sdk import WebClient
+from slack_sdk.signature import SignatureVerifier
 from sqlalchemy import Connection
 
 from bot.access.post_review import OwedReviews
@@ -23,7 +24,7 @@ from bot.core.audit_chain import Head
 from bot.core.errors import PolicyUnavailable, StoreUnavailable
 from bot.core.model import Cluster
 from bot.core.policy import Policy
-from bot.http import Readiness, build_http
+from bot.http import Readiness, SignedApp, build_http
 from bot.http_server import HttpServer
 from bot.jobs import Jobs, Loop
 from bot.metrics import build_registry
@@ -151,8 +152,7 @@ class Bot:
         self._jobs.every(_ANCHOR_SECONDS, "anchors", self._anchor)
         self._connection = self._connect(settings) if settings.socket_mode else None
         self._store_watch = StoreWatch(self.database)
-        slack = None if settings.socket_mode else self.listeners.app
-        http = build_http(self.readiness, self._signals(), slack)
+        http = build_http(self.readiness, self._signals(), self._signed_app(settings))
         self.http = HttpServer(http, settings.http_address, settings.http_port)
 
     def start(self) -> None:
@@ -286,6 +286,12 @@ class Bot:
             clock=self.clock,
             in_background=given.in_background,
         )
+
+    def _signed_app(self, settings: Settings) -> SignedApp | None:
+        """What payloads over HTTP are for; None in Socket Mode."""
+        if settings.socket_mode:
+            return None
+        return SignedApp(self.listeners.app, SignatureVerifier(settings.signing_secret()))
 
     def _connect(self, settings: Settings) -> SocketModeConnection:
         connection = SocketModeConnection(

@@ -6,18 +6,22 @@ from __future__ import annotations
 import http.client
 import json
 import socket
+import threading
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from urllib.parse import urlencode
 
 import pytest
 import structlog
 from prometheus_client import CollectorRegistry
 from prometheus_client.parser import text_string_to_metric_families
+from slack_sdk.signature import SignatureVerifier
 from sqlalchemy import func, select
 
 import bot
 from bot.core.drift import Kind
-from bot.http import MAX_BODY_BYTES, Readiness, build_http
+from bot.http import MAX_BODY_BYTES, Readiness, SignedApp, build_http
 from bot.http_server import HttpServer
 from bot.sandbox.http_delivery import Tampering
 from bot.sandbox.stage import Stage, furnish
@@ -168,7 +172,11 @@ def test_a_malformed_body_is_answered_with_400(server, body, kind):
 
 def test_a_body_longer_than_any_of_slacks_is_not_read_to_its_end(server):
     # Not a byte more than what is read, for the rest of it would break the connection off.
-    head = b"POST /slack/events HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
+    signed = server.stage.slack.http.sign(b"", FORM, {}).headers
+    head = b"POST /slack/events HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n" + b"".join(
+        f"{name}: {value}\r\n".encode() for name, value in signed.items()
+    )
+    head += b"\r\n"
     with socket.create_connection(("127.0.0.1", server.port), timeout=5) as connection:
         connection.sendall(head + b"%x\r\n" % (MAX_BODY_BYTES + 1) + b"x" * (MAX_BODY_BYTES + 1))
         assert connection.recv(100).startswith(b"HTTP/1.1 413")
@@ -176,6 +184,59 @@ def test_a_body_longer_than_any_of_slacks_is_not_read_to_its_end(server):
     assert fetch(server.port, "POST", "/slack/events", headers=long)[0] == 413
     just = urlencode({"payload": "x"}).encode()
     assert server.post(just.ljust(MAX_BODY_BYTES, b"&"), FORM) == 400
+
+
+@pytest.mark.parametrize("body", [b"{", b"[" * 100_000, b"payload=1"])
+def test_what_has_not_slacks_signature_is_not_even_parsed(server, body):
+    forged = {"X-Slack-Signature": "v0=" + "0" * 64}
+    assert server.post(body, JSON, forged) == 401
+
+
+@pytest.mark.parametrize("missing", ["X-Slack-Request-Timestamp", "X-Slack-Signature"])
+def test_what_cannot_have_slacks_signature_is_not_even_read(server, missing):
+    signed = server.stage.slack.http.sign(b"", FORM, {}).headers
+    lines = [f"{name}: {value}\r\n" for name, value in signed.items() if name != missing]
+    head = f"POST /slack/events HTTP/1.1\r\nHost: x\r\nContent-Length: 5000\r\n{''.join(lines)}"
+    with socket.create_connection(("127.0.0.1", server.port), timeout=5) as connection:
+        connection.sendall(f"{head}\r\n".encode())  # and nothing of the body
+        assert connection.recv(100).startswith(b"HTTP/1.1 401")
+
+
+def test_a_payload_under_way_holds_up_no_probe(server):
+    """Comparing its signature, parsing it and what Bolt does are one call in a thread."""
+    begun, probed = threading.Event(), threading.Event()
+
+    class SlowClock:
+        """The second look at it is in the thread that answers."""
+
+        def __init__(self) -> None:
+            self.looks = 0
+
+        def now(self) -> float:
+            self.looks += 1
+            if self.looks > 1:
+                begun.set()
+                assert probed.wait(20)
+            return time.time()
+
+    verifier = SignatureVerifier("secret", SlowClock())
+    slack = SignedApp(server.bot.listeners.app, verifier)
+    application = build_http(lambda: Readiness({}), CollectorRegistry(), slack)
+    http_server = HttpServer(application, "127.0.0.1", 0)
+    http_server.start()
+    headers = {
+        "X-Slack-Request-Timestamp": str(int(time.time())),
+        "X-Slack-Signature": "v0=" + "0" * 64,
+    }
+    with ThreadPoolExecutor(1) as pool:
+        sent = pool.submit(fetch, http_server.port, "POST", "/slack/events", b"{}", headers)
+        assert begun.wait(20)
+        try:
+            assert fetch(http_server.port, "GET", "/healthz") == (200, "ok\n")
+        finally:
+            probed.set()
+        assert sent.result()[0] == 401
+    http_server.stop()
 
 
 def test_a_client_that_goes_away_in_the_middle_harms_nobody(server):

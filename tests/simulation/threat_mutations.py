@@ -11,6 +11,7 @@ REVIEW, APPROVALS = "bot/core/review.py", "bot/core/approvals.py"
 ACCESS, PEOPLE = "bot/access/review.py", "bot/core/people.py"
 SEATING = "bot/core/seating.py"
 GLASS, POST_REVIEW = "bot/core/break_glass.py", "bot/core/post_review.py"
+HTTP = "bot/http.py"
 LIFECYCLE, LIMITS = "bot/core/lifecycle.py", "bot/access/limits.py"
 
 _NOBODY_EXCLUDED = Change(APPROVALS, "    if user in excluded:\n        return frozenset()\n", "")
@@ -238,6 +239,30 @@ THREATS: tuple[Mutation, ...] = (
         "pass on as many questions as come",
         "access/test_question.py::test_there_is_an_end_to_questions",
         Change("bot/access/question.py", ">= MOST:", ">= 1000 * MOST:"),
+    ),
+    # What strangers post
+    _threat(
+        9,
+        "parse what is not signed",
+        "test_http.py::test_what_has_not_slacks_signature_is_not_even_parsed",
+        Change(
+            HTTP,
+            "        if not slack.verifier.is_valid(body, timestamp, signature):\n"
+            "            return _refused()\n",
+            "",
+        ),
+    ),
+    _threat(
+        9,
+        "read what cannot be signed",
+        "test_http.py::test_what_cannot_have_slacks_signature_is_not_even_read",
+        Change(HTTP, "        if not _may_be_signed(request, ", "        if not max(1, "),
+    ),
+    _threat(
+        24,
+        "work on a payload on the event loop",
+        "test_http.py::test_a_payload_under_way_holds_up_no_probe",
+        Change(HTTP, "return await run_in_threadpool(_answer, slack,", "return _answer(slack,"),
     ),
     # Changes by hand at EKS
     _threat(
