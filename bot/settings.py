@@ -75,11 +75,16 @@ class Settings(BaseSettings):
         return "127.0.0.1" if self.socket_mode else "0.0.0.0"  # noqa: S104 - as said above
 
     def bot_token(self) -> str:
-        """The bot token. Raises SettingsError where it is missing."""
+        """The bot token.
+
+        Raises SettingsError where it is missing, or would be readable on its way to Slack.
+        """
+        _ensure_address(self.slack_api_url, "SLACK_API_URL")
         return _secret(self.slack_bot_token, "SLACK_BOT_TOKEN", "xoxb-")
 
     def app_token(self) -> str:
-        """The app token. Raises SettingsError where it is missing."""
+        """The app token. Raises SettingsError as above."""
+        _ensure_address(self.slack_api_url, "SLACK_API_URL")
         return _secret(self.slack_app_token, "SLACK_APP_TOKEN", "xapp-")
 
     def signing_secret(self) -> str:

@@ -90,6 +90,40 @@ def test_a_token_of_another_kind_is_refused_without_being_shown(monkeypatch, nam
     assert value not in str(error.value)
 
 
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://slack.com/api/",
+        "http://proxy.internal:8080/api/",
+        "http://127.0.0.1.evil.example/api/",
+        "ftp://slack.com/api/",
+        "file:///etc/passwd",
+        "slack.com/api/",
+        "https://user:word@slack.com/api/",
+        "https://slack.com/api/?a=b",
+        "https://",
+    ],
+)
+def test_a_token_goes_to_no_address_on_which_it_could_be_read(monkeypatch, url):
+    monkeypatch.setenv("SLACK_BOT_TOKEN", BOT_TOKEN)
+    monkeypatch.setenv("SLACK_APP_TOKEN", APP_TOKEN)
+    monkeypatch.setenv("SLACK_API_URL", url)
+    settings = read_settings()
+    for refused in (settings.ensure_slack, settings.bot_token, settings.app_token):
+        with pytest.raises(SettingsError, match="SLACK_API_URL"):
+            refused()
+
+
+@pytest.mark.parametrize(
+    "url", ["http://127.0.0.1:1/api/", "http://localhost/api/", "https://a.b/"]
+)
+def test_slack_may_be_on_this_machine_or_behind_https(monkeypatch, url):
+    monkeypatch.setenv("SLACK_BOT_TOKEN", BOT_TOKEN)
+    monkeypatch.setenv("SLACK_APP_TOKEN", APP_TOKEN)
+    monkeypatch.setenv("SLACK_API_URL", url)
+    read_settings().ensure_slack()
+
+
 def test_white_space_around_a_token_does_no_harm(monkeypatch):
     monkeypatch.setenv("SLACK_BOT_TOKEN", f" {BOT_TOKEN}\n")
     assert read_settings().bot_token() == BOT_TOKEN

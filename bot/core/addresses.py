@@ -1,4 +1,4 @@
-"""Where another service's API is: a URL that a key may be sent to."""
+"""Where another service's API is: a URL that a key or a token may be sent to."""
 
 from __future__ import annotations
 

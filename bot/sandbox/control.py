@@ -113,20 +113,18 @@ POST /sandbox/workspace/channels/{id} {"is_archived": true, "members": ["U01ALIC
 from __future__ import annotations
 
 import asyncio
-import ipaddress
 import json
 from collections.abc import AsyncIterator, Callable
 from typing import Any
-from urllib.parse import urlsplit
 
 from starlette.concurrency import run_in_threadpool
-from starlette.requests import HTTPConnection, Request
+from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import BaseRoute, Mount, Route
-from starlette.types import ASGIApp, Receive, Scope, Send
 
 from bot.sandbox import snapshot
 from bot.sandbox.delivery import Courier
+from bot.sandbox.foreign import LoopbackOnly
 from bot.sandbox.interactions import Interactions, Outcome
 from bot.sandbox.observed import Change
 from bot.sandbox.slack_admin import ManagedWorkspace
@@ -137,50 +135,6 @@ from bot.sandbox.socket_mode import SocketMode
 KEEP_ALIVE = 15.0
 QUIET = frozenset({"call"})
 """Kinds of change that no page needs to hear of."""
-
-
-class LoopbackOnly:
-    """Lets through what a browser on this machine asks of this very server, and nothing else."""
-
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        problem = foreign(HTTPConnection(scope))
-        if problem is None:
-            await self._app(scope, receive, send)
-        elif scope["type"] == "websocket":
-            await send({"type": "websocket.close", "code": 1008, "reason": problem})
-        else:
-            await _problem(problem, 403)(scope, receive, send)
-
-
-def foreign(request: HTTPConnection) -> str | None:
-    """Why a request is not from this machine and this server's own pages; None when it is."""
-    if request.client is not None and not _is_loopback(request.client.host):
-        return "this is only for the machine it runs on"
-    host = request.headers.get("host", "")
-    if not _is_loopback(urlsplit(f"//{host}").hostname or ""):
-        return f"the host {host!r} is not this machine"
-    origin = request.headers.get("origin")
-    if origin is not None and origin != f"http://{host}":
-        return f"the origin {origin!r} is another site"
-    if request.headers.get("sec-fetch-site") in ("cross-site", "same-site"):
-        return "the request comes from another site"
-    if request.scope.get("method") == "POST":
-        kind = request.headers.get("content-type", "").partition(";")[0].strip()
-        if kind != "application/json":
-            return "a POST must be application/json"
-    return None
-
-
-def _is_loopback(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def _problem(sentence: str, status: int) -> JSONResponse:

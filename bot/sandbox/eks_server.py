@@ -40,6 +40,7 @@ from bot.sandbox.eks_backend import AccessEntryBackend, access_entry_not_found
 from bot.sandbox.eks_faults import AccessDenied, Answer, Call, Drop, Faults, Propagation
 from bot.sandbox.eks_models import AccessEntry
 from bot.sandbox.eks_responses import AccessEntryResponse, url_paths
+from bot.sandbox.foreign import another_site
 from bot.sandbox.scheduler import LocalScheduler
 from bot.sandbox.scheduler_server import SchedulerApplication
 
@@ -332,7 +333,15 @@ class EksServer:
         }
 
     def __call__(self, environ: dict[str, Any], start_response: Any) -> Any:
-        """Serve one WSGI request."""
+        """Serve one WSGI request, if no web site has a browser send it."""
+        problem = another_site(
+            environ.get("HTTP_HOST", ""),
+            environ.get("HTTP_ORIGIN"),
+            environ.get("HTTP_SEC_FETCH_SITE"),
+            pages_of_its_own=None,
+        )
+        if problem is not None:
+            return Response(f"{problem}\n", 403)(environ, start_response)
         signature = environ.get("HTTP_AUTHORIZATION", "")
         match = _ACCESS_KEY.search(signature)
         if not _is_known(match.group(1) if match else ""):

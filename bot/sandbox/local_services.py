@@ -11,8 +11,10 @@ from typing import Any, Self
 
 import uvicorn
 from starlette.applications import Starlette
+from starlette.middleware import Middleware
 from starlette.routing import Mount
 
+from bot.sandbox.foreign import NoOtherSite
 from bot.sandbox.local_jira import EMAIL, LocalJira
 from bot.sandbox.local_opsgenie import LocalOpsgenie
 from bot.sandbox.local_pagerduty import LocalPagerDuty
@@ -63,7 +65,7 @@ class LocalServices:
             service.url = f"http://{HOST}:{listener.getsockname()[1]}/{name}"
         routes = [Mount(f"/{name}", app=service) for name, service in named.items()]
         config = uvicorn.Config(
-            Starlette(routes=routes),
+            Starlette(routes=routes, middleware=[Middleware(NoOtherSite)]),
             http=CuttableProtocol,
             lifespan="off",
             access_log=False,

@@ -16,11 +16,13 @@ from typing import Any, Self, TypeVar
 
 import uvicorn
 from starlette.applications import Starlette
+from starlette.middleware import Middleware
 from starlette.routing import BaseRoute, Mount, Route, WebSocketRoute
 
 from bot.sandbox import slack_chat, slack_directory, slack_views
-from bot.sandbox.control import Control, LoopbackOnly
+from bot.sandbox.control import Control
 from bot.sandbox.delivery import ACK_SECONDS, Courier, Delivery
+from bot.sandbox.foreign import LoopbackOnly, NoOtherSite
 from bot.sandbox.http_delivery import HttpDelivery
 from bot.sandbox.humans import Human
 from bot.sandbox.interactions import Interactions
@@ -257,7 +259,7 @@ class SlackWorkspace(ManagedWorkspace):
             *self.files.routes(),
             *self._control.routes(),
         ]
-        return Starlette(routes=routes)
+        return Starlette(routes=routes, middleware=[Middleware(NoOtherSite)])
 
 
 def _guarded(route: BaseRoute) -> BaseRoute:

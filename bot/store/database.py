@@ -7,14 +7,17 @@ the write lock at its start (`BEGIN IMMEDIATE`), so that it waits there and cann
 from __future__ import annotations
 
 import math
+import os
 import secrets
 import sqlite3
+import stat
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import psycopg
@@ -45,6 +48,7 @@ claims of a dead replica for two hours, and a bot would wait as long for a dead 
 
 _POOL_SIZE = 24
 _WAL_PAUSE = 0.01
+_OTHERS = 0o077
 
 _ROOM = 32_768
 """Characters of the write that is tried on SQLite: more than fits into pages that have room."""
@@ -239,6 +243,7 @@ def _engine(url: str, patience: float) -> Engine:
             pool_size=_POOL_SIZE,
             pool_timeout=patience,
         )
+        event.listen(engine, "do_connect", _keep_private)
         event.listen(engine, "connect", partial(_prepare_sqlite, patience))
         event.listen(engine, "handle_error", _sort)
         event.listen(engine, "begin", partial(_begin_sqlite, patience))
@@ -284,6 +289,25 @@ def _prepare_postgresql(patience: float, connection: Any, record: Any) -> None:
     }
     connection.execute("; ".join(f"SET {name} = {value}" for name, value in settings.items()))
     connection.autocommit = False
+
+
+def _keep_private(dialect: Any, record: Any, arguments: list[Any], options: Any) -> None:
+    """Let nobody else read the file: it holds who has access to what, and why they asked.
+
+    SQLite gives the files beside it, `-wal` and `-shm`, the permissions that this one has when it
+    makes them. A file of somebody else stays as it is.
+    """
+    del dialect, record, options
+    name = arguments[0]
+    if name in ("", ":memory:") or name.startswith("file:"):
+        return
+    with suppress(OSError):
+        os.close(os.open(name, os.O_RDWR | os.O_CREAT, 0o600))
+    for file in (Path(name), Path(f"{name}-wal"), Path(f"{name}-shm")):
+        with suppress(OSError):
+            mode = stat.S_IMODE(file.stat().st_mode)
+            if mode & _OTHERS:
+                file.chmod(mode & ~_OTHERS)
 
 
 def _prepare_sqlite(patience: float, connection: Any, record: Any) -> None:

@@ -29,6 +29,19 @@ def allows(policy: Mapping[str, Any], request: Request) -> bool:
     return any(_applies(statement, request) for statement in policy["Statement"])
 
 
+def trusts(policy: Mapping[str, Any], caller: Mapping[str, Values]) -> bool:
+    """Whether the trust policy of a role lets a caller of its own account assume it.
+
+    `caller` holds the condition keys. The account's root stands for everybody whom the account
+    lets do it.
+    """
+    [statement] = policy["Statement"]
+    assert statement["Action"] == "sts:AssumeRole"
+    assert statement["Principal"]["AWS"].endswith(":root")
+    plain = {key: one for key, one in statement.items() if key != "Principal"}
+    return _applies({**plain, "Resource": "*"}, Request("sts:AssumeRole", "a:b", caller))
+
+
 def _applies(statement: Mapping[str, Any], request: Request) -> bool:
     assert statement.keys() <= {"Sid", "Effect", "Action", "Resource", "Condition"}
     assert statement["Effect"] == "Allow"
@@ -68,11 +81,16 @@ def _equal(value: str, wanted: Values) -> bool:
     return value in wanted
 
 
+def _alike(value: str, patterns: Values) -> bool:
+    return any(fnmatch.fnmatchcase(value, pattern) for pattern in patterns)
+
+
 _OPERATORS: Mapping[str, Callable[[Values | None, Values], bool]] = {
     "StringEquals": lambda found, wanted: _one(found, wanted, _equal),
     # IAM takes the two for the same: both match `*` and `?`.
     "ArnEquals": lambda found, wanted: _one(found, wanted, _like),
     "ArnLike": lambda found, wanted: _one(found, wanted, _like),
+    "StringLike": lambda found, wanted: _one(found, wanted, _alike),
     "ArnLikeIfExists": lambda found, wanted: found is None or _one(found, wanted, _like),
     "Null": lambda found, wanted: str(found is None).lower() in wanted,
     "ForAllValues:StringEquals": lambda found, wanted: set(found or ()) <= set(wanted),

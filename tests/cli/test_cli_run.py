@@ -50,6 +50,16 @@ def test_run_refuses_to_send_a_key_where_others_could_read_it(cli, ready):
     assert "hunter2" not in result.stderr
 
 
+def test_run_and_doctor_refuse_to_send_a_token_where_others_could_read_it(cli, ready):
+    ready["SLACK_API_URL"] = "http://slack.example/api/"
+    ran = cli("run", **ready)
+    assert (ran.exit_code, ran.stdout) == (2, "")
+    assert "SLACK_API_URL is not https, and the key would be readable on the way." in ran.stderr
+    looked = cli("doctor", **ready)
+    assert looked.exit_code == 1
+    assert "SLACK_API_URL is not https" in looked.stdout
+
+
 def test_run_refuses_a_broken_policy_file_with_file_and_line(cli, ready, policy_file):
     policy_file.write_text(BROKEN)
     result = cli("run", **ready)

@@ -405,4 +405,70 @@ THREATS: tuple[Mutation, ...] = (
             "    known = policy.levels.get(asked)\n    if not levels:",
         ),
     ),
+    # What others on the machine or on the way could read
+    _threat(
+        36,
+        "leave the SQLite file open to everybody on the machine",
+        "store/test_database.py::test_nobody_else_reads_a_sqlite_file_nor_those_beside_it",
+        Change("bot/store/database.py", "os.O_CREAT, 0o600", "os.O_CREAT, 0o644"),
+        Change(
+            "bot/store/database.py", "            if mode & _OTHERS:", "            if not mode:"
+        ),
+    ),
+    _threat(
+        36,
+        "leave a SQLite file of before open to everybody",
+        "store/test_database.py::"
+        "test_a_sqlite_file_of_before_is_closed_to_others_and_gets_no_right_that_it_had_not",
+        Change(
+            "bot/store/database.py", "            if mode & _OTHERS:", "            if not mode:"
+        ),
+    ),
+    _threat(
+        36,
+        "send the tokens to whatever address is set",
+        "test_settings.py::test_a_token_goes_to_no_address_on_which_it_could_be_read",
+        Change(
+            "bot/settings.py",
+            '        _ensure_address(self.slack_api_url, "SLACK_API_URL")\n'
+            "        return _secret(self.slack_app_token",
+            "        return _secret(self.slack_app_token",
+        ),
+    ),
+    _threat(
+        37,
+        "answer any web site on the port of the local EKS",
+        "sandbox/test_other_sites.py::test_a_foreign_host_and_another_sites_page_are_refused",
+        Change("bot/sandbox/eks_server.py", "        if problem is not None:", "        if False:"),
+    ),
+    _threat(
+        37,
+        "answer any web site on the paths of Slack's API",
+        "sandbox/test_other_sites.py::test_a_foreign_host_and_another_sites_page_are_refused",
+        Change(
+            "bot/sandbox/slack_server.py",
+            "Starlette(routes=routes, middleware=[Middleware(NoOtherSite)])",
+            "Starlette(routes=routes)",
+        ),
+    ),
+    _threat(
+        37,
+        "take every name for this machine's",
+        "sandbox/test_other_sites.py::test_a_foreign_host_and_another_sites_page_are_refused",
+        Change(
+            "bot/sandbox/foreign.py",
+            '    if not is_loopback(urlsplit(f"//{host}").hostname or ""):',
+            '    if not host.startswith(("127.", "localhost", "[::1]")):',
+        ),
+    ),
+    _threat(
+        38,
+        "let a session of a person's role be called as its maker likes",
+        "aws/test_person_role.py::test_nobody_else_is_let_in_and_nobody_under_another_name",
+        Change(
+            "deploy/person-role-trust.json",
+            '            "EKSGetTokenAuth"\n',
+            '            "EKSGetTokenAuth", "bob@example.com"\n',
+        ),
+    ),
 )

@@ -159,6 +159,37 @@ def test_a_new_sqlite_file_that_another_writes_to_is_waited_for(tmp_path: Path) 
     other.close()
 
 
+def modes(file: Path) -> dict[str, str]:
+    """The permissions of a SQLite file and of those beside it."""
+    return {one.name: f"{one.stat().st_mode & 0o777:o}" for one in file.parent.glob("store.db*")}
+
+
+def test_nobody_else_reads_a_sqlite_file_nor_those_beside_it(tmp_path: Path) -> None:
+    file = tmp_path / "store.db"
+    before = os.umask(0)
+    try:
+        with closing(Database(f"sqlite:///{file}")) as database, database.transaction() as tx:
+            tx.execute(text("CREATE TABLE one (a INTEGER)"))
+            private = {"store.db": "600", "store.db-wal": "600", "store.db-shm": "600"}
+            assert modes(file) == private
+    finally:
+        os.umask(before)
+
+
+def test_a_sqlite_file_of_before_is_closed_to_others_and_gets_no_right_that_it_had_not(
+    tmp_path: Path,
+) -> None:
+    file = tmp_path / "store.db"
+    with closing(sqlite3.connect(file)) as made:
+        made.execute("CREATE TABLE one (a INTEGER)")
+    for before, after in ((0o644, "600"), (0o660, "600"), (0o444, "400")):
+        file.chmod(before)
+        with closing(Database(f"sqlite:///{file}")) as database:
+            with suppress(StoreUnavailable), database.reading() as tx:
+                tx.execute(text("SELECT * FROM one")).all()
+            assert modes(file)["store.db"] == after
+
+
 @pytest.mark.parametrize("database_kind", ["sqlite"])
 def test_every_sqlite_connection_keeps_what_it_commits_and_its_references(
     database: Database,
