@@ -161,6 +161,17 @@ def ask_again(request_id: str) -> Block:
     return button("again", "Ask again…", request_id)
 
 
+def give_back(request_id: str, label: str) -> Block:
+    """The button that gives access back, which may take an approval to undo: so it asks again."""
+    confirm = confirmation(
+        f"{label}?",
+        "It ends at once. To have it again you ask again.",
+        yes=label,
+        no="Back",
+    )
+    return button("return", label, request_id, confirm=confirm)
+
+
 def confirmation(title: str, *lines: str, yes: str, no: str) -> Block:
     """A dialog that asks again before a button acts. Slack allows 300 letters of plain text."""
     text, _ = cut("\n".join(filter(None, map(clean, lines))), 300)

@@ -11,7 +11,6 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from bot.core.ask_checks import MOST_TICKET_LETTERS
-from bot.core.durations import format_duration
 from bot.core.lifecycle import given_by
 from bot.core.model import (
     AccessRequest,
@@ -74,15 +73,13 @@ def _headline(request: AccessRequest) -> list[str]:
         starts = f", starting {date(request.start_at)}"
     asks = "asks" if phrases.is_open(request) else "asked"
     if request.extends is not None:
-        longer = format_duration(request.duration)
-        total = format_duration(request.already + request.duration)
         return [
             f"{mention(request.requester)} {asks} to extend {phrases.subject(request)}",
-            f"by {longer}, to {total} in all; it goes on from {request.extends}",
+            f"{phrases.length(request)}; it goes on from {request.extends}",
         ]
     return [
         f"{mention(request.requester)} {asks} for {phrases.subject(request)}",
-        f"for {format_duration(request.duration)}{starts}",
+        f"{phrases.length(request)}{starts}",
     ]
 
 
@@ -182,6 +179,8 @@ def _ended(grant: Grant, why: str) -> list[str]:
     if phrases.never_began(grant):
         ended = f" · {date(grant.ended_at)}" if grant.ended_at else ""
         return [f"*NOT BEGUN*{ended} · {why}", "Nothing was given."]
+    if grant.end_reason is EndReason.SUPERSEDED:
+        return [f"*EXTENDED* {phrases.removal(grant)}", "The access goes on under the extension."]
     return [f"*ENDED* {phrases.removal(grant)}", _capital(why)]
 
 
@@ -228,10 +227,12 @@ def _buttons(request: AccessRequest, names: Mapping[str, str]) -> Block:
 def decide_buttons(request: AccessRequest, names: Mapping[str, str]) -> tuple[Block, ...]:
     """Approve, which asks again with the essentials; Deny and Ask, which open a form."""
     shared = "It elevates other people too." if request.principal.shared else ""
+    extends = request.extends is not None
+    lasts = f"{'Longer ' if extends else ''}{phrases.length(request)}"
     confirm = blocks.confirmation(
-        "Approve this access?",
+        "Approve more time?" if extends else "Approve this access?",
         phrases.subject_plain(request),
-        f"For {format_duration(request.duration)}. {shared}",
+        f"{_capital(lasts)}. {shared}",
         f"Requester: {phrases.plain_name(request, names)}",
         yes="Approve",
         no="Back",
@@ -246,9 +247,8 @@ def decide_buttons(request: AccessRequest, names: Mapping[str, str]) -> tuple[Bl
 def _fallback(request: AccessRequest, grant: Grant | None, names: Mapping[str, str]) -> str:
     who = safe(phrases.plain_name(request, names), phrases.NAME_LIMIT)
     what = safe(phrases.subject_plain(request))
-    length = format_duration(request.duration)
     asks = "asks" if phrases.is_open(request) else "asked"
-    wish = f"to extend {what} by {length}" if request.extends else f"for {what} for {length}"
+    wish = f"{'to extend' if request.extends else 'for'} {what} {phrases.length(request)}"
     return f"{who} {asks} {wish}: {phrases.state(request, grant)} ({request.id})"
 
 

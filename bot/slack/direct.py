@@ -25,13 +25,17 @@ from bot.slack import blocks, phrases
 from bot.slack.blocks import Block, Message
 from bot.slack.cards import past_deciding, problem, reason
 from bot.slack.commands import written
-from bot.slack.progress import notes
-from bot.slack.text import clean, code, date, size
+from bot.slack.progress import notes, requirement_lines
+from bot.slack.text import clean, code, date, safe, size
 
 TOKENS_OUTLIVE = "Tokens already issued may still work for some minutes."
 """What the removal of an access entry cannot cut at once (EKS publishes no figure)."""
 
 _PASTE_LIMIT = 1500
+_TOLD_LETTERS = 150
+"""How much of a reason a notification shows."""
+
+_END_STAYS = "The access you have ends when it would have ended."
 
 
 def direct_message(
@@ -46,7 +50,7 @@ def direct_message(
     """The message to the requester that is true at `now`; `tickets` says where tickets are."""
     match request.state:
         case RequestState.PENDING:
-            return submitted(request, now, tickets)
+            return submitted(request, reviews, now, tickets)
         case RequestState.DENIED:
             return denied(request, reviews, names)
         case RequestState.CANCELLED:
@@ -57,18 +61,26 @@ def direct_message(
             return _granted(request, reviews, grant, names, now)
 
 
-def submitted(request: AccessRequest, now: datetime, tickets: Tickets | None = None) -> Message:
-    """The request waits for its owners. It can be taken back."""
-    length = format_duration(request.duration)
-    first = f"You asked for {phrases.subject(request)} for {length}. Nothing is granted yet."
+def submitted(
+    request: AccessRequest,
+    reviews: Sequence[Review],
+    now: datetime,
+    tickets: Tickets | None = None,
+) -> Message:
+    """The request waits for its owners: how far it has come. It can be taken back."""
+    meanwhile = "Nothing is granted yet." if request.extends is None else _END_STAYS
+    first = f"You asked {phrases.wish(request)}. {meanwhile}"
     if past_deciding(request, now):
         return _message(request, first, "The time to decide is over.")
-    lapses = f" It lapses {date(request.lapses_at)}." if request.lapses_at else ""
+    when = [f"Asked{phrases.in_channels(request)}."]
+    when += [f"It lapses {date(request.lapses_at)}."] if request.lapses_at else []
+    when += [f"It starts {date(request.start_at)}, if approved."] if request.start_at else []
     cancel = blocks.button("cancel", "Cancel the request", request.id, style="danger")
     return _message(
         request,
         first,
-        f"{phrases.all_owners(request)} can approve it{phrases.in_channels(request)}.{lapses}",
+        *requirement_lines(request, reviews),
+        " ".join(when),
         extra=[*notes(request), reason(request, tickets), blocks.actions("cancel", cancel)],
     )
 
@@ -76,31 +88,29 @@ def submitted(request: AccessRequest, now: datetime, tickets: Tickets | None = N
 def denied(request: AccessRequest, reviews: Sequence[Review], names: Mapping[str, str]) -> Message:
     """Who said no, and why in their own words."""
     by = phrases.denied_by(request, reviews, names)
-    if not clean(request.decision_reason or ""):
-        return _message(
-            request, f"{by} denied {phrases.subject(request)}.", extra=[_again(request)]
-        )
-    return _message(
-        request,
-        f"{by} denied {phrases.subject(request)}:",
-        extra=[blocks.quote("decision", request.decision_reason or ""), _again(request)],
-    )
+    what = f"{by} denied {phrases.what(request)}"
+    reason = clean(request.decision_reason or "")
+    if not reason:
+        return _message(request, f"{what}.", extra=[_again(request)])
+    quoted = blocks.quote("decision", request.decision_reason or "")
+    told = _message(request, f"{what}:", extra=[quoted, _again(request)])
+    return Message(f"{what}: {safe(reason, _TOLD_LETTERS)}", told.blocks)
 
 
 def cancelled(request: AccessRequest) -> Message:
     return _message(
         request,
-        f"You took back your request for {phrases.subject(request)}. Nothing was granted.",
+        f"You took back your request for {phrases.what(request)}. {_nothing(request)}",
     )
 
 
 def lapsed(request: AccessRequest) -> Message:
     """Nobody decided. How to ask again, and whom to talk to."""
     by = f" by {date(request.lapses_at)}" if request.lapses_at else " in time"
-    first = f"Nobody decided{by} about {phrases.subject(request)}. Nothing was granted."
+    first = f"Nobody decided{by} about {phrases.what(request)}. {_nothing(request)}"
     whom = f"The owners are {phrases.all_owners(request)}{phrases.in_channels(request)}."
     again = written(request.ask)
-    if size(again) > _PASTE_LIMIT:
+    if request.extends is not None or size(again) > _PASTE_LIMIT:
         return _message(request, first, whom, extra=[_again(request)])
     shown = [blocks.preformatted("command", again), _again(request)]
     return _message(request, first, f"{whom} To ask again:", extra=shown)
@@ -108,9 +118,10 @@ def lapsed(request: AccessRequest) -> Message:
 
 def active(request: AccessRequest, grant: Grant) -> Message:
     """The end, the two commands that use the access, and a way to give it back."""
+    is_what = "is active until" if request.extends is None else "is extended until"
     return _message(
         request,
-        f"{phrases.subject(request)} is active until {date(grant.ends_at)}.",
+        f"{phrases.subject(request)} {is_what} {date(grant.ends_at)}.",
         extra=[blocks.commands("use", kubeconfig(grant), can_i(grant)), _extend_or_return(request)],
     )
 
@@ -137,11 +148,12 @@ def ends_soon(
 
 def failed(request: AccessRequest, grant: Grant) -> Message:
     """What AWS said, that nothing was left behind, and whom to ask."""
-    first = f"{phrases.subject(request)} could not be given."
+    how = "given" if request.extends is None else "extended"
+    first = f"{phrases.subject(request)} could not be {how}."
     if grant.state is not GrantState.ENDED:
         begun = "What was begun is being removed."
         return _message(request, first, extra=[*problem(grant), blocks.section("next", begun)])
-    lines = ["Nothing of it is left at EKS."]
+    lines = ["Nothing of it is left at EKS." if request.extends is None else _END_STAYS]
     if request.requirements:
         lines.append(f"Ask {phrases.all_owners(request)}{phrases.in_channels(request)} about it.")
     return _message(request, first, extra=[*problem(grant), blocks.section("next", *lines)])
@@ -157,6 +169,8 @@ def ended(request: AccessRequest, grant: Grant, names: Mapping[str, str]) -> Mes
             "Nothing was given.",
             extra=[*problem(grant), *([_again(request)] if again else [])],
         )
+    if grant.end_reason is EndReason.SUPERSEDED:
+        return _message(request, f"{phrases.subject(request)} goes on: it was extended.")
     return _message(
         request,
         f"{phrases.subject(request)} has ended: {phrases.why_ending(grant, names)}.",
@@ -207,7 +221,8 @@ def _granted(
 ) -> Message:
     if grant is None or grant.state in {GrantState.SCHEDULED, GrantState.PROVISIONING}:
         by = phrases.approvers(request, reviews, names)
-        first = f"{phrases.subject(request)} is approved by {by}."
+        what = phrases.what(request)
+        first = f"{what[:1].upper()}{what[1:]} is approved by {by}."
         if request.break_glass and not reviews:
             first = f"You broke glass: {phrases.subject(request)}."
         if grant is not None and grant.state is GrantState.SCHEDULED and grant.starts_at:
@@ -216,14 +231,13 @@ def _granted(
                 first,
                 f"It starts {date(grant.starts_at)}, for {format_duration(request.duration)}, if "
                 "the rules still allow it then.",
-                extra=[
-                    blocks.actions("use-or-end", blocks.button("return", "Take back", request.id))
-                ],
+                extra=[blocks.actions("use-or-end", blocks.give_back(request.id, "Take back"))],
             )
         more = problem(grant) if grant else []
-        return _message(
-            request, first, "It is being set up; the commands come once EKS confirms.", extra=more
-        )
+        next_step = "It is being set up; the commands come once EKS confirms."
+        if request.extends is not None:
+            next_step = "The end moves once EKS confirms it."
+        return _message(request, first, next_step, extra=more)
     if grant.end_reason is EndReason.FAILED:
         return failed(request, grant)
     if grant.state is GrantState.ENDED:
@@ -241,11 +255,15 @@ def _granted(
 
 
 def _extend_or_return(request: AccessRequest) -> Block:
-    give_back = blocks.button("return", "Return the access", request.id)
+    give_back = blocks.give_back(request.id, "Return the access")
     if request.break_glass:  # it cannot be extended
         return blocks.actions("use-or-end", give_back)
     extend = blocks.button("extend", "Extend…", request.id)
     return blocks.actions("use-or-end", extend, give_back)
+
+
+def _nothing(request: AccessRequest) -> str:
+    return "Nothing was granted." if request.extends is None else _END_STAYS
 
 
 def _again(request: AccessRequest) -> Block:

@@ -9,13 +9,14 @@ from typing import TypeVar
 
 from bot.core.durations import format_duration
 from bot.core.lockdown import Lockdown, granting_stopped
-from bot.core.model import AccessRequest, Grant, GrantState
+from bot.core.model import AccessRequest, Grant, GrantState, Review
 from bot.core.policy import Tickets
 from bot.core.post_review import PostReview
 from bot.slack import blocks, phrases
 from bot.slack.blocks import Block, View
 from bot.slack.cards import decide_buttons, reason, shared_warning
 from bot.slack.glass_card import review_owed
+from bot.slack.progress import requirement_lines
 from bot.slack.text import count, date, safe
 from bot.store.health import Health
 
@@ -49,7 +50,7 @@ class HomeGlass:
 def home_view(
     live: Sequence[tuple[AccessRequest, Grant]],
     pending: Sequence[AccessRequest],
-    waiting: Sequence[AccessRequest],
+    waiting: Sequence[tuple[AccessRequest, Sequence[Review]]],
     history: Sequence[tuple[AccessRequest, Grant | None]] = (),
     *,
     complete: bool = True,
@@ -62,7 +63,8 @@ def home_view(
 ) -> View:
     """Home for the person whose live grants, pending and past requests these are, as of `now`.
 
-    `waiting` are the requests of others that wait for this person's decision; not `complete` where
+    `waiting` are the requests of others that wait for this person's decision, with the reviews they
+    have; not `complete` where
     Slack did not say who is in some group. `health` is for operators, and `tickets` says where
     tickets are. What does not fit is counted, never left out in silence; of `history` there are the
     newest alone.
@@ -88,7 +90,7 @@ def home_view(
         "waiting",
         "Waiting for your decision",
         waiting,
-        lambda request: _waiting(request, names, tickets),
+        lambda pair: _waiting(*pair, names, tickets),
         most=_WAITING_SHOWN,
         rest="They are in their owners' channels.",
     )
@@ -153,14 +155,21 @@ def _part(
 
 
 def _waiting(
-    request: AccessRequest, names: Mapping[str, str], tickets: Tickets | None
+    request: AccessRequest,
+    reviews: Sequence[Review],
+    names: Mapping[str, str],
+    tickets: Tickets | None,
 ) -> list[Block]:
     lapses = f", lapses {date(request.lapses_at)}" if request.lapses_at else ""
+    so_far = phrases.approved_by(reviews, names)
     lines = [
-        f"{phrases.person(request.requester, names)} asks for {phrases.subject(request)}",
-        f"for {format_duration(request.duration)}{lapses} · req {request.id}",
+        f"{phrases.person(request.requester, names)} asks {phrases.wish(request)}{lapses} · "
+        f"req {request.id}",
         *phrases.allows(request.access),
+        f"Principal {phrases.principal(request.principal.arn)}",
         *shared_warning(request.principal, names),
+        *requirement_lines(request, reviews),
+        f"Approved so far by {so_far}" if so_far else "",
     ]
     return [
         blocks.section(f"waiting:{request.id}", *lines),
@@ -179,7 +188,7 @@ def _live(request: AccessRequest, grant: Grant, now: datetime) -> list[Block]:
     standing = phrases.standing(request, grant)
     line = f"{phrases.subject(request)} · {standing}{left} · req {request.id}"
     section = blocks.section(f"live:{request.id}", line)
-    give_back = blocks.button("return", "Return", request.id)
+    give_back = blocks.give_back(request.id, "Return")
     if running and not request.break_glass:
         extend = blocks.button("extend", "Extend…", request.id)
         return [section, blocks.actions(f"use:{request.id}", extend, give_back)]

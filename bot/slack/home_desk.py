@@ -8,7 +8,7 @@ from datetime import datetime
 from sqlalchemy import Connection
 
 from bot.core.errors import PolicyUnavailable
-from bot.core.model import AccessRequest, RequestState
+from bot.core.model import AccessRequest, RequestState, Review
 from bot.core.people import Membership, surely_belongs
 from bot.core.policy import Tickets
 from bot.core.post_review import PostReview
@@ -52,7 +52,8 @@ class HomeDesk:
             waiting = _to_decide(tx, user_id, others, membership, now)
             owed = {one.request_id: one for one in post_reviews.open_of(tx, user_id)}
         to_review = self._to_review(user_id)
-        people = {one.requester for one in (*waiting, *(one for one, _ in to_review))}
+        people = {one.requester for one, _ in (*waiting, *to_review)}
+        people |= {review.reviewer for _, reviews in waiting for review in reviews}
         return home_view(
             sorted(mine, key=lambda pair: pair[1].ends_at),
             own,
@@ -117,18 +118,19 @@ def _to_decide(
     others: Sequence[AccessRequest],
     membership: Membership,
     now: datetime,
-) -> list[AccessRequest]:
+) -> list[tuple[AccessRequest, tuple[Review, ...]]]:
     """The requests that this person may decide now, also as a deputy, and has not reviewed yet.
 
-    A group that Slack did not tell counts as empty.
+    Each with the reviews it has. A group that Slack did not tell counts as empty.
     """
     held = delegations.holding(tx, now)
     known = dict.fromkeys(groups_asked(others), frozenset[str]()) | dict(membership)
     owned = [
         one for one in others if decides(one, user_id, membership=known, delegations=held, now=now)
     ]
+    reviews = requests.reviews_of_each(tx, [one.id for one in owned])
     return [
-        one
+        (one, reviews[one.id])
         for one in owned
-        if all(review.reviewer != user_id for review in requests.reviews_of(tx, one.id))
+        if all(review.reviewer != user_id for review in reviews[one.id])
     ]

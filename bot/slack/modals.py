@@ -30,7 +30,7 @@ def deny_modal(request: AccessRequest, names: Mapping[str, str]) -> View:
     """
     shown = [
         blocks.section(
-            "request", f"{phrases.subject(request)} for {phrases.person(request.requester, names)}"
+            "request", f"{phrases.person(request.requester, names)} asks {phrases.wish(request)}"
         ),
         blocks.quote("asked", request.reason),
         inputs.field(

@@ -24,7 +24,10 @@ from bot.core.removal import late
 from bot.slack import blocks, phrases
 from bot.slack.blocks import Message
 from bot.slack.cards import problem
-from bot.slack.text import date, mention
+from bot.slack.text import date, mention, safe
+
+_TOLD_LETTERS = 150
+"""How much of a reason a notification shows."""
 
 
 def decision_notice(
@@ -41,7 +44,7 @@ def decision_notice(
     shows it, and the requester has a direct message. The same news has the same text, so whoever
     posts it can tell that it was said already.
     """
-    what = phrases.subject(request)
+    what = phrases.what(request)
     who = mention(request.requester)
     match request.state:
         case RequestState.PENDING:
@@ -68,7 +71,7 @@ def step_notice(
     answered = frozenset(review.reviewer for review in reviews)
     asked = request.asked_of(one)
     owners = phrases.owners(Owners(asked.users - answered, asked.groups), request.requester)
-    what = phrases.subject(request)
+    what = phrases.what(request)
     waited = _waited(step.at - request.created_at)
     who = phrases.person(request.requester, names)
     lapses = f" It lapses {date(request.lapses_at)}." if request.lapses_at else ""
@@ -89,8 +92,8 @@ def _granted(
     names: Mapping[str, str],
     now: datetime,
 ) -> Message | None:
-    what = phrases.subject(request)
     who = mention(request.requester)
+    what = phrases.subject(request)
     if grant is not None and late(grant, now):
         said = _notice(
             f":rotating_light: {phrases.all_owners(request)}: the removal of {what} from "
@@ -101,10 +104,11 @@ def _granted(
     if grant is not None and grant.end_reason is not None:
         return _over(request, grant, grant.end_reason, names)
     by = phrases.approvers(request, reviews, names)
-    length = format_duration(request.duration)
     later = grant is not None and grant.state is GrantState.SCHEDULED and grant.starts_at
     starts = f" It starts {date(later)}." if later else ""
-    return _notice(f"{who}: {what} for {length} is approved by {by}.{starts}")
+    return _notice(
+        f"{who}: {phrases.what(request)} {phrases.length(request)} is approved by {by}.{starts}"
+    )
 
 
 def _over(
@@ -137,6 +141,7 @@ def _waited(length: timedelta) -> str:
 
 def _notice(line: str, quoted: str | None = None) -> Message:
     shown = [blocks.section("notice", line)]
-    if quoted:
-        shown.append(blocks.quote("decision", quoted))
-    return Message(line, shown)
+    if not quoted:
+        return Message(line, shown)
+    told = f"{line} {safe(quoted, _TOLD_LETTERS)}"
+    return Message(told, [*shown, blocks.quote("decision", quoted)])

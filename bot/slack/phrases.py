@@ -135,6 +135,25 @@ def subject(request: AccessRequest) -> str:
     return f"*{safe(request.level, 60)}* on *{safe(request.cluster.name, 110)}* / {where}"
 
 
+def length(request: AccessRequest) -> str:
+    """How long it is asked for: "for 1 h", or of an extension "by 1 h, to 3 h in all"."""
+    more = format_duration(request.duration)
+    if request.extends is None:
+        return f"for {more}"
+    return f"by {more}, to {format_duration(request.already + request.duration)} in all"
+
+
+def wish(request: AccessRequest) -> str:
+    """What is asked, behind "asks" or "asked": "for … for 1 h", "to extend … by 1 h, to 3 h …"."""
+    verb = "for" if request.extends is None else "to extend"
+    return f"{verb} {subject(request)} {length(request)}"
+
+
+def what(request: AccessRequest) -> str:
+    """What is asked, without its length: the access, or more time on it."""
+    return subject(request) if request.extends is None else f"more time on {subject(request)}"
+
+
 def subject_plain(request: AccessRequest, limit: int = 60) -> str:
     """The same without markup. Namespaces that do not fit in `limit` units are counted instead."""
     scope = request.access.scope
@@ -253,7 +272,7 @@ def why_ending(grant: Grant, names: Mapping[str, str]) -> str:
     return {
         EndReason.RETURNED: f"returned by {by}",
         EndReason.REVOKED: f"revoked by {by}",
-        EndReason.SUPERSEDED: "replaced by another grant",
+        EndReason.SUPERSEDED: "extended",
         EndReason.TICKET_CLOSED: "its ticket is no longer open",
         EndReason.REMOVED: "somebody else took it away at EKS",
         EndReason.CLUSTER_GONE: (
@@ -299,6 +318,9 @@ def proof(grant: Grant) -> list[str]:
     return lines
 
 
+_OVER = {EndReason.FAILED: "failed", EndReason.SUPERSEDED: "extended"}
+
+
 def state(request: AccessRequest, grant: Grant | None) -> str:
     """Where a request stands, in one word: pending, granting, active, removing, ended and so on."""
     if grant is None:
@@ -308,10 +330,9 @@ def state(request: AccessRequest, grant: Grant | None) -> str:
             return "granting"
         case GrantState.REVOKING:
             return "removing"
-        case GrantState.ENDED if grant.end_reason is EndReason.FAILED:
-            return "failed"
-        case GrantState.ENDED if never_began(grant):
-            return "not begun"
+        case GrantState.ENDED:
+            otherwise = "not begun" if never_began(grant) else "ended"
+            return _OVER.get(grant.end_reason or EndReason.EXPIRED, otherwise)
         case other:
             return str(other.value).lower()
 

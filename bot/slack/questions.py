@@ -11,9 +11,10 @@ from bot.access.question import LONGEST
 from bot.core.model import AccessRequest, AuditEvent
 from bot.slack import blocks, phrases
 from bot.slack.blocks import Block, Message, View
-from bot.slack.text import listed, mention, mention_channel
+from bot.slack.text import listed, mention, mention_channel, safe
 
 QUESTION_CALLBACK = "question"
+_TOLD_LETTERS = 150
 
 
 def question_modal(request: AccessRequest, names: Mapping[str, str]) -> View:
@@ -37,7 +38,7 @@ def question_modal(request: AccessRequest, names: Mapping[str, str]) -> View:
         },
     }
     shown = [
-        blocks.section("request", f"{who} asks for {phrases.subject(request)}"),
+        blocks.section("request", f"{who} asks {phrases.wish(request)}"),
         blocks.quote("asked", request.reason),
         field,
     ]
@@ -52,7 +53,7 @@ def question_notice(
     """The question in the thread of the card, where the requester answers it."""
     asker = phrases.person(question.actor, names)
     line = f"{mention(request.requester)}: {asker} asks about {phrases.subject(request)}:"
-    return Message(line, [blocks.section("notice", line), _quoted(question)])
+    return Message(_with_words(line, question), [blocks.section("notice", line), _quoted(question)])
 
 
 def question_news(
@@ -67,7 +68,7 @@ def question_news(
     )
     answer = f"{where} to {mention(question.actor)}."
     return Message(
-        line,
+        _with_words(line, question),
         [
             blocks.section("news", line),
             _quoted(question),
@@ -75,6 +76,11 @@ def question_news(
             blocks.context("id", f"req {request.id}"),
         ],
     )
+
+
+def _with_words(line: str, question: AuditEvent) -> str:
+    """What a notification shows: the line, and the first words of the question."""
+    return f"{line} {safe(str(question.details.get('question', '')), _TOLD_LETTERS)}"
 
 
 def _quoted(question: AuditEvent) -> Block:

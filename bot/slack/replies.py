@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 
-from bot.core.durations import format_duration
 from bot.core.errors import DomainError
 from bot.core.model import (
     AccessRequest,
@@ -250,9 +249,9 @@ def status_reply(
     tickets: Tickets | None = None,
 ) -> Message:
     """One request: what was asked, where it stands, and its history from the audit trail."""
-    length = format_duration(request.duration)
     who = phrases.person(request.requester, names)
-    lines = [f"{who}: {phrases.subject(request)} for {length}"]
+    asks = "asks" if phrases.is_open(request) else "asked"
+    lines = [f"{who} {asks} {phrases.wish(request)}"]
     lines += granted(grant, names, now) if grant else [phrases.standing(request, None)]
     if phrases.is_open(request):
         so_far = phrases.approved_by(reviews, names)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -101,7 +101,7 @@ _PENDING = (
 )
 _REVIEWS_OF = (
     select(reviews)
-    .where(reviews.c.request_id == bindparam("request"))
+    .where(reviews.c.request_id.in_(bindparam("requests", expanding=True)))
     .order_by(reviews.c.at, reviews.c.reviewer)
 )
 
@@ -369,19 +369,26 @@ def add_review(tx: Connection, review: Review) -> None:
 
 def reviews_of(tx: Connection, request_id: str) -> tuple[Review, ...]:
     """The verdicts on a request, in the order in which they came."""
-    return tuple(
-        Review(
-            request_id=row.request_id,
-            reviewer=row.reviewer,
-            verdict=Verdict(row.verdict),
-            at=row.at,
-            reason=row.reason,
-            rules=tuple(row.rules),
-            deputy_of=tuple(row.deputy_of),
-            seats={key: tuple(owners) for key, owners in row.seats.items()},
+    return reviews_of_each(tx, [request_id])[request_id]
+
+
+def reviews_of_each(tx: Connection, request_ids: Collection[str]) -> dict[str, tuple[Review, ...]]:
+    """The same for some requests at once, by their ids; of one without verdicts there are none."""
+    found: dict[str, list[Review]] = {one: [] for one in request_ids}
+    for row in tx.execute(_REVIEWS_OF, {"requests": list(request_ids)}):
+        found[row.request_id].append(
+            Review(
+                request_id=row.request_id,
+                reviewer=row.reviewer,
+                verdict=Verdict(row.verdict),
+                at=row.at,
+                reason=row.reason,
+                rules=tuple(row.rules),
+                deputy_of=tuple(row.deputy_of),
+                seats={key: tuple(owners) for key, owners in row.seats.items()},
+            )
         )
-        for row in tx.execute(_REVIEWS_OF, {"request": request_id})
-    )
+    return {one: tuple(reviews) for one, reviews in found.items()}
 
 
 def _already_reviewed(review: Review) -> Conflict:

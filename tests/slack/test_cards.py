@@ -167,7 +167,10 @@ BY_BEN = "Approved by Ben Ito · 2026-01-05 14:41 UTC"
         (
             over(EndReason.SUPERSEDED),
             LATER,
-            ["*ENDED* 2026-01-05 16:42:01 UTC", "Replaced by another grant"],
+            [
+                "*EXTENDED* 2026-01-05 16:42:01 UTC",
+                "The access goes on under the extension.",
+            ],
         ),
         (
             over(EndReason.CLUSTER_GONE, ended_by="bot"),

@@ -53,11 +53,60 @@ def told(asked, given=None, reviews=(), now=NOW) -> list[str]:
 def test_a_pending_request_can_be_cancelled() -> None:
     assert told(request()) == [
         f"You asked for {WHAT} for 2 h. Nothing is granted yet.",
-        f"{OWNERS} can approve it in <#C01PAY>. It lapses 2026-01-05 15:40 UTC.",
+        f"Rule *payments* · 0 of 1 approval · owners: {OWNERS}",
+        "Asked in <#C01PAY>. It lapses 2026-01-05 15:40 UTC.",
         "> Clearing a stuck settlement job",
         "> Ticket: PAY-1423",
         "[Cancel the request]",
     ]
+
+
+def test_a_pending_request_says_how_far_it_is_and_when_it_starts() -> None:
+    asked = request(start_at=NOW + 2 * HOUR, lapses_at=NOW + 2 * HOUR)
+    assert told(asked, reviews=(YES,))[1:3] == [
+        f"Rule *payments* · 1 of 1 approval · owners: {OWNERS}",
+        "Asked in <#C01PAY>. It lapses 2026-01-05 16:40 UTC. It starts 2026-01-05 16:40 UTC, if "
+        "approved.",
+    ]
+
+
+def test_more_time_is_told_as_more_time_from_asking_to_the_new_end() -> None:
+    """Access goes on meanwhile: nothing of it is called granted, ended or given anew."""
+    more = {"extends": "7K3-QMA", "already": 2 * HOUR, "duration": HOUR}
+    stays = "The access you have ends when it would have ended."
+    assert told(request(**more))[0] == (
+        f"You asked to extend {WHAT} by 1 h, to 3 h in all. {stays}"
+    )
+    more_on = f"more time on {WHAT}"
+    assert told(decided(RequestState.DENIED, BEN, **more))[0] == f"Ben Ito denied {more_on}."
+    assert told(decided(RequestState.CANCELLED, ANA, **more))[0] == (
+        f"You took back your request for {more_on}. {stays}"
+    )
+    lapsed = told(decided(RequestState.LAPSED, "bot", **more))
+    assert lapsed[0] == f"Nobody decided by 2026-01-05 15:40 UTC about {more_on}. {stays}"
+    assert not any("/eks-access request" in line for line in lapsed)
+    yes = approved(**more)
+    assert told(yes, grant(extends="7K3-QMA"), (YES,)) == [
+        f"More time on {WHAT} is approved by Ben Ito.",
+        "The end moves once EKS confirms it.",
+    ]
+    assert told(yes, live(extends="7K3-QMA"), (YES,))[0] == (
+        f"{WHAT} is extended until 2026-01-05 16:42 UTC."
+    )
+    assert told(yes, over(EndReason.FAILED, extends="7K3-QMA"), (YES,)) == [
+        f"{WHAT} could not be extended.",
+        stays,
+        f"Ask {OWNERS} in <#C01PAY> about it.",
+    ]
+    assert told(approved(), over(EndReason.SUPERSEDED), (YES,), END) == [
+        f"{WHAT} goes on: it was extended."
+    ]
+
+
+def test_a_notification_of_a_denial_holds_the_reason() -> None:
+    asked = decided(RequestState.DENIED, BEN, "View is <!channel> enough\nfor that")
+    message = direct_message(asked, (), None, names=NAMES, now=NOW)
+    assert message.text == f"Ben Ito denied {WHAT}: View is &lt;!channel&gt; enough for that"
 
 
 def test_once_the_time_to_decide_is_over_there_is_nothing_to_cancel() -> None:

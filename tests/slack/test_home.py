@@ -15,6 +15,7 @@ from view_examples import (
     NAMES,
     NOW,
     SECOND,
+    YES,
     approved,
     check_view,
     decided,
@@ -31,7 +32,7 @@ from view_examples import (
     some_tickets,
 )
 
-from bot.core.model import EndReason, Owners, Principal, RequestState
+from bot.core.model import AccessRequest, EndReason, Owners, Principal, RequestState
 from bot.core.policy import Tickets
 from bot.core.post_review import PostReview
 from bot.slack.home import HomeGlass, home_view
@@ -56,12 +57,15 @@ def test_an_empty_home_says_how_to_begin() -> None:
 
 def test_home_has_what_waits_what_lives_and_what_is_open() -> None:
     other = request(id="7K3-QMZ")
-    assert shown([(approved(), live())], [other], [request()], now=NOW + HOUR)[3:] == [
+    waiting = [(request(), (YES,))]
+    assert shown([(approved(), live())], [other], waiting, now=NOW + HOUR)[3:] == [
         "Waiting for your decision (1)",
-        f"Ana Ruiz asks for {WHAT}",
-        "for 2 h, lapses 2026-01-05 15:40 UTC · req 7K3-QMX",
+        f"Ana Ruiz asks for {WHAT} for 2 h, lapses 2026-01-05 15:40 UTC · req 7K3-QMX",
         "Edit can change workloads, read secrets, exec into pods and act as service accounts "
         "in this namespace.",
+        "Principal `role/eks-jit/ana` in account 111122223333",
+        "Rule *payments* · 1 of 1 approval · owners: <!subteam^S02PAYLEADS> and <@U02BEN>",
+        "Approved so far by Ben Ito",
         "> Clearing a stuck settlement job",
         "> Ticket: PAY-1423",
         "[Approve] [Deny…] [Ask…]",
@@ -115,8 +119,27 @@ def test_what_is_over_can_be_asked_for_again() -> None:
 def test_whoever_decides_at_home_sees_the_same_warning() -> None:
     shared = Principal("arn:aws:iam::1:role/team", shared=True, shared_with=(BEN,))
     assert ":warning: *Shared principal:* this gives the same access to Ben Ito." in shown(
-        waiting=[request(principal=shared)]
+        waiting=[(request(principal=shared), ())]
     )
+
+
+def test_more_time_is_decided_as_more_time() -> None:
+    asked = request(extends="7K3-QMA", already=2 * HOUR, duration=HOUR)
+    lines = shown(waiting=[(asked, ())])
+    assert any(f"Ana Ruiz asks to extend {WHAT} by 1 h, to 3 h in all" in line for line in lines)
+    confirm = next(one for one in nodes(home_of(asked)) if one.get("action_id") == "approve")
+    assert confirm["confirm"]["title"]["text"] == "Approve more time?"
+    assert "Longer by 1 h, to 3 h in all." in confirm["confirm"]["text"]["text"]
+
+
+def home_of(asked: AccessRequest) -> dict:
+    return home_view((), (), [(asked, ())], names=NAMES, now=NOW)
+
+
+def test_access_is_given_back_only_on_being_asked_again() -> None:
+    view = home_view([(approved(), live())], (), (), names=NAMES, now=NOW + HOUR)
+    give_back = next(one for one in nodes(view) if one.get("action_id") == "return")
+    assert give_back["confirm"]["title"]["text"] == "Return?"
 
 
 def test_home_says_that_it_may_not_know_all_that_waits() -> None:
@@ -148,7 +171,8 @@ def full(number: int, asked=None, given_=None, **more) -> dict:
     )
     ill = Health(pending=number, live=number, late=1, eks_problems=2, slack_problems=3)
     options = {"complete": False, "health": ill, "names": NAMES, "now": NOW, "glass": glass, **more}
-    return home_view(pairs, many, many, pairs, **options)
+    waiting = [(one, (YES,)) for one in many]
+    return home_view(pairs, many, waiting, pairs, **options)
 
 
 def test_a_full_home_has_at_most_a_hundred_blocks_and_counts_the_rest() -> None:

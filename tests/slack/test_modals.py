@@ -54,7 +54,7 @@ def submitted(view: dict[str, Any], **typed: Any) -> dict[str, Any]:
 def test_a_denial_needs_a_reason() -> None:
     view = check_view(deny_modal(request(), NAMES))
     assert read(view["blocks"]) == [
-        "*edit* on *prod-eu* / `payments` for Ana Ruiz",
+        "Ana Ruiz asks for *edit* on *prod-eu* / `payments` for 2 h",
         "> Clearing a stuck settlement job",
         "Why not?: plain_text_input",
     ]

@@ -230,7 +230,7 @@ HISTORY = [
 def test_status_tells_the_history() -> None:
     lines = shown(status_reply(approved(), (YES,), over(), HISTORY, names=NAMES, now=END + SECOND))
     assert lines == [
-        f"Ana Ruiz: {WHAT} for 2 h",
+        f"Ana Ruiz asked for {WHAT} for 2 h",
         "*ENDED* 2026-01-05 16:42:00 UTC · removal confirmed 1 s later",
         "Its time was over",
         "Approved by Ben Ito",

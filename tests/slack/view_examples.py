@@ -89,8 +89,11 @@ def approved(**changes: Any) -> AccessRequest:
     return request(**{**decided, **changes})
 
 
-def decided(state: RequestState, by: str, reason: str | None = None) -> AccessRequest:
-    return request(state=state, decided_by=by, decided_at=NOW + MINUTE, decision_reason=reason)
+def decided(
+    state: RequestState, by: str, reason: str | None = None, **changes: Any
+) -> AccessRequest:
+    decision = {"decided_by": by, "decided_at": NOW + MINUTE, "decision_reason": reason}
+    return request(state=state, **decision, **changes)
 
 
 def grant(**changes: Any) -> Grant:
