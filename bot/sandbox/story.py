@@ -236,6 +236,8 @@ class _Story:
         self.hold(f"Cleo has her commands, and reads what is owed, {_since(asked)} after it", True)
         clicked = time.monotonic()
         self._click(self._iris, alarm, "revoke")
+        self._iris.wait_modal()
+        self._iris.submit(reason="Cleo says that it is over")
         self._wait(lambda: self._production(CLEO_IN_PRODUCTION) is None, "the entry is gone")
         self.hold(f"Iris, security, revokes it; EKS shows nothing, {_since(clicked)} later", True)
 

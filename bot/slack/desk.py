@@ -31,7 +31,7 @@ from bot.slack.home_desk import HomeDesk, groups_asked
 from bot.slack.id_commands import Status
 from bot.slack.lockdown_command import Lockdown
 from bot.slack.lockdowns import lockdown_state
-from bot.slack.modals import deny_modal, extend_modal
+from bot.slack.modals import deny_modal, extend_modal, revoke_modal
 from bot.slack.people import MAX_AGE
 from bot.slack.questions import question_modal
 from bot.slack.replies import clusters_reply, error_reply, mine_reply, status_reply, who_reply
@@ -105,6 +105,11 @@ class Desk:
                 "Nothing was changed.",
             )
         return deny_modal(request, self._sources.directory.names([request.requester]))
+
+    def revocation(self, request_id: str, _user_id: str) -> dict[str, Any]:
+        """The form in which somebody says why they take access away. Asks Slack nothing."""
+        with self._sources.database.reading() as tx:
+            return revoke_modal(requests.get(tx, request_id))
 
     def question(self, request_id: str, user_id: str) -> dict[str, Any]:
         """The form for a question to the requester. Raises Conflict where it is decided."""

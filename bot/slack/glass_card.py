@@ -58,7 +58,7 @@ def glass_card(
     shown.append(blocks.context("facts", *facts, *shared_warning(request.principal, names)))
     if owed is not None:
         shown += review_state(request, owed, names, now, over=gone)
-    shown += _buttons(request, grant, owed, names)
+    shown += _buttons(request, grant, owed)
     shown.append(blocks.context("id", _small_print(request)))
     has = "had" if gone else "has"
     text = (
@@ -167,18 +167,9 @@ def _notes(request: AccessRequest) -> list[Block]:
     ]
 
 
-def _buttons(
-    request: AccessRequest, grant: Grant, owed: PostReview | None, names: Mapping[str, str]
-) -> list[Block]:
+def _buttons(request: AccessRequest, grant: Grant, owed: PostReview | None) -> list[Block]:
     if grant.state in {GrantState.PROVISIONING, GrantState.ACTIVE, GrantState.SCHEDULED}:
-        confirm = blocks.confirmation(
-            "Revoke this access?",
-            f"{phrases.plain_name(request, names)}: {phrases.subject_plain(request)}",
-            "It is removed at EKS at once. Whoever works with it loses it.",
-            yes="Revoke",
-            no="Back",
-        )
-        revoke = blocks.button("revoke", "Revoke", request.id, style="danger", confirm=confirm)
+        revoke = blocks.button("revoke", "Revoke…", request.id, style="danger")
         return [blocks.actions("revoke", revoke)]
     if grant.state is GrantState.ENDED and owed is not None and owed.open:
         button = blocks.button("review", "Review…", request.id, style="primary")

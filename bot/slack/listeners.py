@@ -34,7 +34,13 @@ from bot.slack.form_state import FormErrors
 from bot.slack.glass_form import BREAK_GLASS_CALLBACK, REVIEW_CALLBACK
 from bot.slack.homes import Homes
 from bot.slack.inputs import WHOLE_CLUSTER
-from bot.slack.modals import DENY_CALLBACK, EXTEND_CALLBACK, loading_modal, notice_modal
+from bot.slack.modals import (
+    DENY_CALLBACK,
+    EXTEND_CALLBACK,
+    REVOKE_CALLBACK,
+    loading_modal,
+    notice_modal,
+)
 from bot.slack.people import Directory
 from bot.slack.questions import QUESTION_CALLBACK
 from bot.slack.refusals import Refusals
@@ -127,7 +133,7 @@ class Listeners:
         app.action("approve")(self._click(Kind.APPROVE))
         app.action("cancel")(self._click(Kind.CANCEL))
         app.action("return")(self._click(Kind.RETURN))
-        app.action("revoke")(self._click(Kind.REVOKE))
+        app.action("revoke")(self._opens(self._desk.revocation))
         app.action("deny")(self._opens(self._desk.denial))
         app.action("ask")(self._opens(self._desk.question))
         app.action("request")(self._request_clicked)
@@ -139,6 +145,7 @@ class Listeners:
         app.view(REVIEW_CALLBACK)(self._takes(Kind.REVIEW, stored.submitted_review))
         app.view(REQUEST_CALLBACK)(self._form_submitted)
         app.view(DENY_CALLBACK)(self._takes(Kind.DENY, stored.submitted_denial))
+        app.view(REVOKE_CALLBACK)(self._takes(Kind.REVOKE, stored.submitted_revocation))
         app.view(EXTEND_CALLBACK)(self._takes(Kind.EXTEND, stored.submitted_extension))
         app.view(QUESTION_CALLBACK)(self._takes(Kind.ASK, stored.submitted_question))
         app.view(DELEGATE_CALLBACK)(self._takes(Kind.DELEGATE, stored.submitted_delegation))

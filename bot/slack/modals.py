@@ -14,9 +14,10 @@ from bot.core.ask_checks import MOST_REASON_LETTERS
 from bot.core.model import AccessRequest, Grant
 from bot.slack import blocks, inputs, phrases
 from bot.slack.blocks import View
-from bot.slack.text import date
+from bot.slack.text import date, mention
 
 DENY_CALLBACK = "deny"
+REVOKE_CALLBACK = "revoke"
 EXTEND_CALLBACK = "extend"
 NOTICE_CALLBACK = "notice"
 LOADING_CALLBACK = "loading"
@@ -41,6 +42,29 @@ def deny_modal(request: AccessRequest, names: Mapping[str, str]) -> View:
         ),
     ]
     return blocks.modal(DENY_CALLBACK, "Deny", shown, submit="Deny", private_metadata=request.id)
+
+
+def revoke_modal(request: AccessRequest) -> View:
+    """Why? The reason may be left out: taking access away waits for nothing.
+
+    `private_metadata` holds the request id; who may revoke it is decided from the store.
+    """
+    shown = [
+        blocks.section(
+            "request",
+            f"{mention(request.requester)}: {phrases.subject(request)}",
+            "It is removed at EKS at once. Work in progress may fail.",
+        ),
+        inputs.field(
+            "reason",
+            "Why?",
+            inputs.text("reason", "", MOST_REASON_LETTERS, multiline=True),
+            hint="It goes into the audit trail, in your words.",
+            optional=True,
+        ),
+    ]
+    title = "Revoke this access?"
+    return blocks.modal(REVOKE_CALLBACK, title, shown, submit="Revoke", private_metadata=request.id)
 
 
 def extend_modal(request: AccessRequest, grant: Grant, longest: timedelta) -> View:

@@ -18,6 +18,7 @@ from bot.slack.submissions import (
     read_extension,
     read_question,
     read_review,
+    read_revocation,
 )
 from bot.store.inbox import Kind
 
@@ -83,6 +84,11 @@ def review(request_id: str, findings: str, *, justified: bool) -> Document:
 def submitted_denial(view: object) -> Document:
     """What a submitted form's `view` stores. Raises InvalidInput, as the others below do."""
     request_id, reason = read_denial(view)
+    return {"request_id": request_id, "reason": reason}
+
+
+def submitted_revocation(view: object) -> Document:
+    request_id, reason = read_revocation(view)
     return {"request_id": request_id, "reason": reason}
 
 

@@ -59,6 +59,12 @@ def read_denial(view: object) -> tuple[str, str]:
     return request_id, _reason(_state(view), "Say why not. The requester reads it.")
 
 
+def read_revocation(view: object) -> tuple[str, str]:
+    """The request id and the reason ("" for none) in a revoke modal's `view`."""
+    request_id, state = _named(view, "This answer names no access."), _state(view)
+    return request_id, _typed(state, "reason", MOST_REASON_LETTERS, optional=True)
+
+
 def read_question(view: object) -> tuple[str, str]:
     """The request id and the question in a question modal's `view`."""
     request_id = _named(view, "This question names no request.")

@@ -82,3 +82,10 @@ def ask_payments(person: Human, *, level: str = "edit", length: str = "1h") -> N
         GENERAL,
     )
     assert answer.acknowledged
+
+
+def revoke(person: Human, card: Message, reason: str = "") -> None:
+    """Revoke by the button of a card and its form."""
+    assert person.click(card, "revoke").acknowledged
+    assert person.wait_modal(PATIENCE_SECONDS).callback_id == "revoke"
+    assert person.submit(reason=reason).acknowledged

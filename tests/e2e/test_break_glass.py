@@ -14,6 +14,7 @@ from reading import (
     is_card,
     production_entry,
     request_id,
+    revoke,
     wait_card,
     wait_card_says,
     wait_told,
@@ -283,10 +284,12 @@ def test_an_owner_of_the_place_revokes_it_with_a_click(stage: Stage, noa: Human)
     dan = stage.slack.human("U04DAN")
     card = break_glass(stage, noa)
     elsewhere = wait_card(stage, dan, PLATFORM)
-    assert dan.click(elsewhere, "revoke").acknowledged
+    revoke(dan, elsewhere, "The incident is over")
     assert stage.eks.wait_for(lambda: production_entry(stage, "noa") is None, PATIENCE_SECONDS)
     wait_card_says(stage, card, "revoked by Dan Okafor")
     wait_told(stage, noa, "revoked by Dan Okafor")
+    noa.command(f"/eks-access status {request_id(card)}", GENERAL)
+    assert "The incident is over" in words(wait_told(stage, noa, "reason for the revocation"))
 
 
 def test_security_revokes_it_with_a_command_and_a_reason(
@@ -305,7 +308,7 @@ def test_security_revokes_it_with_a_command_and_a_reason(
 def test_a_stranger_revokes_nothing_and_is_told_why(stage: Stage, noa: Human) -> None:
     card = break_glass(stage, noa)
     ana = stage.slack.human("U01ANA")
-    assert ana.click(card, "revoke").acknowledged
+    revoke(ana, card)
     wait_told(stage, ana, "You own nothing that", SECURITY)
     assert given(production_entry(stage, "noa")) == ALL_OF_IT
 
@@ -315,7 +318,7 @@ def test_a_click_on_revoke_while_the_bot_goes_down_is_carried_out_at_its_start(
 ) -> None:
     card = break_glass(stage, noa)
     stage.slack.faults.add(method="users.info", times=1, error="ratelimited")
-    assert iris.click(card, "revoke").acknowledged
+    revoke(iris, card)
     stage.stop_bot()
     stage.advance(timedelta(minutes=15))
     stage.start_bot()

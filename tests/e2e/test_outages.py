@@ -22,6 +22,7 @@ from reading import (
     lab_entry,
     production_entry,
     request_id,
+    revoke,
     wait_card,
     wait_card_says,
     wait_told,
@@ -220,7 +221,7 @@ def test_an_owner_revokes_though_the_bot_has_had_no_good_policy_since_its_start(
     ana, dan = stage.slack.human("U01ANA"), stage.slack.human("U04DAN")
     ana.command(f"/eks-access revoke {request_id(card)} Mine now", GENERAL)
     wait_told(stage, ana, "You own nothing that")
-    assert dan.click(card, "revoke").acknowledged
+    revoke(dan, card)
     assert stage.eks.wait_for(lambda: production_entry(stage, "noa") is None, 25)
     wait_card_says(stage, card, "revoked by")
 
@@ -228,7 +229,7 @@ def test_an_owner_revokes_though_the_bot_has_had_no_good_policy_since_its_start(
 def test_an_owner_revokes_though_slack_describes_nobody(stage: Stage) -> None:
     card = broken_glass(stage)
     stage.slack.faults.add(method="users.info", times=1000, error="internal_error")
-    assert stage.slack.human("U04DAN").click(card, "revoke").acknowledged
+    revoke(stage.slack.human("U04DAN"), card)
     assert stage.eks.wait_for(lambda: production_entry(stage, "noa") is None, 25)
     stage.slack.faults.clear()
 
@@ -236,7 +237,7 @@ def test_an_owner_revokes_though_slack_describes_nobody(stage: Stage) -> None:
 def test_a_group_that_slack_tells_a_little_later_is_waited_for(stage: Stage) -> None:
     card = broken_glass(stage)
     stage.slack.faults.add(method="usergroups.users.list", times=4, error="internal_error")
-    assert stage.slack.human("U04DAN").click(card, "revoke").acknowledged
+    revoke(stage.slack.human("U04DAN"), card)
     assert stage.eks.wait_for(lambda: production_entry(stage, "noa") is None, 25)
 
 
@@ -245,9 +246,9 @@ def test_whoever_cannot_be_told_for_an_owner_reads_how_it_is_done_without_slack(
 ) -> None:
     card, dan = broken_glass(stage), stage.slack.human("U04DAN")
     stage.slack.faults.add(method="usergroups.users.list", times=1000, error="internal_error")
-    assert dan.click(card, "revoke").acknowledged
+    revoke(dan, card)
     said = f"eks-access revoke {request_id(card)}"
-    while_time_passes(stage, lambda: said in str([words(one) for one in dan.sees(PLATFORM)]))
+    while_time_passes(stage, lambda: said in str([words(one) for one in dan.dm]))
     stage.slack.faults.clear()
 
 

@@ -94,7 +94,16 @@ _ACTIONS = (
     "namespaces",
     "nobody-knows-this",
 )
-_CALLBACKS = ("request", "deny", "extend", "question", "notice", "loading", "nobody-knows-this")
+_CALLBACKS = (
+    "request",
+    "deny",
+    "revoke",
+    "extend",
+    "question",
+    "notice",
+    "loading",
+    "nobody-knows-this",
+)
 _FIELDS = ("cluster", "level", "namespaces", "duration", "reason", "ticket", "question", "start")
 _KEYS = ("value", "selected_option", "selected_options", "type", "selected_date_time", "text")
 _EVENTS = ("app_home_opened", "user_change", "subteam_updated", "member_joined_channel", "message")

@@ -115,7 +115,7 @@ def test_the_alarm_says_who_what_why_how_long_is_left_and_what_is_owed() -> None
         "Principal `role/eks-jit/ana` in account 111122223333",
         "*Review due by 2026-01-06 14:40 UTC* · <!subteam^S05SEC>",
         "It is given once the access is over.",
-        "[Revoke]",
+        "[Revoke…]",
         "req 7K3-QMX",
     ]
 

@@ -29,8 +29,14 @@ from bot.slack.modals import (
     extend_modal,
     loading_modal,
     notice_modal,
+    revoke_modal,
 )
-from bot.slack.submissions import read_denial, read_extension, read_submission
+from bot.slack.submissions import (
+    read_denial,
+    read_extension,
+    read_revocation,
+    read_submission,
+)
 
 
 def submitted(view: dict[str, Any], **typed: Any) -> dict[str, Any]:
@@ -69,10 +75,26 @@ def test_a_denial_needs_a_reason() -> None:
     assert read_denial(answer) == ("7K3-QMX", "Use view")
 
 
+def test_a_revocation_takes_a_reason_and_needs_none() -> None:
+    view = check_view(revoke_modal(request()))
+    assert read(view["blocks"]) == [
+        "<@U01ANA>: *edit* on *prod-eu* / `payments`",
+        "It is removed at EKS at once. Work in progress may fail.",
+        "Why?: plain_text_input",
+    ]
+    assert (view["callback_id"], view["private_metadata"]) == ("revoke", "7K3-QMX")
+    assert read_revocation({**view, "state": submitted(view)}) == ("7K3-QMX", "")
+    typed = submitted(view, reason=" It\u202e is over \n")
+    assert read_revocation({**view, "state": typed}) == ("7K3-QMX", "It is over")
+    with pytest.raises(InvalidInput):
+        read_revocation({**view, "private_metadata": "", "state": typed})
+
+
 @given(requests(), hostile)
 @settings(max_examples=50)
 def test_slack_takes_every_deny_form(asked, name: str) -> None:
     check_view(deny_modal(asked, {ANA: name}))
+    check_view(revoke_modal(asked))
 
 
 @given(hostile)
