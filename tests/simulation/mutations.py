@@ -23,6 +23,35 @@ def _bug(
 
 
 BUGS: tuple[Mutation, ...] = (
+    # What people read at a decision
+    _bug(
+        "ask for more time as if it were new access",
+        "bot/slack/phrases.py",
+        'verb = "for" if request.extends is None else "to extend"',
+        'verb = "for"',
+        "tests/slack/test_home.py::test_more_time_is_decided_as_more_time",
+    ),
+    _bug(
+        "tell of the end of what an extension goes on with",
+        "bot/slack/direct.py",
+        '        return _message(request, f"{phrases.subject(request)} goes on: it was extended.")\n',
+        "        pass\n",
+        "tests/slack/test_direct.py::test_more_time_is_told_as_more_time_from_asking_to_the_new_end",
+    ),
+    _bug(
+        "give access back on one click",
+        "bot/slack/blocks.py",
+        'return button("return", label, request_id, confirm=confirm)',
+        'return button("return", label, request_id)',
+        "tests/slack/test_home.py::test_access_is_given_back_only_on_being_asked_again",
+    ),
+    _bug(
+        "drop the reason that the form of a revocation holds",
+        "bot/slack/stored.py",
+        "    request_id, reason = read_revocation(view)\n",
+        '    (request_id, _), reason = read_revocation(view), ""\n',
+        "tests/e2e/test_break_glass.py::test_an_owner_of_the_place_revokes_it_with_a_click",
+    ),
     _bug(
         "let an approval after the asked start pass for one before it",
         "bot/core/model.py",
