@@ -34,9 +34,9 @@ BUGS: tuple[Mutation, ...] = (
     _bug(
         "tell of the end of what an extension goes on with",
         "bot/slack/direct.py",
-        '        return _message(request, f"{phrases.subject(request)} goes on: it was extended.")\n',
-        "        pass\n",
-        "tests/slack/test_direct.py::test_more_time_is_told_as_more_time_from_asking_to_the_new_end",
+        'return _message(request, f"{phrases.subject(request)} goes on: it was extended.")',
+        "pass",
+        "tests/slack/test_direct.py::test_more_time_is_told_as_such_up_to_the_new_end",
     ),
     _bug(
         "give access back on one click",

@@ -70,7 +70,7 @@ def test_a_pending_request_says_how_far_it_is_and_when_it_starts() -> None:
     ]
 
 
-def test_more_time_is_told_as_more_time_from_asking_to_the_new_end() -> None:
+def test_more_time_is_told_as_such_up_to_the_new_end() -> None:
     """Access goes on meanwhile: nothing of it is called granted, ended or given anew."""
     more = {"extends": "7K3-QMA", "already": 2 * HOUR, "duration": HOUR}
     stays = "The access you have ends when it would have ended."
