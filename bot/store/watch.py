@@ -1,12 +1,15 @@
 """Whether the store can be read and written now, and which grants were live when it last was read.
 
 For signals: they must be right where the store is away, and must not wait for it. A store that is
-mute takes a thread for as long as it is; so all who ask share one, and wait for a moment only.
+mute takes a thread for as long as it is; so all who ask share one, and wait for a moment only. Each
+try writes; so however many ask, it begins twice a second at most, and never before the question.
 """
 
 from __future__ import annotations
 
 import threading
+import time
+from collections.abc import Callable
 from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -22,6 +25,9 @@ log = structlog.get_logger(__name__)
 
 WAIT_SECONDS = 4.0
 """How long whoever asks waits: a store that takes longer is away."""
+
+BETWEEN_SECONDS = 0.5
+"""From the beginning of one try to that of the next. Whoever asks meanwhile waits for that one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,23 +46,33 @@ class StoreWatch:
     """Asks the store when somebody wants to know. Safe to call from several threads.
 
     `live` are the grants that had not ended when it was last read; None before the first time.
+    `monotonic` gives seconds that never go back, and `pause` lets some pass.
     """
 
-    def __init__(self, database: Database, *, wait_seconds: float = WAIT_SECONDS) -> None:
+    def __init__(
+        self,
+        database: Database,
+        *,
+        wait_seconds: float = WAIT_SECONDS,
+        monotonic: Callable[[], float] = time.monotonic,
+        pause: Callable[[float], object] = time.sleep,
+    ) -> None:
         self.database = database
         self.live: tuple[Grant, ...] | None = None
         self._wait_seconds = wait_seconds
         self._executor = ThreadPoolExecutor(1, "store-watch")
         self._lock = threading.Lock()
-        self._next: Future[Answers] | None = None
+        self._next: Future[Answers] | None = None  # one that has not begun to ask
+        self._monotonic = monotonic
+        self._pause = pause
+        self._begun_at: float | None = None
         self._well = True
 
     def look(self) -> Answers:
         """How it is now. Never waits for longer than `wait_seconds`."""
         with self._lock:
-            # One that has begun may have asked before whatever the caller wants to know of.
-            if self._next is None or self._next.running() or self._next.done():
-                self._next = self._executor.submit(self._ask)
+            if self._next is None:
+                self._next = self._executor.submit(self._ask_in_turn)
             asked = self._next
         try:
             return asked.result(self._wait_seconds)
@@ -66,6 +82,17 @@ class StoreWatch:
     def close(self) -> None:
         """Ask no more; a question that is under way is not waited for."""
         self._executor.shutdown(wait=False, cancel_futures=True)
+
+    def _ask_in_turn(self) -> Answers:
+        if self._begun_at is not None:
+            early = self._begun_at + BETWEEN_SECONDS - self._monotonic()
+            if early > 0:
+                self._pause(early)
+        with self._lock:
+            # Whoever asks from here on may want to know of something that this one does not see.
+            self._next = None
+        self._begun_at = self._monotonic()
+        return self._ask()
 
     def _ask(self) -> Answers:
         try:

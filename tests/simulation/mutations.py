@@ -1365,6 +1365,28 @@ BUGS: tuple[Mutation, ...] = (
         "tests/store/test_never_due.py::test_to_look_costs_no_more_with_a_long_history",
     ),
     _bug(
+        "try a write for everybody who asks whether the bot is ready",
+        "bot/store/watch.py",
+        "            if early > 0:\n",
+        "            if early > BETWEEN_SECONDS:\n",
+        "tests/store/test_watch.py::test_however_many_ask_a_write_is_tried_twice_a_second",
+    ),
+    _bug(
+        "answer by what the store did before the question",
+        "bot/store/watch.py",
+        "        with self._lock:\n"
+        "            # Whoever asks from here on may want to know of something that this one does not "
+        "see.\n"
+        "            self._next = None\n"
+        "        self._begun_at = self._monotonic()\n"
+        "        return self._ask()\n",
+        "        answers = self._ask()\n"
+        "        self._begun_at = self._monotonic()\n"
+        "        return answers\n",
+        "tests/store/test_watch.py::"
+        "test_nobody_is_answered_by_a_try_from_before_the_question",
+    ),
+    _bug(
         "give by what a store knew before it went back",
         ACCESS,
         "            elif not self._memory.is_same(tx, epoch):\n                raise WentBack\n",

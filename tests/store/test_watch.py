@@ -5,18 +5,19 @@ from __future__ import annotations
 import socket
 import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, closing, contextmanager
 from datetime import timedelta
 from pathlib import Path
 
 import psycopg
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import event, func, select
 from store_examples import add_grant
 
 from bot.store import migrate, tables
 from bot.store.database import Database
-from bot.store.watch import AWAY, Answers, StoreWatch
+from bot.store.watch import AWAY, BETWEEN_SECONDS, Answers, StoreWatch
 from tests.store_locks import file_locked, table_locked
 
 WELL, ONLY_READS = Answers(reads=True, writes=True), Answers(reads=True, writes=False)
@@ -96,6 +97,57 @@ def test_what_was_live_is_still_known_where_the_store_is_gone(tmp_path: Path) ->
         assert watch.look() == AWAY
         assert len(watch.live or ()) == 1
         watch.close()
+
+
+class Seconds:
+    """Time that passes only where somebody pauses."""
+
+    def __init__(self) -> None:
+        self.passed = 0.0
+
+    def __call__(self) -> float:
+        return self.passed
+
+    def pause(self, seconds: float) -> None:
+        assert seconds > 0
+        self.passed += seconds
+
+
+@pytest.fixture
+def tries(database: Database) -> Iterator[list[str]]:
+    """What was asked of the store, one a try: that which reads what is live."""
+    asked: list[str] = []
+
+    def asks(_: object, __: object, statement: str, *___: object) -> None:
+        if "FROM grants" in statement and "WHERE false" not in statement:  # nor a check of rights
+            asked.append(statement)
+
+    event.listen(database.engine, "before_cursor_execute", asks)
+    yield asked
+    event.remove(database.engine, "before_cursor_execute", asks)
+
+
+def test_however_many_ask_a_write_is_tried_twice_a_second(
+    database: Database, tries: list[str]
+) -> None:
+    seconds = Seconds()
+    watch = StoreWatch(database, monotonic=seconds, pause=seconds.pause)
+    with ThreadPoolExecutor(4) as askers:
+        assert set(askers.map(lambda _: watch.look(), range(40))) == {WELL}
+    assert len(tries) >= 10, "each asks again once it is answered"
+    assert len(tries) == seconds.passed / BETWEEN_SECONDS + 1
+    watch.close()
+
+
+def test_nobody_is_answered_by_a_try_from_before_the_question(
+    watch: StoreWatch, database_url: str
+) -> None:
+    """Whoever asks again at once waits, and is told what is so by then."""
+    no_writes = file_locked if database_url.startswith("sqlite") else table_locked
+    for _ in range(2):
+        assert watch.look() == WELL
+        with no_writes(database_url):
+            assert watch.look() == ONLY_READS
 
 
 def test_nobody_waits_for_a_store_that_is_mute_and_no_threads_pile_up() -> None:
