@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import structlog
@@ -46,22 +46,23 @@ _MALFORMED = (ValueError, TypeError, AttributeError, LookupError, RecursionError
 
 @dataclass(frozen=True, slots=True)
 class Readiness:
-    """What the bot needs in order to work: a name and whether it is there.
+    """What the bot needs in order to work: a name, and why it is not there, or None.
 
-    `reasons` say of some that are not why, as a sentence.
+    Why is a sentence, so that no part is red without one.
     """
 
-    checks: Mapping[str, bool]
-    reasons: Mapping[str, str] = field(default_factory=dict)
+    problems: Mapping[str, str | None]
 
     @property
     def ready(self) -> bool:
-        return all(self.checks.values())
+        return all(problem is None for problem in self.problems.values())
 
     @property
     def content(self) -> dict[str, Any]:
-        """What `/readyz` answers: the checks, and `reasons` where there are some."""
-        return {**self.checks, **({"reasons": dict(self.reasons)} if self.reasons else {})}
+        """What `/readyz` answers: whether each part is there, and `reasons` where one is not."""
+        checks = {name: problem is None for name, problem in self.problems.items()}
+        reasons = {name: problem for name, problem in self.problems.items() if problem is not None}
+        return {**checks, **({"reasons": reasons} if reasons else {})}
 
 
 @dataclass(frozen=True, slots=True)

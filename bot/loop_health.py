@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 
 import structlog
 
-from bot.core.errors import StoreUnavailable
+from bot.core.errors import StoreUnavailable, reason
 
 log = structlog.get_logger(__name__)
 
@@ -33,15 +33,21 @@ class LoopHealth:
         self.last_look: datetime | None = None
         self.last_success: datetime | None = None
         self.failing_since: datetime | None = None
+        self._why = ""
 
-    def healthy(self, now: datetime) -> bool:
-        """Whether it does its work now.
+    def problem(self, now: datetime) -> str | None:
+        """Why it does not do its work now, in a sentence; None where it does.
 
         A time in the future was written before somebody set the clock back, and tells nothing.
         """
-        since = self.failing_since
-        looks = self.last_look is not None and abs(now - self.last_look) < STALE
-        return looks and (since is None or abs(now - since) < STALE)
+        since, last_look = self.failing_since, self.last_look
+        if since is not None and abs(now - since) >= STALE:
+            return f"Its work has failed since {since:%Y-%m-%d %H:%M:%S} UTC. {self._why}"
+        if last_look is None:
+            return "It has not read the database since the bot started."
+        if abs(now - last_look) >= STALE:
+            return f"It has not read the database since {last_look:%Y-%m-%d %H:%M:%S} UTC."
+        return None
 
     def looked(self, now: datetime, *, idle: bool) -> None:
         """It learned what is due; `idle`: that is nothing, and nothing is under way."""
@@ -62,6 +68,8 @@ class LoopHealth:
                 self._failed.add(item)
             whole = away or self._one_by_one or len(self._failed) > 1
             begins = whole and self.failing_since is None
+            if whole:
+                self._why = reason(error)
             if begins:
                 self.failing_since = now
         if begins and away:

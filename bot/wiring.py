@@ -21,7 +21,7 @@ from bot.access.waiting import WaitingRequests
 from bot.aws.anchor_bucket import AnchorBucket
 from bot.aws.clients import EksClients
 from bot.core.audit_chain import Head
-from bot.core.errors import PolicyUnavailable, StoreUnavailable
+from bot.core.errors import PolicyUnavailable, StoreUnavailable, reason
 from bot.core.model import Cluster
 from bot.core.policy import Policy
 from bot.http import Readiness, SignedApp, build_http
@@ -185,19 +185,17 @@ class Bot:
 
     def readiness(self) -> Readiness:
         """Whether the bot can do its work now, part by part: it is done, and not only tried."""
-        checks = {"store": self._store_watch.look().writes, "policy": True}
-        reasons: dict[str, str] = {}
+        problems = {"store": self._store_watch.look().problem, "policy": None}
         try:
             self.policy.current()
-        except PolicyUnavailable:
-            checks["policy"] = False
+        except PolicyUnavailable as error:
+            problems["policy"] = reason(error)
         for loop in self.loops:
-            checks[f"loop {loop.name}"] = loop.health.healthy(datetime.now(UTC))
+            problems[f"loop {loop.name}"] = loop.health.problem(datetime.now(UTC))
         if self._connection is not None:
-            checks["slack"] = (code := self._connection.problem) is None
-            if code is not None:
-                reasons["slack"] = f"{problem_of(code).sentence} ({code})"
-        return Readiness(checks, reasons)
+            code = self._connection.problem
+            problems["slack"] = None if code is None else f"{problem_of(code).sentence} ({code})"
+        return Readiness(problems)
 
     def read_policy_again(self) -> None:
         """Have the policy file read now, also if it seems unchanged. Returns at once."""

@@ -358,6 +358,7 @@ def test_without_the_store_the_bot_is_alive_and_not_ready_and_tells_people_so(po
         postgresql.drop(name)
         status, text = server.get("/readyz")
         assert (status, json.loads(text)["store"]) == (503, False)
+        assert "does not exist" in json.loads(text)["reasons"]["store"]
         assert server.get("/healthz")[0] == 200
         found = samples(server.get("/metrics")[1])
         assert found["eks_access_store_up"] == 0
@@ -379,7 +380,7 @@ def test_without_the_store_the_bot_is_alive_and_not_ready_and_tells_people_so(po
 @pytest.fixture
 def bare() -> Iterator[HttpServer]:
     """The server of a bot in Socket Mode that is not ready."""
-    readiness = Readiness({"store": True, "slack": False})
+    readiness = Readiness({"store": None, "slack": "Slack does not answer."})
     application = build_http(lambda: readiness, CollectorRegistry(), None)
     server = HttpServer(application, "127.0.0.1", 0)
     server.start()
@@ -393,7 +394,8 @@ def test_in_socket_mode_nobody_can_post_payloads(bare):
 
 def test_readiness_names_what_is_missing(bare):
     status, text = fetch(bare.port, "GET", "/readyz")
-    assert (status, json.loads(text)) == (503, {"store": True, "slack": False})
+    said = {"store": True, "slack": False, "reasons": {"slack": "Slack does not answer."}}
+    assert (status, json.loads(text)) == (503, said)
 
 
 def test_a_port_in_use_is_named_with_the_variable_that_sets_it(bare):

@@ -95,7 +95,7 @@ def test_one_that_is_being_answered_is_not_closed_for_others() -> None:
     def readiness() -> Readiness:
         asked.set()
         go_on.wait(30)
-        return Readiness({"store": True})
+        return Readiness({"store": None})
 
     with serving(health(readiness)) as server, contextlib.ExitStack() as opened:
         address = ("127.0.0.1", server.port)
@@ -170,7 +170,7 @@ def test_probes_take_few_threads_and_few_connections_of_the_store() -> None:
     def readiness() -> Readiness:
         went_in.release()
         go_on.wait(30)
-        return Readiness({"store": True})
+        return Readiness({"store": None})
 
     with serving(health(readiness)) as server, contextlib.ExitStack() as opened:
         for _ in range(20):

@@ -424,8 +424,8 @@ def test_a_loop_that_looks_and_whose_work_fails_is_not_well() -> None:
     made = health()
     made.failed(NOW, AWAY, "a")
     assert made.failing_since == NOW
-    assert made.healthy(NOW), "it may be over in a moment"
-    assert not made.healthy(looking(made))
+    assert made.problem(NOW) is None, "it may be over in a moment"
+    assert made.problem(looking(made)) is not None
 
 
 def test_a_loop_is_well_again_once_its_work_succeeds() -> None:
@@ -433,7 +433,7 @@ def test_a_loop_is_well_again_once_its_work_succeeds() -> None:
     made.failed(NOW, AWAY, "a")
     now = looking(made)
     made.succeeded(now)
-    assert made.healthy(now)
+    assert made.problem(now) is None
     assert (made.failing_since, made.last_success) == (None, now)
 
 
@@ -442,37 +442,51 @@ def test_a_loop_is_well_again_once_there_is_nothing_to_do() -> None:
     made = health()
     made.failed(NOW, AWAY, "a")
     made.looked(NOW + STALE, idle=True)
-    assert made.healthy(NOW + STALE)
+    assert made.problem(NOW + STALE) is None
 
 
 def test_a_clock_that_was_set_back_makes_no_loop_well() -> None:
     made, ahead = LoopHealth("test", one_by_one=False), timedelta(hours=1)
     made.looked(NOW + ahead, idle=False)
-    assert not made.healthy(NOW), "it has not looked since"
+    assert made.problem(NOW) is not None, "it has not looked since"
     made.failed(NOW + ahead, StoreUnavailable("store_unavailable", ""))
     made.looked(NOW, idle=False)
-    assert not made.healthy(NOW), "it failed before"
+    assert made.problem(NOW) is not None, "it failed before"
 
 
 def test_a_loop_that_no_longer_looks_is_not_well() -> None:
     made = health()
-    assert not made.healthy(NOW + STALE)
-    assert not LoopHealth("test", one_by_one=False).healthy(NOW)
+    assert made.problem(NOW + STALE) is not None
+    assert LoopHealth("test", one_by_one=False).problem(NOW) is not None
+
+
+def test_a_loop_that_is_not_well_says_why() -> None:
+    made = LoopHealth("test", one_by_one=True)
+    assert made.problem(NOW) == "It has not read the database since the bot started."
+    made.looked(NOW, idle=True)
+    since = "since 2026-01-05 09:00:00 UTC"
+    assert made.problem(NOW + STALE) == f"It has not read the database {since}."
+    made.failed(NOW, ValueError("xoxb-secret"), "a")
+    unknown = "The bot does not know this error (ValueError). The log has it."
+    assert made.problem(looking(made)) == f"Its work has failed {since}. {unknown}"
+    made.failed(NOW + STALE, StoreUnavailable("store_full", "The database is full."))
+    full = f"Its work has failed {since}. The database is full. (store_full)"
+    assert made.problem(NOW + STALE) == full
 
 
 def test_one_item_that_fails_for_ever_does_not_make_the_bot_unready_and_two_do() -> None:
     made = health()
     for _ in range(3):
         made.failed(NOW, ValueError("odd"), "a")
-    assert made.healthy(looking(made))
+    assert made.problem(looking(made)) is None
     made.failed(NOW, ValueError("odd"), "b")
-    assert not made.healthy(looking(made))
+    assert made.problem(looking(made)) is not None
 
 
 def test_the_only_item_of_a_loop_that_has_one_at_a_time_counts() -> None:
     made = health(one_by_one=True)
     made.failed(NOW, ValueError("odd"), "a")
-    assert not made.healthy(looking(made))
+    assert made.problem(looking(made)) is not None
 
 
 def test_a_loop_tells_what_came_of_its_work(make_loop: Callable[..., Loop]) -> None:

@@ -67,3 +67,10 @@ class TemporaryAwsProblem(AwsProblem):
 
 class PermanentAwsProblem(AwsProblem):
     """Trying again changes nothing until somebody changes something."""
+
+
+def reason(error: BaseException) -> str:
+    """Why something fails, for whoever asks whether the bot is ready. Nothing of it is secret."""
+    if isinstance(error, DomainError):
+        return f"{error.sentence} ({error.code})"
+    return f"The bot does not know this error ({type(error).__name__}). The log has it."

@@ -11,12 +11,12 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
-from bot.core.errors import StoreUnavailable
+from bot.core.errors import StoreUnavailable, reason
 from bot.core.model import Grant
 from bot.store import grants
 from bot.store.database import Database
@@ -32,10 +32,11 @@ BETWEEN_SECONDS = 0.5
 
 @dataclass(frozen=True, slots=True)
 class Answers:
-    """What the store did when it was asked."""
+    """What the store did when it was asked, and why it does not do all, in a sentence."""
 
     reads: bool
     writes: bool
+    problem: str | None = field(default=None, compare=False)
 
 
 _FAILURES = (StoreUnavailable, SQLAlchemyError)
@@ -77,7 +78,8 @@ class StoreWatch:
         try:
             return asked.result(self._wait_seconds)
         except (TimeoutError, CancelledError):
-            return AWAY
+            seconds = f"{self._wait_seconds:g} seconds"
+            return replace(AWAY, problem=f"The database did not answer within {seconds}.")
 
     def close(self) -> None:
         """Ask no more; a question that is under way is not waited for."""
@@ -99,11 +101,12 @@ class StoreWatch:
             with self.database.reading() as tx:
                 self.live = grants.live(tx)
         except _FAILURES as error:
-            return self._noted(AWAY, error)
+            return self._noted(replace(AWAY, problem=reason(error)), error)
         try:
             self.database.try_write()
         except _FAILURES as error:
-            return self._noted(Answers(reads=True, writes=False), error)
+            only_reads = Answers(reads=True, writes=False, problem=reason(error))
+            return self._noted(only_reads, error)
         return self._noted(Answers(reads=True, writes=True))
 
     def _noted(self, answers: Answers, error: Exception | None = None) -> Answers:

@@ -1365,6 +1365,20 @@ BUGS: tuple[Mutation, ...] = (
         "tests/store/test_never_due.py::test_to_look_costs_no_more_with_a_long_history",
     ),
     _bug(
+        "say that the store is not ready and not why",
+        "bot/store/watch.py",
+        "Answers(reads=True, writes=False, problem=reason(error))",
+        "Answers(reads=True, writes=False, problem=str(error))",
+        "tests/store/test_watch.py::test_a_store_that_reads_and_takes_no_writes_is_told_as_such",
+    ),
+    _bug(
+        "say that a loop fails and not why",
+        "bot/loop_health.py",
+        "                self._why = reason(error)\n",
+        "                self._why = str(error)\n",
+        "tests/test_jobs.py::test_a_loop_that_is_not_well_says_why",
+    ),
+    _bug(
         "try a write for everybody who asks whether the bot is ready",
         "bot/store/watch.py",
         "            if early > 0:\n",
@@ -1375,16 +1389,15 @@ BUGS: tuple[Mutation, ...] = (
         "answer by what the store did before the question",
         "bot/store/watch.py",
         "        with self._lock:\n"
-        "            # Whoever asks from here on may want to know of something that this one does not "
-        "see.\n"
+        "            # Whoever asks from here on may want to know of something that this one does "
+        "not see.\n"
         "            self._next = None\n"
         "        self._begun_at = self._monotonic()\n"
         "        return self._ask()\n",
         "        answers = self._ask()\n"
         "        self._begun_at = self._monotonic()\n"
         "        return answers\n",
-        "tests/store/test_watch.py::"
-        "test_nobody_is_answered_by_a_try_from_before_the_question",
+        "tests/store/test_watch.py::test_nobody_is_answered_by_a_try_from_before_the_question",
     ),
     _bug(
         "give by what a store knew before it went back",

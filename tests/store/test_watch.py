@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import socket
 import threading
 from collections.abc import Callable, Iterator
@@ -35,9 +36,10 @@ def only_reading(url: str) -> Iterator[None]:
 
 
 TROUBLES = [
-    ("sqlite", file_locked, ONLY_READS),
-    ("postgresql", table_locked, ONLY_READS),
-    ("postgresql", only_reading, AWAY),  # it may lag behind, so it is not asked at all
+    ("sqlite", file_locked, ONLY_READS, "store_busy"),
+    ("postgresql", table_locked, ONLY_READS, "store_busy"),
+    # It may lag behind, so it is not asked at all.
+    ("postgresql", only_reading, AWAY, "store_read_only"),
 ]
 
 
@@ -52,17 +54,21 @@ def watch(database_url: str) -> Iterator[StoreWatch]:
         watch.close()
 
 
-@pytest.mark.parametrize(("database_kind", "trouble", "answers"), TROUBLES)
+@pytest.mark.parametrize(("database_kind", "trouble", "answers", "code"), TROUBLES)
 def test_a_store_that_reads_and_takes_no_writes_is_told_as_such(
     watch: StoreWatch,
     database_url: str,
     trouble: Callable[[str], AbstractContextManager[None]],
     answers: Answers,
+    code: str,
 ) -> None:
     assert watch.look() == WELL
+    assert watch.look().problem is None
     with trouble(database_url):
         watch.database.engine.dispose()
-        assert watch.look() == answers
+        found = watch.look()
+        assert found == answers
+        assert re.fullmatch(rf"The database of .*\. \({code}\)", found.problem or "")
         assert len(watch.live or ()) == 1
     watch.database.engine.dispose()
     assert watch.look() == WELL
@@ -157,5 +163,6 @@ def test_nobody_waits_for_a_store_that_is_mute_and_no_threads_pile_up() -> None:
             watch = StoreWatch(database, wait_seconds=0.01)
             before = threading.active_count()
             assert [watch.look() for _ in range(20)] == [AWAY] * 20
+            assert watch.look().problem == "The database did not answer within 0.01 seconds."
             assert threading.active_count() <= before + 1
             watch.close()
