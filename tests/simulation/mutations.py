@@ -986,8 +986,8 @@ BUGS: tuple[Mutation, ...] = (
     _bug(
         "take a loop for well because it looks",
         "bot/loop_health.py",
-        "return looks and (since is None or abs(now - since) < STALE)",
-        "return looks",
+        "if since is not None and abs(now - since) >= STALE:",
+        "if last_look is None and since is not None:",
         "tests/test_jobs.py",
     ),
     _bug(
@@ -1230,8 +1230,8 @@ BUGS: tuple[Mutation, ...] = (
     _bug(
         "call a loop well by what it did before the clock was set back",
         "bot/loop_health.py",
-        "return looks and (since is None or abs(now - since) < STALE)",
-        "return looks and (since is None or now - since < STALE)",
+        "if since is not None and abs(now - since) >= STALE:",
+        "if since is not None and now - since >= STALE:",
         "tests/test_jobs.py::test_a_clock_that_was_set_back_makes_no_loop_well",
     ),
     _bug(
