@@ -1,10 +1,13 @@
-"""Locks that somebody else holds, so that the store can be read and takes no writes."""
+"""Stores that take no writes, since somebody else holds locks, and a server that is frozen."""
 
 from __future__ import annotations
 
+import os
+import signal
 import sqlite3
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
+from pathlib import Path
 
 import psycopg
 
@@ -35,4 +38,24 @@ def takes_no_writes(url: str) -> Iterator[None]:
         return
     with psycopg.connect(url) as held:
         held.execute("LOCK TABLE messages, announcements IN SHARE MODE")
+        yield
+
+
+@contextmanager
+def server_frozen(url: str) -> Iterator[None]:
+    """PostgreSQL answers nobody, and its kernel acknowledges all that is sent, as in a pause."""
+    with psycopg.connect(url) as session, ExitStack() as stopped:
+
+        def stop(process: int) -> None:
+            os.kill(process, signal.SIGSTOP)
+            stopped.callback(os.kill, process, signal.SIGCONT)
+
+        folder = session.execute("SHOW data_directory").fetchone()
+        stop(int(Path(*(folder or ()), "postmaster.pid").read_text().split()[0]))
+        others = (  # now that there will be no more of them
+            "SELECT pid FROM pg_stat_activity "
+            "WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        )
+        for row in session.execute(others).fetchall():
+            stop(row[0])
         yield

@@ -18,9 +18,8 @@ from contextlib import ExitStack, contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
-import psycopg
 from sqlalchemy import Connection, Engine, create_engine, event, false, insert, select, text
 from sqlalchemy.engine import ExceptionContext, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, PendingRollbackError
@@ -28,6 +27,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from bot.core.errors import StoreUnavailable
 from bot.store import faults
+from bot.store.silence import ListeningConnection
 from bot.store.tables import audit_events, metadata
 
 PATIENCE = timedelta(seconds=2)
@@ -70,14 +70,16 @@ class Database:
     `renewals` counts how often the sessions until then were given up, after an error.
     """
 
-    def __init__(self, url: str, *, patience: timedelta = PATIENCE) -> None:
-        self.engine = _engine(url, patience.total_seconds())
+    def __init__(
+        self, url: str, *, patience: timedelta = PATIENCE, statement: timedelta = STATEMENT
+    ) -> None:
+        self.engine = _engine(url, patience.total_seconds(), statement.total_seconds())
         self.patience = patience.total_seconds()
         self.renewals = 0
         event.listen(self.engine, "handle_error", self._count_renewals)
         self._writer = threading.RLock()
         self._thread = threading.local()
-        self._own_sessions: list[psycopg.Connection] = []
+        self._own_sessions: list[ListeningConnection] = []
 
     @property
     def is_sqlite(self) -> bool:
@@ -183,9 +185,9 @@ class Database:
             if self.is_sqlite or not unhurried:
                 yield reading
                 return
-            reading.exec_driver_sql("SET statement_timeout = 0")
             try:
-                yield reading
+                with unhurried_statements(reading, "SET"):
+                    yield reading
             finally:
                 connection.invalidate()  # its session keeps the setting
 
@@ -195,7 +197,7 @@ class Database:
         with _translated(), self.engine.connect() as connection:
             yield connection.execution_options(isolation_level="AUTOCOMMIT")
 
-    def own_session(self) -> psycopg.Connection:
+    def own_session(self) -> ListeningConnection:
         """A session of PostgreSQL for locks, which takes no place in the pool; to be closed.
 
         Each statement stands alone and is broken off after `patience`. The session may lie idle for
@@ -210,7 +212,8 @@ class Database:
                     "SELECT set_config(name, :value, false) FROM pg_settings WHERE name = :name"
                 )  # PostgreSQL 13 has no `idle_session_timeout`
                 taken.execute(known, {"name": name, "value": str(value)})
-            session: psycopg.Connection = taken.connection.driver_connection  # type: ignore[assignment]
+            session = _session_of(taken)
+            session.most_silence = _silence(self.patience, self.patience)
             taken.detach()
             until_detached.pop_all()
         self._own_sessions = [one for one in self._own_sessions if not one.closed] + [session]
@@ -226,7 +229,24 @@ class Database:
         self.renewals += context.is_disconnect
 
 
-def _engine(url: str, patience: float) -> Engine:
+@contextmanager
+def unhurried_statements(connection: Connection, how: str = "SET LOCAL") -> Iterator[None]:
+    """Let PostgreSQL take as long as it needs for statements of this transaction, or session."""
+    session = _session_of(connection)
+    connection.exec_driver_sql(f"{how} statement_timeout = 0")
+    most, session.most_silence = session.most_silence, None
+    try:
+        yield
+    finally:
+        session.most_silence = most
+
+
+def _session_of(connection: Connection) -> ListeningConnection:
+    """The session of PostgreSQL under it."""
+    return cast("ListeningConnection", connection.connection.driver_connection)
+
+
+def _engine(url: str, patience: float, statement: float) -> Engine:
     try:
         parsed = make_url(url)
     except (ArgumentError, ValueError) as error:
@@ -263,7 +283,8 @@ def _engine(url: str, patience: float) -> Engine:
             pool_pre_ping=True,
             pool_timeout=patience,
         )
-        event.listen(engine, "connect", partial(_prepare_postgresql, patience))
+        event.listen(engine, "do_connect", _connect_to_postgresql)
+        event.listen(engine, "connect", partial(_prepare_postgresql, patience, statement))
         event.listen(engine, "handle_error", _sort)
         return engine
     raise StoreUnavailable(
@@ -273,18 +294,31 @@ def _engine(url: str, patience: float) -> Engine:
     )
 
 
-def _prepare_postgresql(patience: float, connection: Any, record: Any) -> None:
+def _connect_to_postgresql(dialect: Any, record: Any, args: Any, named: Any) -> ListeningConnection:
+    del dialect, record
+    return ListeningConnection.connect(*args, **named)
+
+
+def _silence(statement: float, patience: float) -> float:
+    """Seconds of silence after which the server counts as frozen, as it broke nothing off."""
+    return statement + 2 * patience
+
+
+def _prepare_postgresql(
+    patience: float, statement: float, connection: ListeningConnection, record: Any
+) -> None:
     """Have nothing wait for ever, and the server, too, notice that this host is gone.
 
     Its locks go with the session.
     """
     del record
+    connection.most_silence = _silence(statement, patience)
     connection.autocommit = True
     settings = {"tcp_user_timeout": _SILENCE_MS}
     settings |= {f"tcp_keepalives_{name}": value for name, value in _SILENCE.items()}
     settings |= {
         "lock_timeout": int(patience * 1000),
-        "statement_timeout": int(STATEMENT.total_seconds() * 1000),
+        "statement_timeout": int(statement * 1000),
         "idle_in_transaction_session_timeout": int(IDLE.total_seconds() * 1000),
     }
     connection.execute("; ".join(f"SET {name} = {value}" for name, value in settings.items()))

@@ -5,6 +5,8 @@ The migrations lie in `migrations/` beside the package in a checkout, and inside
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from alembic import command
@@ -17,7 +19,7 @@ from sqlalchemy import Connection
 
 import bot
 from bot.core.errors import StoreUnavailable
-from bot.store.database import Database
+from bot.store.database import Database, unhurried_statements
 from bot.store.tables import metadata
 
 _LOCKED_SECONDS = 60
@@ -40,29 +42,32 @@ def upgrade(database: Database) -> tuple[str | None, str]:
         before = _known_revision(connection)
         if before != head():
             # Two replicas may start at once: the second waits here and finds nothing to do.
-            if not database.is_sqlite:
-                _take_time(connection)
-                connection.exec_driver_sql("SELECT pg_advisory_xact_lock(7266281)")
-                before = _known_revision(connection)
-            command.upgrade(_config(connection), "head")
+            with _time_enough(connection):
+                if not database.is_sqlite:
+                    connection.exec_driver_sql("SELECT pg_advisory_xact_lock(7266281)")
+                    before = _known_revision(connection)
+                command.upgrade(_config(connection), "head")
     return before, head()
 
 
 def downgrade(database: Database, revision: str) -> None:
     """Take migrations back down to `revision` (`base`: all of them, with all data)."""
-    with database.transaction() as connection:
-        if not database.is_sqlite:
-            _take_time(connection)
+    with database.transaction() as connection, _time_enough(connection):
         command.downgrade(_config(connection), revision)
 
 
-def _take_time(connection: Connection) -> None:
+@contextmanager
+def _time_enough(connection: Connection) -> Iterator[None]:
     """A migration works on a table for as long as it needs, and does not wait for it for ever.
 
     Whoever waits for a table that a bot works on keeps all others from it.
     """
-    connection.exec_driver_sql("SET LOCAL statement_timeout = 0")
-    connection.exec_driver_sql(f"SET LOCAL lock_timeout = '{_LOCKED_SECONDS}s'")
+    if connection.dialect.name == "sqlite":
+        yield
+        return
+    with unhurried_statements(connection):
+        connection.exec_driver_sql(f"SET LOCAL lock_timeout = '{_LOCKED_SECONDS}s'")
+        yield
 
 
 def check(database: Database) -> list[str]:

@@ -1,4 +1,4 @@
-"""A database that reads and takes no writes: nothing ends, and everybody is told so at once."""
+"""A database that takes no writes, or is frozen: nothing ends, and everybody is told so at once."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from shared_database import SharedDatabase
 from bot.sandbox.humans import Human
 from bot.sandbox.slack_shown import Message
 from bot.sandbox.stage import Stage
-from tests.store_locks import file_locked, table_locked
+from tests.store_locks import file_locked, server_frozen, table_locked
 
 LAB = "/eks-access request modern-access-lab view --namespace default --for 1h Looking"
 SECURITY = "C0SECURITY"
@@ -37,15 +37,16 @@ def gauge(stage: Stage, name: str) -> float:
     return next(float(line.split()[1]) for line in lines if line.startswith(f"{name} "))
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
+@pytest.fixture(params=["sqlite", "postgresql", "frozen"])
 def trouble(
     request: pytest.FixtureRequest,
 ) -> tuple[Stage, Callable[[], AbstractContextManager[None]]]:
     """A running bot, and what makes its database take no writes."""
     options, no_writes = {}, file_locked
-    if request.param == "postgresql":  # before the stage, so that it is dropped after it
+    if request.param != "sqlite":  # before the stage, so that it is dropped after it
         shared: SharedDatabase = request.getfixturevalue("shared_database")
-        options, no_writes = {"database_url": shared.url}, table_locked
+        options = {"database_url": shared.url}
+        no_writes = {"postgresql": table_locked, "frozen": server_frozen}[request.param]
     stage: Stage = request.getfixturevalue("make_stage")(**options)
     stage.start_bot()
     return stage, lambda: no_writes(stage.database_url)
@@ -60,6 +61,7 @@ def wait_alarm(stage: Stage, person: Human) -> Message:
     raise AssertionError("nobody was told")
 
 
+@pytest.mark.timeout(150)
 def test_access_past_its_end_is_told_though_the_store_takes_no_writes(
     trouble: tuple[Stage, Callable[[], AbstractContextManager[None]]],
 ) -> None:

@@ -740,6 +740,28 @@ BUGS: tuple[Mutation, ...] = (
         "test_a_session_that_the_server_ends_when_idle_does_not_take_the_claims_with_it",
     ),
     _bug(
+        "wait for an hour for a server that is frozen",
+        "bot/store/silence.py",
+        "heard > self.most_silence:",
+        "heard > 3600:",
+        "tests/store/test_frozen.py::test_a_frozen_session_is_given_up_and_the_next_one_works",
+    ),
+    _bug(
+        "take a server that works on a long statement for a frozen one",
+        "bot/store/database.py",
+        "    most, session.most_silence = session.most_silence, None\n",
+        "    most = session.most_silence\n",
+        "tests/store/test_frozen.py::"
+        "test_a_statement_that_may_take_as_long_as_it_needs_is_not_taken_for_a_frozen_server",
+    ),
+    _bug(
+        "connect as psycopg does, which waits for ever for a frozen server",
+        "bot/store/database.py",
+        "    connection.most_silence = _silence(statement, patience)\n",
+        "",
+        "tests/store/test_frozen.py::test_a_frozen_session_is_given_up_and_the_next_one_works",
+    ),
+    _bug(
         "use a session again that only reads",
         "bot/store/faults.py",
         "READ_ONLY = Fault(\n    Handling.NEW_SESSION,",
