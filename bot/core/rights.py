@@ -1,7 +1,7 @@
-"""What a person may do besides asking for access, as far as is known: for help, never to decide.
+"""What a person may do or see besides asking for access, as far as is known; it decides nothing.
 
-What is not known counts as a right that they have: to be shown a command too many costs a refusal,
-to miss one at three in the morning costs an outage.
+For help, what is not known counts as a right that they have: to be shown a command too many costs a
+refusal, to miss one at three in the morning costs an outage.
 """
 
 from __future__ import annotations
@@ -10,12 +10,16 @@ from collections.abc import Iterable
 from enum import StrEnum
 
 from bot.core.break_glass import may_ask
+from bot.core.decide import requirements_of
 from bot.core.delegating import delegating_owners
-from bot.core.model import Delegation, Owners, Person
+from bot.core.errors import Refused
+from bot.core.model import Cluster, Delegation, Owners, Person
+from bot.core.offers import requester_groups, rules_admitting
 from bot.core.oncall import OnCallFacts, Schedules
 from bot.core.people import Membership, surely_belongs
 from bot.core.policy import BreakGlass, Policy
 from bot.core.policy_approval import Approval
+from bot.core.principals import principal_for
 from bot.core.review import every_owner
 
 
@@ -68,18 +72,89 @@ def rights_of(
     return frozenset(found)
 
 
+def groups_of_insight(policy: Policy, cluster: Cluster) -> frozenset[str]:
+    """The groups and channels whose members must be known for `sees_principals`."""
+    groups = requester_groups(policy, cluster.name) | _concerned(policy, cluster).groups
+    for entry in _break_glass_on(policy, cluster):
+        groups |= entry.responders.groups_needed
+    return groups
+
+
+def schedules_of_insight(policy: Policy, cluster: Cluster) -> frozenset[Schedules]:
+    """The schedules that say who may break glass on the cluster."""
+    return frozenset().union(*map(_schedules, _break_glass_on(policy, cluster)))
+
+
+def sees_principals(
+    policy: Policy,
+    cluster: Cluster,
+    person: Person,
+    membership: Membership,
+    on_call: OnCallFacts,
+    *,
+    delegations: Iterable[Delegation] = (),
+) -> bool:
+    """Whether this full member is shown which principals have standing access to the cluster.
+
+    Those are who may ask for something there, its owners and their deputies, and security. For
+    anybody else it would be a list of whose credentials are worth stealing. Unlike for a command
+    in help, what is not known counts as no.
+    """
+    concerned = _concerned(policy, cluster)
+    if surely_belongs(person.id, concerned, membership):
+        return True
+    if any(
+        one.deputy == person.id and surely_belongs(one.owner, concerned, membership)
+        for one in delegations
+    ):
+        return True
+    if any(entry.covers(cluster) for entry in may_ask(policy, person, membership, on_call)):
+        return True
+    asks = rules_admitting(policy, cluster.name, person.id, membership)
+    return bool(asks) and _has_principal(policy, person, cluster)
+
+
+def _has_principal(policy: Policy, person: Person, cluster: Cluster) -> bool:
+    try:
+        principal_for(policy, person, cluster)
+    except Refused:
+        return False
+    return True
+
+
+def _concerned(policy: Policy, cluster: Cluster) -> Owners:
+    """Who owns something on the cluster, reviews break-glass there, or may lock the bot down."""
+    found = _reviewers(_break_glass_on(policy, cluster))
+    for rule in policy.rules_on(cluster.name):
+        if isinstance(rule.approval, Approval):
+            for part in requirements_of(rule.name, rule.approval):
+                found = found.union(part.everybody)
+    if policy.lockdown is not None:
+        found = found.union(policy.lockdown.owners.owners)
+    return found
+
+
+def _break_glass_on(policy: Policy, cluster: Cluster) -> tuple[BreakGlass, ...]:
+    return tuple(entry for entry in policy.break_glass if entry.covers(cluster))
+
+
+def _reviewers(entries: Iterable[BreakGlass]) -> Owners:
+    found = Owners()
+    for entry in entries:
+        found = found.union(entry.review.owners.owners)
+        if entry.review.escalate is not None:
+            found = found.union(entry.review.escalate.owners.owners)
+    return found
+
+
 def _people(policy: Policy) -> dict[Right, Owners]:
     """Whom the policy gives each right by name or by group."""
-    owners, reviewers, revokers = every_owner(policy), Owners(), Owners()
+    owners, reviewers, revokers = every_owner(policy), _reviewers(policy.break_glass), Owners()
     for rule in policy.rules:
         if isinstance(rule.approval, Approval):
             revokers = revokers.union(rule.approval.owners.owners)
             for part in rule.approval.also:
                 revokers = revokers.union(part.owners.owners)
-    for entry in policy.break_glass:
-        reviewers = reviewers.union(entry.review.owners.owners)
-        if entry.review.escalate is not None:
-            reviewers = reviewers.union(entry.review.escalate.owners.owners)
     secures = policy.lockdown.owners.owners if policy.lockdown is not None else Owners()
     return {
         # Who reviews break-glass also approves it, while an earlier review is overdue.

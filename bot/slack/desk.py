@@ -15,9 +15,11 @@ from bot.access.extend import ensure_no_break_glass
 from bot.aws.clients import EksClients
 from bot.core.errors import DomainError, NotFound, Refused
 from bot.core.lifecycle import ensure_extensible, ensure_open
-from bot.core.model import AccessRequest, Grant, Person
+from bot.core.model import AccessRequest, Cluster, Grant, Person
 from bot.core.offers import clusters_for, levels_on, requester_groups
+from bot.core.policy import Policy
 from bot.core.review import decides
+from bot.core.rights import groups_of_insight, schedules_of_insight, sees_principals
 from bot.core.starts import local_day, parse_until, place
 from bot.slack import commands
 from bot.slack.blocks import Message
@@ -67,7 +69,7 @@ class Desk:
                 case Status(request_id):
                     return self._status(request_id)
                 case commands.Who(cluster):
-                    return self._who(cluster)
+                    return self._who(cluster, person)
                 case commands.Clusters():
                     return self._clusters(person)
                 case Delegations():
@@ -178,8 +180,9 @@ class Desk:
             tickets=self.home.tickets(),
         )
 
-    def _who(self, name: str) -> Message:
-        cluster = self._sources.policy().policy.clusters_by_name.get(name)
+    def _who(self, name: str, person: Person) -> Message:
+        policy = self._sources.policy().policy
+        cluster = policy.clusters_by_name.get(name)
         if cluster is None:
             raise NotFound(
                 "unknown_cluster",
@@ -189,7 +192,21 @@ class Desk:
             live = _with_requests(tx, grants.live(tx, cluster=name))
         roster = read_roster(self._sources.database, self._clients, cluster, self._sources.clock())
         names = self._sources.directory.names({grant.requester for _, grant in live})
-        return who_reply(name, live, roster, names=names)
+        principals = self._sees_principals(policy, cluster, person)
+        return who_reply(name, live, roster, names=names, principals=principals)
+
+    def _sees_principals(self, policy: Policy, cluster: Cluster, person: Person) -> bool:
+        with self._sources.database.reading() as tx:
+            held = delegations.holding(tx, self._sources.clock())
+        groups = groups_of_insight(policy, cluster)
+        return sees_principals(
+            policy,
+            cluster,
+            person,
+            self._sources.directory.membership_to_show(groups),
+            self._sources.on_call(schedules_of_insight(policy, cluster)),
+            delegations=held,
+        )
 
     def _clusters(self, person: Person) -> Message:
         policy = self._sources.policy().policy

@@ -206,8 +206,12 @@ def who_reply(
     roster: Roster,
     *,
     names: Mapping[str, str],
+    principals: bool = True,
 ) -> Message:
-    """Who has access to the cluster through the bot, and what others put there, marked as such."""
+    """Who has access to the cluster through the bot, and what others put there, marked as such.
+
+    Without `principals`, what others put there is counted and not named.
+    """
     name = safe(cluster, 110)
     shown = [blocks.section("title", f"*Access to {name} through this bot ({len(live):,})*")]
     lines = [
@@ -217,13 +221,15 @@ def who_reply(
     ]
     # Slack takes some 13,200 letters in all: three full sections, with what stands around them.
     shown += blocks.sections("live", lines or ["Nobody."], most=1, rest="grant")
-    if roster.by_hand:
+    if not principals:
+        shown.append(blocks.section("others", *_counted(roster)))
+    elif roster.by_hand:
         title = f"*Added by hand to this bot's entries ({len(roster.by_hand):,})*"
         shown.append(blocks.section("by-hand", title, "The bot did not put this there:"))
         lines = [_entry(arn, entry) for arn, entry in roster.by_hand]
         shown += blocks.sections("additions", lines, most=1, rest="entry")
     number = len(roster.others) + roster.others_unread
-    if number or not roster.problem:
+    if principals and (number or not roster.problem):
         shown.append(blocks.section("others", f"*Managed by others, not this bot ({number:,})*"))
         lines = [_entry(arn, entry) for arn, entry in roster.others]
         if roster.others_unread:
@@ -236,6 +242,20 @@ def who_reply(
     if roster.problem:
         shown.append(blocks.sentence("problem", f"Not all was read. {roster.problem}"))
     return Message(f"Access to {name}: {count(len(live), 'grant')}", shown)
+
+
+def _counted(roster: Roster) -> list[str]:
+    """How many entries others manage, for those who are not told whose they are."""
+    lines = []
+    if roster.by_hand:
+        lines.append(f"*Added by hand to this bot's entries ({len(roster.by_hand):,})*")
+    number = len(roster.others) + roster.others_unread
+    if number or not roster.problem:
+        lines.append(f"*Managed by others, not this bot ({number:,})*")
+    lines.append(
+        "Only people who can ask for access here, its owners and security see who that is."
+    )
+    return lines
 
 
 def status_reply(

@@ -12,9 +12,12 @@ from bot.core.policy import Policy
 from bot.core.rights import (
     EVERY_RIGHT,
     Right,
+    groups_of_insight,
     groups_of_rights,
     rights_of,
+    schedules_of_insight,
     schedules_of_rights,
+    sees_principals,
 )
 
 NOW = datetime(2026, 1, 5, 9, tzinfo=UTC)
@@ -32,7 +35,10 @@ POLICY = Policy.model_validate(
     {
         "deployment": "acme",
         "security_channel": "C0SECURITY",
-        "clusters": [{"name": "prod", "region": "eu-west-1", "account": "111122223333"}],
+        "clusters": [
+            {"name": "prod", "region": "eu-west-1", "account": "111122223333"},
+            {"name": "shared", "region": "eu-west-1", "account": "111122223333"},
+        ],
         "levels": {"edit": {"policy": "AmazonEKSEditPolicy"}},
         "principals": {"users": {"U0ANA": "arn:aws:iam::{account}:role/ana"}},
         "rules": [
@@ -162,3 +168,38 @@ def test_a_policy_without_break_glass_and_lockdown_gives_neither_right():
     bare = POLICY.model_copy(update={"break_glass": (), "lockdown": None})
     assert rights_of(bare, person("U0SEC"), MEMBERS, {}) == set()
     assert rights_of(bare, person("U0LOCK"), {}, {}) == {DECIDE, REVOKE, DELEGATE}
+
+
+def sees(user, cluster="prod", membership=MEMBERS, on_call=ON_CALL, held=()):
+    where = POLICY.clusters_by_name[cluster]
+    return sees_principals(POLICY, where, person(user), membership, on_call, delegations=held)
+
+
+def test_principals_are_shown_to_who_may_ask_or_owns_something_there_or_is_security():
+    concerned = ["ANA", "PAY", "DATA", "PLATFORM", "SHOP", "SEC", "LATER", "LOCK", "FIRST", "CALL"]
+    for name in concerned:
+        assert sees(f"U0{name}"), name
+    assert not sees("U0BACK"), "only while PagerDuty is silent"
+    assert not sees("U0STRANGER"), "could ask, and is no principal"
+    for name in (*concerned, "BACK", "STRANGER"):
+        assert sees(f"U0{name}", "shared") == (name == "LOCK"), "no rule covers it"
+
+
+def test_a_deputy_is_shown_what_the_owner_is():
+    held = [Delegation(1, "U0PAY", "U0BACK", NOW, NOW + timedelta(days=1))]
+    assert sees("U0BACK", held=held)
+    assert not sees("U0BACK", "shared", held=held)
+    assert not sees("U0STRANGER", held=held)
+
+
+def test_what_nobody_answers_for_shows_no_principal():
+    for user, group in (("U0PAY", "C0PAY"), ("U0SEC", "S0SEC"), ("U0LOCK", "S0LOCK")):
+        assert not sees(user, membership={g: m for g, m in MEMBERS.items() if g != group})
+    assert not sees("U0CALL", on_call={})
+    prod, shared = POLICY.clusters_by_name.values()
+    assert groups_of_insight(POLICY, prod) == MEMBERS.keys()
+    assert groups_of_insight(POLICY, shared) == {"S0LOCK"}
+    assert (schedules_of_insight(POLICY, prod), schedules_of_insight(POLICY, shared)) == (
+        {SCHEDULES},
+        set(),
+    )

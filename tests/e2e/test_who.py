@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import re
 import time
+from collections.abc import Callable
 
 import pytest
+import yaml
 from reading import GENERAL, PATIENCE_SECONDS, lab_entry, wait_told, words
 
 from bot.sandbox.humans import Human
 from bot.sandbox.slack_shown import Message
-from bot.sandbox.stage import LAB_ACCOUNT, Stage
+from bot.sandbox.stage import LAB_ACCOUNT, Stage, sandbox_policy
 
 LAB = "modern-access-lab"
 SLOW_SECONDS = 0.5
@@ -51,6 +53,30 @@ def test_what_somebody_added_to_an_entry_of_the_bot_is_shown_as_added_by_hand(
     assert "role/eks-jit/ana" in by_hand
     assert "AmazonEKSClusterAdminPolicy" in by_hand
     assert "AmazonEKSViewPolicy" not in by_hand
+
+
+def test_only_those_who_are_concerned_with_a_cluster_read_whose_entries_are_on_it(
+    make_stage: Callable[..., Stage],
+) -> None:
+    policy = yaml.safe_load(sandbox_policy())
+    for rule in policy["rules"]:
+        rule["requesters"] = {"users": ["U01ANA"]}
+    stage = make_stage(policy=yaml.safe_dump(policy))
+    stage.start_bot()
+    asked = "/eks-access who prod-eu"
+    for person in ("U01ANA", "U04DAN", "U07IRIS", "U08NOA"):  # asks, owns, is security, responds
+        human = stage.slack.human(person)
+        human.command(asked, GENERAL)
+        said = words(wait_told(stage, human, "Access to prod-eu through this bot"))
+        assert "role/platform-admins" in said, person
+    stage.slack.add_person("U09NEW", "new.hire")
+    stage.slack.join(GENERAL, "U09NEW")
+    new = stage.slack.human("U09NEW")
+    new.command(asked, GENERAL)
+    said = words(wait_told(stage, new, "Access to prod-eu through this bot"))
+    assert "Managed by others, not this bot (2)" in said
+    assert "role/" not in said
+    assert "AmazonEKS" not in said
 
 
 def test_of_many_entries_of_others_fifty_are_read_side_by_side_and_the_rest_counted(

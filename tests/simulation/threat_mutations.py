@@ -471,4 +471,26 @@ THREATS: tuple[Mutation, ...] = (
             '            "EKSGetTokenAuth", "bob@example.com"\n',
         ),
     ),
+    _threat(
+        39,
+        "tell everybody who the administrators of a cluster are",
+        "e2e/test_who.py::"
+        "test_only_those_who_are_concerned_with_a_cluster_read_whose_entries_are_on_it",
+        Change(
+            "bot/slack/desk.py",
+            "        principals = self._sees_principals(policy, cluster, person)\n",
+            "        principals = self._sees_principals(policy, cluster, person) or True\n",
+        ),
+    ),
+    _threat(
+        39,
+        "take somebody without a principal for one who may ask",
+        "core/test_rights.py::"
+        "test_principals_are_shown_to_who_may_ask_or_owns_something_there_or_is_security",
+        Change(
+            "bot/core/rights.py",
+            "    return bool(asks) and _has_principal(policy, person, cluster)\n",
+            "    return bool(asks)\n",
+        ),
+    ),
 )

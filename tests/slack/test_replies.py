@@ -184,6 +184,25 @@ def test_who_tells_the_bots_grants_from_what_others_manage() -> None:
     ]
 
 
+def test_who_counts_and_names_nobody_to_those_who_are_not_concerned() -> None:
+    roster = Roster(
+        others=((f"{ROLE}ops", ENTRY),),
+        by_hand=((f"{ROLE}ana", ENTRY),),
+        others_unread=70,
+        own_unread=3,
+        problem="EKS throttles the bot.",
+    )
+    lines = shown(who_reply("prod-eu", [], roster, names=NAMES, principals=False))
+    assert lines[2:] == [
+        "*Added by hand to this bot's entries (1)*",
+        "*Managed by others, not this bot (71)*",
+        "Only people who can ask for access here, its owners and security see who that is.",
+        "What others added to 3 of this bot's own entries was not read.",
+        "Not all was read. EKS throttles the bot.",
+    ]
+    assert "role/" not in str(lines)
+
+
 def test_who_marks_what_was_added_by_hand_to_the_bots_own_entries() -> None:
     lines = shown(who_reply("prod-eu", [], Roster(by_hand=((f"{ROLE}ana", ENTRY),)), names=NAMES))
     assert lines[2:5] == [
