@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zlib
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -10,6 +11,7 @@ from datetime import datetime, timedelta
 from bot.aws.access_entries import Described
 from bot.core.model import AccessScope
 from bot.core.planner import STANDARD
+from bot.core.standing_width import Width, is_machine, place_of, policies_widest_first, width_of
 from bot.store.drift import Standing, StandingEntry
 
 REMEMBERED_FOR = timedelta(hours=24)
@@ -17,9 +19,6 @@ REMEMBERED_FOR = timedelta(hours=24)
 
 MOST_STORED = 200
 """How many of a cluster's principals the summary names; it counts all of them."""
-
-_WIDEST = ("ClusterAdmin", "Admin", "AdminView", "SecretReader", "Edit", "View")
-_BY_WIDTH = {f"AmazonEKS{name}Policy": place for place, name in enumerate(_WIDEST)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,9 +37,9 @@ class Foreign:
 
 
 def summary(foreign: Iterable[Foreign]) -> Standing:
-    """Who has standing access, the widest first."""
+    """Who has standing access, the widest first; machines are counted apart."""
     every = list(foreign)
-    people = [one for one in every if one.described.type == STANDARD]
+    people = [one for one in every if not _is_machine(one)]
     giving = [one for one in people if one.policies or one.described.kubernetes_groups]
     giving.sort(key=_order)
     return Standing(
@@ -48,21 +47,33 @@ def summary(foreign: Iterable[Foreign]) -> Standing:
         machines=len(every) - len(people),
         empty=len(people) - len(giving),
         entries=tuple(_entry(one) for one in giving[:MOST_STORED]),
+        by_width=tuple(Counter(str(_width(one)) for one in giving).items()),
     )
 
 
-def _order(one: Foreign) -> tuple[bool, int, bool, str]:
-    """Groups first, since the bot cannot tell what they allow; then by policy and scope."""
-    policies = one.policies or {}
-    widest = min((_BY_WIDTH.get(_name(arn), -1) for arn in policies), default=len(_BY_WIDTH))
-    narrow = not any(scope.is_cluster for scope in policies.values())
-    return not one.described.kubernetes_groups, widest, narrow, one.principal_arn
+def _is_machine(one: Foreign) -> bool:
+    groups = one.described.kubernetes_groups
+    return one.described.type != STANDARD or is_machine(_names(one), groups)
+
+
+def _names(one: Foreign) -> list[str]:
+    return [_name(arn) for arn in one.policies or {}]
+
+
+def _width(one: Foreign) -> Width:
+    return width_of(_names(one), one.described.kubernetes_groups)
+
+
+def _order(one: Foreign) -> tuple[int, bool, str]:
+    narrow = not any(scope.is_cluster for scope in (one.policies or {}).values())
+    return place_of(_width(one)), narrow, one.principal_arn
 
 
 def _entry(one: Foreign) -> StandingEntry:
+    scopes = {_name(arn): str(scope) for arn, scope in (one.policies or {}).items()}
     return StandingEntry(
         principal_arn=one.principal_arn,
-        policies={_name(arn): str(scope) for arn, scope in sorted((one.policies or {}).items())},
+        policies={name: scopes[name] for name in policies_widest_first(scopes)},
         kubernetes_groups=tuple(sorted(one.described.kubernetes_groups)),
         created_at=one.described.created_at,
     )

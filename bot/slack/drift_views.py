@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 
 from bot.core.drift import Kind, Outcome
+from bot.core.standing_width import Width, width_of
 from bot.slack import blocks
 from bot.slack.blocks import Message
 from bot.slack.text import code, count, date, listed, safe, size
@@ -12,6 +14,9 @@ from bot.store.drift import Found, Scan, StandingEntry
 
 _MOST_FINDINGS = 20
 _MOST_PRINCIPALS = 8
+_PART = 110
+"""How many characters what one principal has may take; the widest comes first."""
+
 _DIGEST_SIZE = 10_000
 """How much of the digest is spent on clusters. Slack takes some 13,200 characters a message. [?]"""
 
@@ -60,7 +65,8 @@ def standing_digest(scans: Sequence[Scan]) -> Message:
     number = sum(one.standing.people for one in scans if one.standing is not None)
     text = (
         f"*Standing access* on {count(len(scans), 'cluster')}: "
-        f"{count(number, 'principal')} with access that the bot did not give and never takes."
+        f"{count(number, 'principal')} with access that the bot did not give and never takes"
+        f"{_told(': ', _widths(scans))}."
     )
     shown: list[blocks.Block] = [blocks.section("standing", text)]
     used = 0
@@ -68,8 +74,11 @@ def standing_digest(scans: Sequence[Scan]) -> Message:
         section = blocks.section(f"cluster:{place}", *_cluster(one))
         used += size(section["text"]["text"])
         if used > _DIGEST_SIZE:
-            more = count(len(scans) - place, "more cluster")
-            shown.append(blocks.section("more", f"and {more}."))
+            left = scans[place:]
+            more = count(len(left), "more cluster")
+            people = count(sum(one.standing.people for one in left if one.standing), "principal")
+            more = f"and {more} with {people}{_told(': ', _widths(left))}."
+            shown.append(blocks.section("more", more))
             break
         shown.append(section)
     how = f"Told once a week. For one cluster now: {code('/eks-access who CLUSTER')}"
@@ -103,26 +112,57 @@ def _cluster(scan: Scan) -> list[str]:
     problem = f":warning: {name} could not be read: {_said(scan.problem or '')}"
     if standing is None or scan.scanned_at is None:
         return [problem]
-    counts = [count(standing.people, "principal")]
+    widths = Counter(dict(standing.by_width))
+    people = count(standing.people, "principal")
+    counts = [f"{people} ({_listed(widths)})" if widths else people]
     if standing.machines:
-        counts.append(count(standing.machines, "entry of nodes", "entries of nodes"))
+        counts.append(count(standing.machines, "entry of machines", "entries of machines"))
     if standing.empty:
         counts.append(count(standing.empty, "entry without access", "entries without access"))
     lines = [problem] if scan.problem else []
     lines.append(f"{name}: {', '.join(counts)}, as of {date(scan.scanned_at)}")
-    lines += [_principal(one) for one in standing.entries[:_MOST_PRINCIPALS]]
-    more = standing.people - min(len(standing.entries), _MOST_PRINCIPALS)
+    named = standing.entries[:_MOST_PRINCIPALS]
+    lines += [_principal(one) for one in named]
+    more = standing.people - len(named)
     if more:
-        lines.append(f"and {count(more, 'more principal')}.")
+        widths -= Counter(str(width_of(one.policies, one.kubernetes_groups)) for one in named)
+        lines.append(f"and {count(more, 'more principal')}{_told(': ', widths)}.")
     return lines
 
 
+def _widths(scans: Sequence[Scan]) -> Counter[str]:
+    """How many people have what at most, on all of these clusters."""
+    found: Counter[str] = Counter()
+    for one in scans:
+        found.update(dict(one.standing.by_width) if one.standing is not None else {})
+    return found
+
+
+def _told(before: str, widths: Counter[str]) -> str:
+    return f"{before}{_listed(widths)}" if widths else ""
+
+
+def _listed(widths: Counter[str]) -> str:
+    return ", ".join(f"{widths[width]:,} {width}" for width in Width if widths[width])
+
+
 def _principal(one: StandingEntry) -> str:
-    given = [f"{name} ({scope})" for name, scope in one.policies.items()]
+    given = [f"{name} ({listed(scope.split(', '), 3)})" for name, scope in one.policies.items()]
     if one.kubernetes_groups:
-        given.append(f"groups {', '.join(one.kubernetes_groups)}")
+        given.append(f"groups {listed(one.kubernetes_groups, 3)}")
     since = f" · since {date(one.created_at)}" if one.created_at else ""
-    return f"• {_role(one.principal_arn)}: {safe(listed(given, 5), 110)}{since}"
+    return f"• {_role(one.principal_arn)}: {_fitting(given)}{since}"
+
+
+def _fitting(parts: Sequence[str]) -> str:
+    """As many of the parts as there is room for, at least the first, and how many more."""
+    shown = [safe(parts[0], _PART)] if parts else []
+    for part in parts[1:]:
+        if sum(map(size, shown)) + size(part) > _PART:
+            break
+        shown.append(safe(part, _PART))
+    more = len(parts) - len(shown)
+    return f"{', '.join(shown)} and {more:,} more" if more else listed(shown)
 
 
 def _role(principal_arn: str) -> str:

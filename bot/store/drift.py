@@ -31,7 +31,10 @@ class Found:
 
 @dataclass(frozen=True, slots=True)
 class StandingEntry:
-    """Somebody's access that the bot did not give. `policies`: name → scope in words."""
+    """Somebody's access that the bot did not give.
+
+    `policies`: name → scope in words, the widest first.
+    """
 
     principal_arn: str
     policies: dict[str, str]
@@ -44,14 +47,16 @@ class Standing:
     """The entries of a cluster that are not the bot's, as of one scan.
 
     `entries` are those that give people access, the widest first, cut to a number of which
-    `people` is the whole; `machines` counts entries of types for nodes, `empty` those that give
-    nothing.
+    `people` is the whole; `machines` counts entries of types for nodes and with policies for
+    machines, `empty` those that give nothing. `by_width` counts all of the people by the widest
+    that they have, the widest first; it is empty in a summary of an older version.
     """
 
     people: int
     machines: int
     empty: int
     entries: tuple[StandingEntry, ...]
+    by_width: tuple[tuple[str, int], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from drift_world import AUDIT, OURS, SECURITY, TOLD, DriftWorld
-from entry_world import LAB, MINUTE, OPEN, POLICY, ROOT, TERRAFORM, World, role
+from entry_world import LAB, MINUTE, OPEN, POLICY, ROOT, TERRAFORM, VIEW, World, role
 
 from bot.reconcile.drift_reports import digest_key
 from bot.slack.drift_views import drift_found
@@ -173,6 +173,28 @@ def test_standing_access_is_told_once_a_week_by_whichever_replica(drift: DriftWo
     assert "role/eks-jit/terraform" in said[0]
     assert "AmazonEKSClusterAdminPolicy (cluster)" in said[0]
     assert "since" in said[0]
+
+
+def test_machines_and_policies_that_nobody_knows_hide_no_cluster_admin(drift: DriftWorld) -> None:
+    for number in range(10):
+        drift.put(f"capability-{number}", policies={"AmazonEKSACKPolicy": ()})
+        drift.put(f"new-{number}", policies={"AmazonEKSSecretAdminPolicy": ()})
+    for name in ("z-one", "z-two", "z-three"):
+        drift.put(name, tags=TERRAFORM, policies={ROOT: (), VIEW: ["a"]})
+    drift.scan()
+    standing = drift.state_of().standing
+    assert standing is not None
+    assert (standing.people, standing.machines) == (13, 10)
+    names = [one.principal_arn.rpartition("/")[2] for one in standing.entries]
+    assert names[:3] == ["z-one", "z-three", "z-two"]
+    assert list(standing.entries[0].policies) == [ROOT, VIEW]
+    drift.report()
+    [said] = digests(drift)
+    for name in names[:3]:
+        assert f"role/eks-jit/{name}" in said
+    assert "13 principals (3 ClusterAdmin, 10 other policies), 10 entries of machines" in said
+    assert "and 5 more principals: 5 other policies." in said
+    assert "capability" not in said
 
 
 def test_the_digest_says_which_clusters_could_not_be_read(drift: DriftWorld) -> None:

@@ -361,9 +361,15 @@ def test_the_summary_counts_all_and_names_the_widest_first(drift: DriftWorld) ->
     assert standing is not None
     assert (standing.people, standing.machines, standing.empty) == (4, 1, 1)
     names = [one.principal_arn.rpartition("/")[2] for one in standing.entries]
-    assert names == ["groups", "root", "edit", "view"]
+    assert names == ["root", "groups", "edit", "view"]
     assert standing.entries[2].policies == {EDIT: "a, b"}
-    assert standing.entries[0].kubernetes_groups == ("system-masters",)
+    assert standing.entries[1].kubernetes_groups == ("system-masters",)
+    assert standing.by_width == (
+        ("ClusterAdmin", 1),
+        ("by Kubernetes groups", 1),
+        ("Edit", 1),
+        ("View", 1),
+    )
     assert all(one.created_at is not None for one in standing.entries)
 
 

@@ -178,6 +178,39 @@ BUGS: tuple[Mutation, ...] = (
         "tests/cli/test_doctor.py::"
         "test_a_cluster_whose_mode_has_no_entries_is_a_finding_also_where_the_listing_answers",
     ),
+    # Who has standing access is told, the widest first
+    _bug(
+        "put policies that nobody knows before cluster-admin",
+        "bot/core/standing_width.py",
+        "    return _POLICIES.get(name, Width.OTHER)\n",
+        "    return _POLICIES.get(name, Width.CLUSTER_ADMIN)\n",
+        "tests/reconcile/test_drift_reports.py::"
+        "test_machines_and_policies_that_nobody_knows_hide_no_cluster_admin",
+    ),
+    _bug(
+        "take machines for people",
+        "bot/reconcile/standing.py",
+        "    return one.described.type != STANDARD or is_machine(_names(one), groups)\n",
+        "    return one.described.type != STANDARD or not (groups or one)\n",
+        "tests/reconcile/test_drift_reports.py::"
+        "test_machines_and_policies_that_nobody_knows_hide_no_cluster_admin",
+    ),
+    _bug(
+        "name the first policy by its letters",
+        "bot/reconcile/standing.py",
+        "for name in policies_widest_first(scopes)",
+        "for name in sorted(scopes, reverse=True)",
+        "tests/reconcile/test_drift_reports.py::"
+        "test_machines_and_policies_that_nobody_knows_hide_no_cluster_admin",
+    ),
+    _bug(
+        "cut cluster-admins from the weekly message without counting them",
+        "bot/slack/drift_views.py",
+        "'more principal')}{_told(': ', widths)}.",
+        "'more principal')}.",
+        "tests/slack/test_drift_views.py::"
+        "test_what_the_digest_does_not_name_is_counted_by_what_it_allows",
+    ),
     # What is given is no wider than meant
     _bug(
         "take what may be missing in a ticket's form for one way",

@@ -135,11 +135,46 @@ def test_a_digest_of_many_full_clusters_fits_and_counts_what_it_leaves_out() -> 
     standing = Standing(people=3000, machines=400, empty=20, entries=(wide,) * 200)
     message = check_message(standing_digest([scan(f"c{n}", standing) for n in range(40)]))
     shown = "\n".join(read(message.blocks))
-    named = shown.count("400 entries of nodes")
+    named = shown.count("400 entries of machines")
     assert named >= 3
-    assert f"and {40 - named} more clusters." in shown
+    assert f"and {40 - named} more clusters with {(40 - named) * 3000:,} principals." in shown
     assert shown.count("and 2,992 more principals.") == named
     assert "120,000 principals" in message.text
+
+
+WIDE = {"ClusterAdmin": 9, "by Kubernetes groups": 1, "View": 2990}
+
+
+def wide(number: int) -> Standing:
+    admin = StandingEntry(f"{ROLE}-{number}", {"AmazonEKSClusterAdminPolicy": "cluster"}, (), NOW)
+    return Standing(3000, 0, 0, (admin,) * 9, tuple(WIDE.items()))
+
+
+def test_what_the_digest_does_not_name_is_counted_by_what_it_allows() -> None:
+    cluster = "\n".join(read(standing_digest([scan("prod", wide(1))]).blocks))
+    assert "3,000 principals (9 ClusterAdmin, 1 by Kubernetes groups, 2,990 View)" in cluster
+    assert "and 2,992 more principals: 1 ClusterAdmin, 1 by Kubernetes groups, 2,990 View." in (
+        cluster
+    )
+    message = check_message(standing_digest([scan(f"c{n}", wide(n)) for n in range(40)]))
+    assert "120,000 principals" in message.text
+    assert message.text.endswith(": 360 ClusterAdmin, 40 by Kubernetes groups, 119,600 View.")
+    last = read(message.blocks)[-2]
+    left = 40 - sum(f"*c{n}*" in str(message.blocks) for n in range(40))
+    assert f"and {left} more clusters with {left * 3000:,} principals: {left * 9} Cluster" in last
+
+
+def test_of_many_policies_the_widest_is_named_and_the_rest_counted() -> None:
+    names = ("ClusterAdmin", "Admin", "Edit", "AdminView", "View")
+    scopes = {f"AmazonEKS{name}Policy": ", ".join("abcdef") for name in names}
+    entry = StandingEntry(ROLE, scopes, tuple("ghijk"), NOW)
+    message = standing_digest([scan("prod", Standing(1, 0, 0, (entry,), (("ClusterAdmin", 1),)))])
+    shown = "\n".join(read(message.blocks))
+    assert "AmazonEKSClusterAdminPolicy (a, b, c and 3 more), Amazon" in shown
+    assert "and 4 more" in shown
+    alone = StandingEntry(ROLE, {}, tuple("ghijk"), NOW)
+    message = standing_digest([scan("prod", Standing(1, 0, 0, (alone,)))])
+    assert "groups g, h, i and 2 more" in "\n".join(read(message.blocks))
 
 
 def test_a_digest_without_any_cluster_is_a_message_too() -> None:
