@@ -11,6 +11,7 @@ import os
 import threading
 from collections import deque
 from collections.abc import Iterable
+from concurrent.futures import Future, wait
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -20,10 +21,11 @@ from pydantic import ValidationError
 from bot.core.errors import PolicyUnavailable
 from bot.core.policy import Policy
 from bot.core.policy_checks import errors, warnings
-from bot.policy_findings import Finding, from_checks, from_form, from_text
+from bot.policy_findings import Finding, bounded, from_checks, from_form, from_text
 from bot.yaml_lines import MOST_BYTES, YamlMap, read_yaml
 
 _MOST_EVENTS = 100
+_SOON_SECONDS = 1.0
 
 _Signature = tuple[int, int, int, int, int]
 
@@ -71,7 +73,7 @@ def check_policy(text: str, name: str) -> tuple[Policy | None, list[Finding]]:
     policy, data, findings = _formed(text, name)
     if policy is not None and data is not None:
         findings += from_checks(warnings(policy), data, name)
-    return policy, sorted(findings, key=lambda finding: finding.line)
+    return policy, bounded(findings)
 
 
 def size_of(policy: Policy) -> str:
@@ -93,12 +95,14 @@ class PolicySource:
 
     The file is looked at whenever the policy is asked for, and read again where its time, size or
     inode changed. Replace it by a rename rather than by writing into it: a half-written file is
-    refused as broken, and read again when it has changed once more. Safe to share by threads.
+    refused as broken, and read again when it has changed once more. Safe to share by threads: one
+    reads the file, without the lock, and whoever decides by it waits for that.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self._lock = threading.Lock()
+        self._reading: Future[None] | None = None
         self._loaded: LoadedPolicy | None = None
         self._findings: tuple[Finding, ...] = ()
         self._seen: _Signature | None = None
@@ -107,8 +111,19 @@ class PolicySource:
 
     def current(self) -> LoadedPolicy:
         """The policy in force. Raises PolicyError where there has never been a good one."""
+        return self._in_force(patience=None)
+
+    def soon(self) -> LoadedPolicy:
+        """As `current`, for what takes access away.
+
+        It waits no more than a second for a file that another thread reads, and then goes by the
+        last good one.
+        """
+        return self._in_force(patience=_SOON_SECONDS)
+
+    def _in_force(self, patience: float | None) -> LoadedPolicy:
+        self._refresh(patience)
         with self._lock:
-            self._refresh()
             if self._loaded is None:
                 raise PolicyError(str(self.path), self._findings)
             return self._loaded
@@ -119,7 +134,6 @@ class PolicySource:
         What comes of it is an event even if it is what was known: somebody asked, and looks for it.
         """
         with self._lock:
-            self._seen = None
             self._asked_for = True
 
     @property
@@ -135,19 +149,43 @@ class PolicySource:
             self._events.clear()
             return events
 
-    def _refresh(self) -> None:
-        signature = _signature_at(self.path)
-        if signature is not None and signature == self._seen:
-            return
-        asked_for, self._asked_for = self._asked_for, False
+    def _refresh(self, patience: float | None) -> None:
+        """Read the file where it has changed, or wait for the thread that does."""
+        while True:
+            signature = _signature_at(self.path)
+            with self._lock:
+                changed = signature is None or signature != self._seen
+                if not changed and not self._asked_for:
+                    return
+                under_way = self._reading
+                if under_way is None:
+                    mine = self._reading = Future()
+                    asked_for, self._asked_for = self._asked_for, False
+                    break
+            if not wait([under_way], patience).done:
+                return
+        found: tuple[LoadedPolicy, _Signature] | PolicyError | None = None
         try:
-            loaded, self._seen = _load(self.path)
+            found = _load(self.path)
         except PolicyError as problem:
-            self._seen = signature
-            if asked_for or problem.findings != self._findings:
-                self._events.append(PolicyEvent("refused", self._digest(), problem))
-            self._findings = problem.findings
-            return
+            found = problem
+        finally:
+            with self._lock:
+                if isinstance(found, PolicyError):
+                    self._seen = signature
+                    self._refuse(found, asked_for=asked_for)
+                elif found is not None:
+                    loaded, self._seen = found
+                    self._take(loaded, asked_for=asked_for)
+                self._reading = None
+            mine.set_result(None)
+
+    def _refuse(self, problem: PolicyError, *, asked_for: bool) -> None:
+        if asked_for or problem.findings != self._findings:
+            self._events.append(PolicyEvent("refused", self._digest(), problem))
+        self._findings = problem.findings
+
+    def _take(self, loaded: LoadedPolicy, *, asked_for: bool) -> None:
         if asked_for or self._findings or loaded.digest != self._digest():
             self._events.append(PolicyEvent("loaded", loaded.digest))
         self._findings = ()
@@ -189,7 +227,7 @@ def _load(path: Path) -> tuple[LoadedPolicy, _Signature]:
         raise PolicyError(str(path), [finding]) from error
     policy, _, findings = _formed(text, str(path))
     if policy is None:
-        raise PolicyError(str(path), sorted(findings, key=lambda finding: finding.line))
+        raise PolicyError(str(path), bounded(findings))
     return LoadedPolicy(policy, hashlib.sha256(content).hexdigest(), path), signature
 
 

@@ -7,7 +7,7 @@ entries fit each other (`core.policy_checks`). Here they all get their line.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
@@ -21,6 +21,12 @@ from bot.core.policy_problems import Location, Problem, Severity
 from bot.yaml_lines import YamlList, YamlMap, YamlProblem
 
 _MOST = {"required": MOST_APPROVERS, "per_day": MOST_PER_DAY}
+
+MOST_FINDINGS = 100
+"""So many are shown of one file; the rest is counted. Whoever has corrected these tries again."""
+
+_MOST_LETTERS = 400
+"""Of a sentence: a key or value that is repeated in one may be as long as the file."""
 
 _WORDS_ALSO = {"approval": ", or a mapping with `channel:` and `owners:`"}
 
@@ -38,6 +44,25 @@ class Finding:
     def __str__(self) -> str:
         place = f"{self.file}:{self.line}" if self.line else self.file
         return f"{place}: {self.severity}: {self.message} {self.remedy}".rstrip()
+
+
+def bounded(findings: Iterable[Finding]) -> list[Finding]:
+    """The findings by line, errors first where they are too many: so many, and how many more."""
+    found = sorted(findings, key=lambda one: one.line)
+    if len(found) > MOST_FINDINGS:
+        found.sort(key=lambda one: one.severity is not Severity.ERROR)
+    kept, more = sorted(found[:MOST_FINDINGS], key=lambda one: one.line), found[MOST_FINDINGS:]
+    cut = [replace(one, message=_cut(one.message), remedy=_cut(one.remedy)) for one in kept]
+    if more:
+        said = f"There are {len(more):,} more findings." if len(more) > 1 else "There is one more."
+        cut.append(Finding(more[0].file, 0, said, "Correct these first.", more[0].severity))
+    return cut
+
+
+def _cut(sentence: str) -> str:
+    if len(sentence) <= _MOST_LETTERS:
+        return sentence
+    return f"{sentence[:_MOST_LETTERS]}… ({len(sentence) - _MOST_LETTERS:,} more characters)"
 
 
 def from_text(problems: Iterable[YamlProblem], file: str) -> list[Finding]:

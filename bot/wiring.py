@@ -122,7 +122,7 @@ class Bot:
         self._memory = self._remember(audit_bucket(settings))
         self._sweep = Sweep(self.database, announce=self._say_made_due, clock=clock)
         self._sealer = AuditSealer(self.database, self._claims, clock=clock)
-        refusals = Refusals(self.policy.current, clock)
+        refusals = Refusals(self.policy.soon, clock)
         self._memory.forgets.append(refusals.forget)
         desk, facts = self._desk(), self._fact_finder(refusals)
         self.listeners = self._listeners(settings, given, desk, refusals)
@@ -257,6 +257,7 @@ class Bot:
             on_call=self._on_call.facts,
             clock=self.clock,
             refused=refusals.has_refused,
+            policy_soon=self.policy.soon,
         )
 
     def _desk(self) -> Desk:
@@ -496,9 +497,9 @@ class Bot:
             )
 
     def _policy(self) -> Policy | None:
-        """The policy in force, where there is one."""
+        """The policy in force, where there is one, for what grants nothing."""
         try:
-            return self.policy.current().policy
+            return self.policy.soon().policy
         except PolicyUnavailable:
             return None
 

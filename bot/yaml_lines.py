@@ -15,10 +15,18 @@ import yaml
 from yaml.constructor import SafeConstructor
 from yaml.resolver import Resolver
 
-MOST_BYTES = 5_000_000
+MOST_BYTES = 2_000_000
+"""Ten thousand clusters and a thousand rules are 1.2 MB."""
+
 MOST_DEPTH = 20
-MOST_VALUES = 1_000_000
+MOST_VALUES = 300_000
 """Values in all, counted where aliases repeat them: a few lines of aliases can mean billions."""
+
+MOST_ITEMS = 20_000
+"""In one list or mapping. Each may be wrong in several ways, and each way takes memory."""
+
+MOST_PROBLEMS = 200
+"""Of the text itself; what follows is not read."""
 
 _TAG = "tag:yaml.org,2002:"
 _PLAIN = {f"{_TAG}{name}" for name in ("str", "int", "float", "bool", "null")}
@@ -99,7 +107,11 @@ def read_yaml(text: str, parser: Any = FASTEST) -> tuple[YamlMap | None, tuple[Y
     """
     if len(text.encode("utf-8", "replace")) > MOST_BYTES:
         return None, (
-            YamlProblem(1, f"The file is over {MOST_BYTES:,} bytes.", "Split the deployment."),
+            YamlProblem(
+                1,
+                f"The file is over {MOST_BYTES:,} bytes, so nothing of it was read.",
+                "Split it into deployments, each with a file and a bot of its own.",
+            ),
         )
     problems: list[YamlProblem] = []
     try:
@@ -167,6 +179,9 @@ def _value(reader: _Reader, event: yaml.Event, depth: int) -> _Value:
         reader.values += 1
         if event.anchor is not None:
             reader.anchors[event.anchor] = value
+    if len(reader.problems) > MOST_PROBLEMS:
+        unread = "From here on the file was not read: there are too many findings."
+        _stop(reader, line, unread, "Correct the others first.")
     if reader.values > MOST_VALUES:
         _stop(reader, line, f"The file has more than {MOST_VALUES:,} values, aliases counted.")
     return value
@@ -257,6 +272,8 @@ def _put(reader: _Reader, into: _Value, key: str | int, value: _Value, line: int
                 "Give it one, or take it out.",
             )
         )
+    if len(into.data) >= MOST_ITEMS:
+        _stop(reader, line, f"More than {MOST_ITEMS:,} items stand in one list or mapping here.")
     if isinstance(into.data, YamlList):
         into.data.append(value.data)
     else:
@@ -308,8 +325,10 @@ def _note_tag(reader: _Reader, line: int, tag: str) -> None:
     )
 
 
-def _stop(reader: _Reader, line: int, message: str) -> None:
-    reader.problems.append(YamlProblem(line, message, "Write it flatter and shorter."))
+def _stop(
+    reader: _Reader, line: int, message: str, remedy: str = "Write it flatter and shorter."
+) -> None:
+    reader.problems.append(YamlProblem(line, message, remedy))
     raise _TooMuch
 
 

@@ -4,6 +4,8 @@ import hashlib
 import os
 import re
 import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -12,6 +14,7 @@ import pytest
 from bot.core.errors import PolicyUnavailable
 from bot.core.policy_problems import Severity
 from bot.policy_file import PolicyError, PolicySource, check_policy, load_policy
+from bot.policy_findings import MOST_FINDINGS
 
 GOOD = """\
 deployment: acme-prod
@@ -270,7 +273,7 @@ def test_a_byte_order_mark_does_no_harm(tmp_path):
         (b"", "policy.yaml:1: error: The file is empty."),
         (b"deployment: a\n\xff\n", "policy.yaml:2: error: The file is not in UTF-8."),
         (GOOD.encode("utf-16"), "policy.yaml:1: error: The file is not in UTF-8."),
-        (b"#" * 5_000_001, "policy.yaml:1: error: The file is over 5,000,000 bytes."),
+        (b"#" * 2_000_001, "policy.yaml:1: error: The file is over 2,000,000 bytes, so nothing"),
         (b"a: [", "no valid YAML"),
     ],
 )
@@ -280,6 +283,37 @@ def test_a_file_that_cannot_be_read_as_a_policy_says_why(tmp_path, content, says
     with pytest.raises(PolicyError) as caught:
         load_policy(path)
     assert says in caught.value.report
+
+
+@pytest.mark.parametrize(
+    ("rules", "more"),
+    [
+        ("  - {x: y}\n" * 500, "There are 2,900 more findings. Correct these first."),
+        ("  - a: a\n    a: a\n" * 500, "There are 102 more findings."),
+        ("  -\n" * 10_000, "There are 102 more findings."),
+    ],
+    ids=["form", "text", "empty"],
+)
+def test_of_many_findings_the_first_are_told_and_the_rest_is_counted(tmp_path, rules, more):
+    path = written(tmp_path / "policy.yaml", changed("rules:\n", f"rules:\n{rules}"))
+    with pytest.raises(PolicyError) as caught:
+        load_policy(path)
+    assert len(caught.value.findings) == MOST_FINDINGS + 1
+    assert more in str(caught.value.findings[-1])
+    assert len(caught.value.report) < 50_000
+    assert len(findings(path.read_text())) == MOST_FINDINGS + 1
+
+
+def test_a_finding_repeats_no_key_that_is_as_long_as_a_file():
+    (found,) = findings(f"{GOOD}{'k' * 900}: 1\n")
+    assert len(str(found)) < 1000
+    twice = findings(f"{GOOD}{'k' * 900}: 1\n{'k' * 900}: 1\n")
+    assert any("more characters)" in one.message for one in twice)
+
+
+def test_one_list_may_have_so_many_items():
+    (found,) = findings(changed("rules:\n", "rules:\n" + "  - {x: y}\n" * 20_001))
+    assert "More than 20,000 items stand in one list or mapping here." in found.message
 
 
 def test_a_missing_file_names_the_variable_to_set(tmp_path):
@@ -452,3 +486,51 @@ def test_every_example_in_the_reference_is_a_policy_without_errors():
         )
         policy, found = check_policy(rest + part, "policy.md")
         assert policy is not None, (part, found)
+
+
+@contextmanager
+def being_read(source, path):
+    """A thread reads the new file, and comes to no end before the block does. Yields its answer."""
+    pipe = path.with_suffix(".pipe")
+    os.mkfifo(pipe)
+    pipe.replace(path)
+    with ThreadPoolExecutor(1) as pool:
+        answer = pool.submit(source.current)
+        while True:
+            try:
+                writer = os.open(path, os.O_WRONLY | os.O_NONBLOCK)  # fails while nobody reads
+                break
+            except OSError:
+                time.sleep(0.01)
+        try:
+            yield answer
+        finally:
+            os.write(writer, changed("acme-prod", "acme-test").encode())
+            written(path, changed("acme-prod", "acme-test"))  # a pipe can be read once
+            os.close(writer)
+
+
+def test_whoever_revokes_does_not_wait_for_a_file_that_is_being_read(tmp_path):
+    path = written(tmp_path / "policy.yaml", GOOD)
+    source = PolicySource(path)
+    good = source.current()
+    with being_read(source, path) as answer, ThreadPoolExecutor(1) as pool:
+        soon = pool.submit(source.soon)
+        assert soon.result(20) is good
+        assert source.problem is None
+        assert kinds(source) == ["loaded"]
+        assert not answer.done()
+    assert answer.result(20).policy.deployment == "acme-test"
+    assert source.current().policy.deployment == "acme-test"
+
+
+def test_whoever_grants_waits_for_a_file_that_is_being_read(tmp_path):
+    path = written(tmp_path / "policy.yaml", GOOD)
+    source = PolicySource(path)
+    source.current()
+    with ThreadPoolExecutor(1) as pool:
+        with being_read(source, path):
+            granting = pool.submit(source.current)
+            source.soon()
+            assert not granting.done()
+        assert granting.result(20).policy.deployment == "acme-test"

@@ -27,7 +27,8 @@ from bot.store.inbox import REVOKING, Item, Kind
 class FactFinder:
     """Finds the facts for an item. Safe to use from several threads.
 
-    `refused` says whether somebody was just refused anything of these kinds.
+    `refused` says whether somebody was just refused anything of these kinds. `policy_soon` gives
+    the policy to revoke by, which may not wait for a file that is being read.
     """
 
     def __init__(
@@ -40,10 +41,12 @@ class FactFinder:
         on_call: Callable[[Collection[Schedules]], OnCallFacts],
         clock: Callable[[], datetime],
         refused: Callable[[str, frozenset[Kind]], bool] = lambda *_: False,
+        policy_soon: Callable[[], LoadedPolicy] | None = None,
     ) -> None:
         self._database = database
         self._directory = directory
         self._policy = policy
+        self._policy_soon = policy_soon or policy
         self._ticket = ticket
         self._on_call = on_call
         self._clock = clock
@@ -120,7 +123,7 @@ class FactFinder:
 
     def _policy_or_none(self) -> Policy | None:
         try:
-            return self._policy().policy
+            return self._policy_soon().policy
         except PolicyUnavailable:
             return None
 

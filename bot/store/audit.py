@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
-from sqlalchemy import Connection, Row, bindparam, insert, select
+from sqlalchemy import Column, Connection, Row, bindparam, insert, select
 
+from bot.core.audit_bounds import bounded
 from bot.core.masking import masked
 from bot.core.model import AuditEvent
 from bot.store.tables import audit_events
@@ -26,21 +28,28 @@ def record(tx: Connection, events: Iterable[AuditEvent]) -> None:
     """Append the events.
 
     What looks like a secret in them is masked: people type it into reasons, other services put it
-    into their errors, and from here nothing can be taken out again.
+    into their errors, and from here nothing can be taken out again. What is more than an event may
+    hold is cut, after it was masked: half a secret no longer looks like one.
     """
     rows = [
         {
             "at": event.at,
-            "actor": event.actor,
-            "action": event.action,
-            "request_id": event.request_id,
-            "cluster": event.cluster,
-            "details": masked(event.details),
+            "actor": _fitting(event.actor, audit_events.c.actor),
+            "action": _fitting(event.action, audit_events.c.action),
+            "request_id": _fitting(event.request_id, audit_events.c.request_id),
+            "cluster": _fitting(event.cluster, audit_events.c.cluster),
+            "details": bounded(masked(event.details)),
         }
         for event in events
     ]
     if rows:
         tx.execute(_ADD, rows)
+
+
+def _fitting(name: str | None, column: Column[Any]) -> str | None:
+    """The name, cut to what its column holds: SQLite would store it whole, PostgreSQL nothing."""
+    most = getattr(column.type, "length", None)
+    return name if name is None or most is None or len(name) <= most else f"{name[: most - 1]}…"
 
 
 def of_request(tx: Connection, request_id: str) -> list[AuditEvent]:

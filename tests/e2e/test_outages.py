@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import os
 from collections.abc import Callable
 from contextlib import closing, suppress
 from datetime import timedelta
@@ -224,6 +225,27 @@ def test_an_owner_revokes_though_the_bot_has_had_no_good_policy_since_its_start(
     revoke(dan, card)
     assert stage.eks.wait_for(lambda: production_entry(stage, "noa") is None, 25)
     wait_card_says(stage, card, "revoked by")
+
+
+def test_an_owner_revokes_while_a_policy_file_is_read_that_takes_for_ever(stage: Stage) -> None:
+    card = broken_glass(stage)
+    good = stage.policy_file.read_text()
+    pipe = stage.policy_file.with_suffix(".pipe")
+    os.mkfifo(pipe)
+    pipe.replace(stage.policy_file)
+    writer = stage.slack.wait(lambda: opened(stage.policy_file), 25)  # once the bot reads it
+    assert stage.slack.human("U04DAN").click(card, "revoke").acknowledged
+    gone = stage.eks.wait_for(lambda: production_entry(stage, "noa") is None, 25)
+    replace_policy(stage, good)
+    os.close(writer)
+    assert gone
+
+
+def opened(pipe: Path) -> int | None:
+    """A descriptor to write to the pipe, or None while nobody reads it."""
+    with suppress(OSError):
+        return os.open(pipe, os.O_WRONLY | os.O_NONBLOCK)
+    return None
 
 
 def test_an_owner_revokes_though_slack_describes_nobody(stage: Stage) -> None:

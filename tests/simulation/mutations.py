@@ -82,6 +82,42 @@ BUGS: tuple[Mutation, ...] = (
     ),
     # What was rewritten is told as that
     _bug(
+        "cut half a secret out of what is too long",
+        "bot/store/audit.py",
+        "bounded(masked(event.details))",
+        "masked(bounded(event.details))",
+        "tests/store/test_audit_secrets.py",
+    ),
+    _bug(
+        "read on through a policy file that is wrong everywhere",
+        "bot/yaml_lines.py",
+        "if len(reader.problems) > MOST_PROBLEMS:",
+        "if len(reader.problems) > MOST_VALUES:",
+        "tests/test_policy_file.py",
+    ),
+    _bug(
+        "read a list of any length",
+        "bot/yaml_lines.py",
+        "if len(into.data) >= MOST_ITEMS:",
+        "if len(into.data) >= MOST_VALUES:",
+        "tests/test_policy_file.py",
+    ),
+    _bug(
+        "grant by a policy file that is being replaced",
+        "bot/policy_file.py",
+        "return self._in_force(patience=None)",
+        "return self._in_force(patience=_SOON_SECONDS)",
+        "tests/test_policy_file.py::test_whoever_grants_waits_for_a_file_that_is_being_read",
+    ),
+    _bug(
+        "wait for a policy file before access is taken away",
+        "bot/wiring.py",
+        "policy_soon=self.policy.soon,",
+        "policy_soon=self.policy.current,",
+        "tests/e2e/test_outages.py::"
+        "test_an_owner_revokes_while_a_policy_file_is_read_that_takes_for_ever",
+    ),
+    _bug(
         "take a younger anchor for one that vouches for what was there before",
         "bot/core/audit_findings.py",
         "return self._by_time[until - 1][1] if until else self._without_time",

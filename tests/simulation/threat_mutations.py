@@ -22,9 +22,8 @@ _NO_PRINCIPAL_COMPARED = Change(
 )
 _LAST_GOOD_FORGOTTEN = Change(
     "bot/policy_file.py",
-    "            self._findings = problem.findings\n            return\n",
-    "            self._findings = problem.findings\n            self._loaded = None\n"
-    "            return\n",
+    "        self._findings = problem.findings\n",
+    "        self._findings = problem.findings\n        self._loaded = None\n",
 )
 _DECIDED_AGAIN = Change(
     LIFECYCLE,
@@ -307,6 +306,27 @@ THREATS: tuple[Mutation, ...] = (
             "            self._policy_in_force()\n"
             "            work(entry_id)\n            self._backstop_loop.wake()\n",
         ),
+    ),
+    _threat(
+        20,
+        "have whoever revokes wait for a policy file that is being read",
+        "test_policy_file.py::test_whoever_revokes_does_not_wait_for_a_file_that_is_being_read",
+        Change("bot/policy_file.py", "_SOON_SECONDS = 1.0", "_SOON_SECONDS = None"),
+    ),
+    _threat(
+        20,
+        "tell every finding of a policy file",
+        "test_policy_file.py::test_of_many_findings_the_first_are_told_and_the_rest_is_counted",
+        Change("bot/policy_findings.py", "len(found) > MOST_FINDINGS", "not found"),
+        Change("bot/policy_findings.py", "[:MOST_FINDINGS]", "[:]"),
+        Change("bot/policy_findings.py", "found[MOST_FINDINGS:]", "found[:0]"),
+    ),
+    _threat(
+        20,
+        "record whatever an event says, however much it is",
+        "store/test_audit_secrets.py::"
+        "test_what_is_too_much_for_an_event_is_cut_and_holds_no_half_of_a_secret",
+        Change("bot/store/audit.py", "bounded(masked(event.details))", "masked(event.details)"),
     ),
     # A trail that was rewritten
     _threat(

@@ -72,3 +72,16 @@ def test_what_an_auditor_needs_stays_as_it_is(database: Database) -> None:
         audit.record(tx, lifecycle.submitted(request()))
         (event,) = audit.of_request(tx, request().id)
     assert event == lifecycle.submitted(request())[0]
+
+
+def test_what_is_too_much_for_an_event_is_cut_and_holds_no_half_of_a_secret(
+    database: Database,
+) -> None:
+    many = f"{'a word ' * 2855}AKIAIOSFODNN7SECRET0 {'more ' * 1_000_000}"
+    event = AuditEvent(NOW, "x" * 5_000, "policy.refused", details={"findings": many})
+    with database.transaction() as tx:
+        audit.record(tx, [event])
+    held = stored(database)
+    assert len(held) < 25_000
+    assert "more characters)" in held
+    assert "AKIA" not in held
