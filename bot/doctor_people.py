@@ -16,6 +16,8 @@ from bot.core.policy_fields import Outside
 from bot.core.policy_names import is_deciding, places_of
 from bot.doctor_result import Result, Status, count, listed
 from bot.doctor_slack import Slack, SlackSays, approvals, remedy
+from bot.reconcile.slack_errors import GROUP_GONE
+from bot.slack.people import person_of
 
 _AT_ONCE = 4
 """How many people are looked up at once; Slack allows some hundred a minute."""
@@ -69,7 +71,7 @@ def _problem(slack: Slack, user: str) -> _Problem | None:
     except SlackSays as says:
         sentence = f"Slack does not describe {user} ({says.code})."
         return _Problem(sentence, remedy(slack, says), unknown=True)
-    if shown.get("is_stranger") or shown.get("team_id") != slack.team_id:
+    if not person_of(shown).is_in(slack.team_id):
         return _Problem(f"{user} is of another organisation.", "Name somebody of yours.")
     kinds = {
         "deleted": "deactivated",
@@ -113,7 +115,9 @@ def _group(
     try:
         members[group] = frozenset(slack.ask("usergroups_users_list", usergroup=group)["users"])
     except SlackSays as says:
-        message = f"Slack does not say who is in it ({says.code}). It is at {_at(places)}."
+        why = GROUP_GONE.get(says.code)
+        so = f"It {why}, so nobody counts through it" if why else "Slack does not say who is in it"
+        message = f"{so} ({says.code}). It is at {_at(places)}."
         return Result(check, Status.FINDING, message, remedy(slack, says))
     if members[group]:
         return Result(check, Status.OK, f"It has {count(len(members[group]), 'member')}.")

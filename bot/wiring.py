@@ -52,6 +52,7 @@ from bot.slack.desk import Desk
 from bot.slack.drift_views import drift_found, standing_digest
 from bot.slack.fact_finder import FactFinder
 from bot.slack.glass_desk import GlassDesk
+from bot.slack.gone_groups import GoneGroups
 from bot.slack.inbox import InboxWorker
 from bot.slack.late_views import instead_of_channel, late_alarm, late_over, unstored_alarm
 from bot.slack.listeners import Listeners
@@ -413,7 +414,7 @@ class Bot:
             Loop("drift reports", reporter.due, reporter.report, workers=1),
         )
 
-    def _build_alarms(self) -> tuple[Loop, Loop]:
+    def _build_alarms(self) -> tuple[Loop, Loop, Loop]:
         late = LateRemovals(
             self.database,
             self._claims,
@@ -430,10 +431,18 @@ class Bot:
             instead=instead_of_channel,
             clock=self.clock,
         )
-        self._memory.forgets += [late.forget, unheard.forget]
+        gone = GoneGroups(
+            self.database,
+            self._claims,
+            self._directory,
+            self._policy_in_force,
+            clock=self.clock,
+        )
+        self._memory.forgets += [late.forget, unheard.forget, gone.forget]
         return (
             Loop("late removals", late.due, late.tell, workers=1),
             Loop("unheard alarms", unheard.due, unheard.tell, workers=1),
+            Loop("gone groups", gone.due, gone.look, workers=1),
         )
 
     def _alarm_people(self) -> tuple[str, ...]:

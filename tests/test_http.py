@@ -300,6 +300,7 @@ def test_the_bot_is_alive_and_ready(server):
             "loop backstops",
             "loop late removals",
             "loop unheard alarms",
+            "loop gone groups",
             "loop store memory",
             "loop never due",
         ],

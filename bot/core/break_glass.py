@@ -23,13 +23,14 @@ from bot.core.model import (
     Ask,
     Cluster,
     Decision,
+    Owners,
     Person,
     Reason,
     Requirement,
 )
 from bot.core.names import listed, quoted
 from bot.core.oncall import OnCall, OnCallFacts, Schedules
-from bot.core.people import Membership, belongs, not_full_member
+from bot.core.people import Membership, belongs, gone_words, not_full_member
 from bot.core.policy import BreakGlass, Level, Policy
 from bot.core.policy_approval import LAPSE_AFTER, Approval
 from bot.core.policy_break_glass import OnCallSchedules, Responders
@@ -118,7 +119,7 @@ def evaluate_break_glass(
         return _refused(_not_covered(policy, ask, cluster)), None
     admitted, why = _first_admitting(policy, entries, requester, membership, on_call)
     if admitted is None:
-        return _refused(_not_on_call(ask, why)), None
+        return _refused(_not_on_call(ask, why, _responders_gone(entries, membership))), None
     problems = _problems(
         policy, ask, admitted, requester=requester, cluster=cluster, membership=membership
     )
@@ -276,14 +277,19 @@ def _not_covered(policy: Policy, ask: Ask, cluster: Cluster) -> Reason:
     )
 
 
-def _not_on_call(ask: Ask, why: tuple[Reason, ...]) -> Reason:
+def _responders_gone(entries: Iterable[BreakGlass], membership: Membership) -> str:
+    every = Owners(groups=frozenset().union(*(one.responders.groups_needed for one in entries)))
+    return gone_words(every, membership, "break_glass")
+
+
+def _not_on_call(ask: Ask, why: tuple[Reason, ...], gone: str) -> Reason:
     silent = " ".join(reason.sentence for reason in why)
     return Reason(
         "not_on_call",
         f"You are not among those who may break glass on {ask.cluster}. "
         + (f"{silent} " if silent else "")
         + "Whoever is on call can, and owners can approve a request at any hour: "
-        f"`/eks-access request {ask.cluster} {ask.level} …`.",
+        f"`/eks-access request {ask.cluster} {ask.level} …`.{gone}",
     )
 
 
@@ -342,7 +348,8 @@ def _nobody_reviews(
     return Reason(
         "nobody_to_review",
         f"Nobody but you could review a break-glass on {cluster.name} afterwards. Ask whoever "
-        "keeps the policy file to name more owners of its review.",
+        "keeps the policy file to name more owners of its review."
+        + gone_words(owners, membership, "the review of break_glass"),
         BREAK_GLASS,
     )
 

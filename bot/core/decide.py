@@ -35,7 +35,7 @@ from bot.core.model import (
 )
 from bot.core.names import SYSTEM_NAMESPACES, listed, quoted
 from bot.core.offers import near_miss, paste, requester_groups, rules_admitting
-from bot.core.people import Membership, enough_others, not_full_member
+from bot.core.people import Membership, enough_others, gone_words, not_full_member
 from bot.core.policy import Level, Policy, Rule
 from bot.core.policy_approval import Approval, Automatic
 from bot.core.principals import mapped_with
@@ -382,7 +382,8 @@ def _owner_problems(
                 "nobody_to_approve",
                 f"Rule {rule.name} needs {sum(part.required for part in parts)} people to approve, "
                 "each for one part of it, and without you there are not so many. Ask whoever keeps "
-                f"the policy file to name more owners of rule {rule.name}.",
+                f"the policy file to name more owners of rule {rule.name}."
+                + "".join(_gone(part, membership) for part in parts),
                 rule.name,
             )
 
@@ -397,6 +398,10 @@ def _too_few(part: Requirement, excluded: frozenset[str], membership: Membership
         "nobody_to_approve",
         f"Rule {part.rule} needs {part.required} of {who} to approve, and {left}: nobody "
         "approves their own request, nor one for their own IAM principal. Ask whoever "
-        f"keeps the policy file to name more owners of rule {part.rule}.",
+        f"keeps the policy file to name more owners of rule {part.rule}.{_gone(part, membership)}",
         part.rule,
     )
+
+
+def _gone(part: Requirement, membership: Membership) -> str:
+    return gone_words(part.everybody, membership, f"rule {part.key}")

@@ -12,7 +12,7 @@ from datetime import timedelta
 from bot.core.decide import requirements_of
 from bot.core.durations import format_duration
 from bot.core.model import Owners, Reason, Requirement
-from bot.core.people import Membership, surely_belongs
+from bot.core.people import Membership, gone_words, surely_belongs
 from bot.core.policy import Policy
 from bot.core.policy_approval import Approval
 
@@ -65,7 +65,11 @@ def delegable(
             refusal=Reason(
                 "nothing_to_delegate",
                 "You own no rule that lets its owners name a deputy. Whoever keeps the policy file "
-                "can add `delegation` to a rule's approval.",
+                "can add `delegation` to a rule's approval."
+                + "".join(
+                    gone_words(part.everybody, membership, f"rule {part.key}")
+                    for part in _parts(policy)
+                ),
             )
         )
     among = [part for part in owned if _may_stand_in(part, deputy, membership)]

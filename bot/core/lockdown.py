@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from bot.core.model import AuditEvent, Person, Reason
-from bot.core.people import Membership, belongs, not_full_member
+from bot.core.people import Membership, belongs, gone_words, not_full_member
 from bot.core.policy import Policy
 
 MOST_REASON_LETTERS = 500
@@ -57,12 +57,13 @@ def may_change(
             "The policy names nobody who may do this from Slack. Whoever runs the bot can: "
             "`eks-access lockdown on`.",
         )
-    if belongs(person.id, policy.lockdown.owners.owners, membership):
+    owners = policy.lockdown.owners.owners
+    if belongs(person.id, owners, membership):
         return None
     return Reason(
         "not_owner",
         "Only the lockdown's owners can turn it on or off, and you are none of them. Nothing was "
-        "changed.",
+        "changed." + gone_words(owners, membership, "lockdown"),
     )
 
 

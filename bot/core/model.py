@@ -72,7 +72,8 @@ class Standing(StrEnum):
 class Person:
     """A Slack user as `users.info` describes them at one moment.
 
-    `id` is the Slack user id and the only identity that decides anything.
+    `id` is the Slack user id and the only identity that decides anything. `teams` are workspaces
+    of an Enterprise Grid that they are in; `team_id` may then be another of these, or "".
     """
 
     id: str
@@ -85,6 +86,11 @@ class Person:
     is_bot: bool = False
     is_guest: bool = False
     is_stranger: bool = False
+    teams: frozenset[str] = frozenset()
+
+    def is_in(self, team_id: str) -> bool:
+        """Whether they are of this workspace, and not only met over Slack Connect."""
+        return not self.is_stranger and team_id in {self.team_id, *self.teams}
 
 
 @dataclass(frozen=True, slots=True)

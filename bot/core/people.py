@@ -2,12 +2,14 @@
 
 `Membership` maps the id of a Slack user group, or of a channel whose members own something, to the
 ids of its members, as Slack said at this moment. One that is missing from it was not answered for:
-granting fails closed.
+granting fails closed. One that is Gone has nobody, until somebody brings it back: whoever is named
+beside it still counts.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from typing import Self
 
 from bot.core.errors import DirectoryUnavailable
 from bot.core.model import Owners, Person, Reason
@@ -15,9 +17,39 @@ from bot.core.model import Owners, Person, Reason
 Membership = Mapping[str, Collection[str]]
 
 
+class Gone(frozenset[str]):
+    """The members of a group or channel through which nobody counts. `why` is said of it."""
+
+    why: str
+
+    def __new__(cls, why: str) -> Self:
+        nobody = super().__new__(cls)
+        nobody.why = why
+        return nobody
+
+
+def gone(people: Owners, membership: Membership) -> dict[str, str]:
+    """The groups and channels of `people` that are Gone, and why."""
+    known = {group: membership.get(group) for group in sorted(people.groups)}
+    return {group: one.why for group, one in known.items() if isinstance(one, Gone)}
+
+
+def gone_words(people: Owners, membership: Membership, place: str) -> str:
+    """A space and what there is to say of those that are gone; "" where none is.
+
+    `place` is where the policy names them, such as `rule payments`.
+    """
+    return "".join(
+        f" {'User group' if group.startswith('S') else 'Channel'} {group} {why}, so nobody counts "
+        f"through it in {place}. A Slack admin can change that, or whoever keeps the policy file "
+        "can name others."
+        for group, why in gone(people, membership).items()
+    )
+
+
 def not_full_member(person: Person, team_id: str) -> Reason | None:
     """Why this person may neither ask nor review, or None. `team_id` is the installed workspace."""
-    if person.is_stranger or person.team_id != team_id:
+    if not person.is_in(team_id):
         return Reason(
             "other_organisation",
             "Your Slack account belongs to another organisation. Only full members of this "

@@ -43,6 +43,16 @@ def places_of(policy: Policy, kind: Outside) -> dict[str, list[Keys]]:
     return found
 
 
+def groups_of(policy: Policy) -> dict[str, list[Keys]]:
+    """The user groups, and the channels whose members decide, with where each stands."""
+    found = places_of(policy, Outside.GROUP)
+    for channel, places in places_of(policy, Outside.CHANNEL).items():
+        deciding = [keys for keys in places if is_deciding(keys)]
+        if deciding:
+            found[channel] = deciding
+    return found
+
+
 def is_deciding(keys: Keys) -> bool:
     """Whether a channel's members decide there; at all other places the bot posts in it."""
     return keys[-1] == "channels"

@@ -13,7 +13,7 @@ from enum import StrEnum
 from bot.core.break_glass import entries_for
 from bot.core.model import AccessRequest, EscalationStep, Owners, Person, Reason
 from bot.core.names import principal_key
-from bot.core.people import Membership, belongs, not_full_member
+from bot.core.people import Membership, belongs, gone_words, not_full_member
 from bot.core.policy import BreakGlass, Policy
 from bot.core.principals import people_on
 
@@ -114,7 +114,8 @@ def may_post_review(
     if not belongs(clicker.id, owners, membership):
         return Reason(
             "not_owner",
-            f"You are none of those who review break-glass {request.id}, so nothing was changed.",
+            f"You are none of those who review break-glass {request.id}, so nothing was changed."
+            + gone_words(owners, membership, "the review of break_glass"),
         )
     return None
 

@@ -26,7 +26,7 @@ from bot.core.model import (
     ReviewDecision,
 )
 from bot.core.names import listed, principal_key
-from bot.core.people import Membership, not_full_member
+from bot.core.people import Membership, gone_words, not_full_member
 from bot.core.policy import Policy
 from bot.core.policy_approval import Approval
 from bot.core.principals import people_on, possible_principals
@@ -103,7 +103,7 @@ def may_review(  # noqa: PLR0917 - each is one fact of the click, in the order i
     )
     owned = tuple(key for key, places in seats_of.items() if places)
     if not owned:
-        return ReviewDecision(allowed=False, reasons=(_no_owner(request, again, now),))
+        return ReviewDecision(allowed=False, reasons=(_no_owner(request, again, membership, now),))
     reasons = tuple(
         Reason("owner", f"You are an owner of rule {key}.", key)
         if clicker.id in seats_of[key]
@@ -179,7 +179,9 @@ def asked_again(request: AccessRequest, now: datetime) -> Ask:
     return replace(ask, start_at=None) if passed else ask
 
 
-def _no_owner(request: AccessRequest, again: Decision, now: datetime) -> Reason:
+def _no_owner(
+    request: AccessRequest, again: Decision, membership: Membership, now: datetime
+) -> Reason:
     rules = listed(dict.fromkeys(one.rule for one in again.requirements), "and")
     waiting = [
         one.escalation.after
@@ -195,7 +197,10 @@ def _no_owner(request: AccessRequest, again: Decision, now: datetime) -> Reason:
     return Reason(
         "not_owner",
         f"You are no owner of rule {rules}, so nothing was changed. Its owners can approve or "
-        f"deny this.{later}",
+        f"deny this.{later}"
+        + "".join(
+            gone_words(one.everybody, membership, f"rule {one.key}") for one in again.requirements
+        ),
     )
 
 

@@ -11,7 +11,7 @@ from datetime import datetime
 
 from bot.core.break_glass import approvals_near
 from bot.core.model import AccessRequest, Grant, Owners, Person, Reason
-from bot.core.people import Membership, belongs, not_full_member
+from bot.core.people import Membership, belongs, gone_words, not_full_member
 from bot.core.policy import Policy
 from bot.core.post_review import PostReview, reviewers_now
 
@@ -76,5 +76,6 @@ def may_revoke(
     return Reason(
         "not_owner",
         f"You own nothing that {request.id} reaches, so nothing was changed. Owners of the place "
-        "and security can revoke it, and whoever has it can return it.",
+        "and security can revoke it, and whoever has it can return it."
+        + gone_words(owners, membership, "what it reaches"),
     )

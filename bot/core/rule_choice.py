@@ -2,7 +2,8 @@
 
 A rule with a window holds only while the window is open. An automatic rule whose caps are used up
 is passed over, so that the next one may ask its owners. So is every automatic rule for a while
-after somebody's access on the cluster was revoked, or who lost it would have it again at once.
+after somebody's access on the cluster was revoked, or who lost it would have it again at once; and
+so it is behind a rule whose requesters are a group that is gone, which may have been theirs.
 """
 
 from __future__ import annotations
@@ -13,14 +14,15 @@ from datetime import datetime, timedelta
 
 from bot.core.durations import format_duration
 from bot.core.model import Ask, Reason
-from bot.core.people import Membership, belongs
+from bot.core.people import Membership, belongs, gone_words
 from bot.core.policy import Rule
 from bot.core.policy_approval import Approval, Automatic
 
 DEFAULT_DURATION = timedelta(hours=1)
 """How long access is given where the person does not say, or the rule's maximum if shorter."""
 
-_PASSING = frozenset({"closed", "used_up", "revoked"})
+_GONE = "group_gone"
+_PASSING = frozenset({"closed", "used_up", "revoked", _GONE})
 
 CAPS_WITHIN = timedelta(hours=24)
 """The span that an automatic rule's caps look back on."""
@@ -71,9 +73,12 @@ def first_rule(
     """
     passed: list[Reason] = []
     for rule in candidates:
-        if not rule.covers_namespace(target) or not admits(rule, user, membership):
+        if not rule.covers_namespace(target):
             continue
-        why = passed_over(rule, ask.duration, moment, usage)
+        if not admits(rule, user, membership):
+            passed += _requesters_gone(rule, membership)
+            continue
+        why = passed_over(rule, ask.duration, moment, usage) or _needs_review(rule, passed)
         if why is None:
             return rule, tuple(passed)
         passed.append(why)
@@ -83,6 +88,21 @@ def first_rule(
 def admits(rule: Rule, user: str, membership: Membership) -> bool:
     """Whether the rule lets this person ask. Raises DirectoryUnavailable."""
     return rule.requesters is None or belongs(user, rule.requesters.owners, membership)
+
+
+def _requesters_gone(rule: Rule, membership: Membership) -> list[Reason]:
+    """That nobody can tell any more whether the rule is the person's."""
+    named = rule.requesters
+    said = gone_words(named.owners, membership, f"rule {rule.name}") if named is not None else ""
+    return [Reason(_GONE, said.strip(), rule.name)] if said else []
+
+
+def _needs_review(rule: Rule, passed: Iterable[Reason]) -> Reason | None:
+    """Why an automatic rule does not hold behind one whose requesters are gone."""
+    if isinstance(rule.approval, Approval) or all(one.code != _GONE for one in passed):
+        return None
+    said = f"So rule {rule.name} gives nothing without a review."
+    return Reason(_GONE, said, rule.name)
 
 
 def passed_over(

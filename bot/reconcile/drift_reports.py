@@ -12,6 +12,7 @@ from sqlalchemy import Connection
 
 from bot.core.errors import PolicyUnavailable
 from bot.core.policy import Policy
+from bot.core.policy_names import groups_of
 from bot.store import announcements, drift
 from bot.store.announcements import DRIFT, Said
 from bot.store.claims import Claims
@@ -35,7 +36,8 @@ Item = tuple[str, ...]
 class DriftReporter:
     """The loop that announces. Safe to call from several threads.
 
-    `found` says what was found at one cluster, `digest` who has standing access anywhere.
+    `found` says what was found at one cluster, `digest` who has standing access anywhere, and
+    through which user groups and channels of the policy nobody counts.
     """
 
     def __init__(
@@ -45,7 +47,7 @@ class DriftReporter:
         policy: Callable[[], Policy],
         *,
         found: Callable[[Sequence[Found]], Said],
-        digest: Callable[[Sequence[Scan]], Said],
+        digest: Callable[[Sequence[Scan], Sequence[str]], Said],
         clock: Callable[[], datetime],
     ) -> None:
         self._database = database
@@ -100,7 +102,8 @@ class DriftReporter:
         scans = self._digest_of(tx)
         if scans is not None and policy.security_channel is not None:
             key = digest_key(now)
-            _announce(tx, key, policy.security_channel, self._digest(scans), now)
+            gone = [one for one in groups_of(policy) if announcements.group_is_gone(tx, one)]
+            _announce(tx, key, policy.security_channel, self._digest(scans, gone), now)
             self._digested = key
 
     def _digest_of(self, tx: Connection) -> list[Scan] | None:

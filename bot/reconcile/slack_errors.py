@@ -233,6 +233,20 @@ PROBLEMS: Mapping[str, SlackProblem] = MappingProxyType(
 )
 """Slack's codes and what they mean."""
 
+_NO_SUBTEAM = "is disabled or deleted in Slack"
+_NO_PLAN = "does not exist any more, because the workspace's plan has no user groups"
+GROUP_GONE: Mapping[str, str] = MappingProxyType(
+    {
+        **dict.fromkeys(("no_such_subteam", "subteam_not_found"), _NO_SUBTEAM),
+        **dict.fromkeys(("paid_only", "paid_teams_only", "plan_upgrade_required"), _NO_PLAN),
+    }
+)
+"""What is so of a user group where Slack never tells who is in it, until somebody acts.
+
+Source: Slack, "usergroups.users.list", Errors. That a disabled group has the same code as one that
+was deleted is not said there; the local Slack does the same. [?]
+"""
+
 _UNKNOWN = SlackProblem(ProblemKind.PASSING, "Slack gives a reason that the bot does not know.")
 _UNREACHED = SlackProblem(
     ProblemKind.PASSING,

@@ -105,7 +105,10 @@ class AppSettings:
 
 @dataclass
 class Person:
-    """A Slack user. `is_stranger` is somebody of another organisation, over Slack Connect."""
+    """A Slack user. `is_stranger` is somebody of another organisation, over Slack Connect.
+
+    `teams` are the workspaces of somebody of an Enterprise Grid; nobody else has any.
+    """
 
     id: str
     name: str
@@ -123,6 +126,7 @@ class Person:
     is_ultra_restricted: bool = False
     is_stranger: bool = False
     updated: int = 0
+    teams: tuple[str, ...] = ()
 
     @property
     def kind(self) -> Kind:
@@ -162,6 +166,15 @@ class Person:
         }
         if self.is_stranger:
             user["is_stranger"] = True
+        if self.teams:
+            user["enterprise_user"] = {
+                "id": self.id,
+                "enterprise_id": "E01GRID",
+                "enterprise_name": "Grid",
+                "is_admin": False,
+                "is_owner": False,
+                "teams": list(self.teams),
+            }
         if not self.deleted:
             offset = ZoneInfo(self.tz).utcoffset(now)
             user |= {

@@ -12,6 +12,7 @@ from typing import Any
 from slack_sdk.errors import SlackApiError
 
 from bot.core.errors import DirectoryUnavailable
+from bot.core.people import Gone
 from bot.reconcile.slack_errors import LACKING, SHARED, code_of
 from bot.slack.shared_answers import SharedAnswers
 
@@ -36,14 +37,19 @@ class Channels:
     def members(self, channel_id: str, *, but: str, urgent: bool) -> frozenset[str]:
         """Who is in the channel now, without the user id `but`, which is the bot's own.
 
-        Raises DirectoryUnavailable where Slack does not say, and where nobody may own anything by
-        being in it: it is archived, or shared with another organisation.
+        Gone where nobody may own anything by being in it: it is archived, shared with another
+        organisation, or not shown to the bot. Raises DirectoryUnavailable where Slack does not say.
         """
-        shown = self._shown(channel_id, urgent=urgent)
+        try:
+            shown = self._shown(channel_id, urgent=urgent)
+        except DirectoryUnavailable as error:
+            if code_behind(error) == "channel_not_found":
+                return Gone("is not visible to the bot (invite it)")
+            raise
         if shown.get("is_archived"):
-            raise _no_owners(channel_id, "is archived")
+            return Gone("is archived")
         if _is_shared(shown):
-            raise _no_owners(channel_id, "is shared with another organisation")
+            return Gone("is shared with another organisation")
         found: set[str] = set()
         cursor = ""
         for _ in range(_MOST_PAGES):
@@ -58,7 +64,7 @@ class Channels:
             cursor = (page.get("response_metadata") or {}).get("next_cursor") or ""
             if not cursor:
                 return frozenset(found) - {but}
-        raise _no_owners(channel_id, f"has more than {_PAGE * _MOST_PAGES:,} members")
+        return Gone(f"has more than {_PAGE * _MOST_PAGES:,} members")
 
     def unfit(self, channel_id: str) -> str | None:
         """Why nothing may be posted there, at most a minute old: SHARED or LACKING.
@@ -76,7 +82,7 @@ class Channels:
         try:
             shown = self._call("conversations_info", channel=channel_id)["channel"]
         except DirectoryUnavailable as error:
-            code = _code(error)
+            code = code_behind(error)
             if code not in {"channel_not_found", LACKING}:
                 raise
             # Posting into what the bot does not see fails by itself; here it would not.
@@ -88,12 +94,9 @@ class Channels:
             told = self._call("conversations_info", urgent=urgent, channel=channel_id)
             shown: Mapping[str, Any] = told["channel"]
         except DirectoryUnavailable as error:
-            match _code(error):
-                case "channel_not_found":
-                    raise _no_owners(channel_id, "is not shown to the bot: invite it") from error
-                case "missing_scope":
-                    lacks = "cannot be read: the bot lacks `channels:read` or `groups:read`"
-                    raise _no_owners(channel_id, lacks) from error
+            if code_behind(error) == LACKING:
+                lacks = "cannot be read: the bot lacks `channels:read` or `groups:read`"
+                raise _no_owners(channel_id, lacks) from error
             raise
         return shown
 
@@ -107,7 +110,8 @@ def _is_shared(shown: Mapping[str, Any]) -> bool:
     return bool(shown.get("is_ext_shared") or shown.get("is_pending_ext_shared"))
 
 
-def _code(error: DirectoryUnavailable) -> str:
+def code_behind(error: DirectoryUnavailable) -> str:
+    """What Slack said; "" where it said nothing."""
     cause = error.__cause__
     return code_of(cause) if isinstance(cause, SlackApiError) else ""
 

@@ -60,8 +60,11 @@ def drift_found(found: Sequence[Found]) -> Message:
     )
 
 
-def standing_digest(scans: Sequence[Scan]) -> Message:
-    """Who has access that the bot did not give, cluster by cluster, as of the last scans."""
+def standing_digest(scans: Sequence[Scan], gone: Sequence[str] = ()) -> Message:
+    """Who has access that the bot did not give, cluster by cluster, as of the last scans.
+
+    `gone` are the user groups and channels of the policy through which nobody counts.
+    """
     number = sum(one.standing.people for one in scans if one.standing is not None)
     text = (
         f"*Standing access* on {count(len(scans), 'cluster')}: "
@@ -69,6 +72,12 @@ def standing_digest(scans: Sequence[Scan]) -> Message:
         f"{_told(': ', _widths(scans))}."
     )
     shown: list[blocks.Block] = [blocks.section("standing", text)]
+    if gone:
+        named = listed([code(one, 20) for one in gone], 20)
+        lost = f":warning: Nobody counts through {named}, which the policy file names. "
+        shown.append(
+            blocks.section("gone", f"{lost}{code('eks-access doctor')} says why, and where.")
+        )
     used = 0
     for place, one in enumerate(scans):
         section = blocks.section(f"cluster:{place}", *_cluster(one))

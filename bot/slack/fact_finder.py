@@ -63,9 +63,8 @@ class FactFinder:
         with self._database.reading() as tx:
             ensure_worth_asking(tx, item, now)
             needs = needs_of(tx, loaded.policy, item, now)
-        if item.team_id is not None and item.team_id != self._directory.team_id():
-            raise _other_organisation()
         asking = self._asking(item, now)
+        self._ensure_ours(item, self._directory.team_id(), asking)
         facts = self._asked(loaded, needs, asking)
         with _limit_told(asking):
             yield facts
@@ -97,9 +96,8 @@ class FactFinder:
             request = requests.get(tx, item.document["request_id"])
             groups = who_may_revoke(tx, policy, request, now).groups
         team_id = self._directory.team_id_as_told()
-        if None not in {item.team_id, team_id} and item.team_id != team_id:
-            raise _other_organisation()
         asking = self._asking(item, now)
+        self._ensure_ours(item, team_id, asking)
         facts = RevokingFacts(
             by=item.actor,
             now=now,
@@ -110,6 +108,18 @@ class FactFinder:
         )
         with _limit_told(asking):
             yield facts
+
+    @staticmethod
+    def _ensure_ours(item: Item, team_id: str | None, asking: Asking) -> None:
+        """Raise Refused for somebody whose payload is of a workspace that is not theirs with us.
+
+        On Enterprise Grid it may be another one of the same organisation.
+        """
+        if None in {item.team_id, team_id} or item.team_id == team_id:
+            return
+        person = asking.person(item.actor)
+        if not (person.is_in(str(team_id)) and person.is_in(str(item.team_id))):
+            raise _other_organisation()
 
     def _asking(self, item: Item, now: datetime) -> Asking:
         """For a decision, calls that began after the click was received; see shared_answers.

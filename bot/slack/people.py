@@ -19,10 +19,11 @@ from slack_sdk.errors import SlackApiError
 
 from bot.core.errors import DirectoryUnavailable
 from bot.core.model import Person
+from bot.core.people import Gone
 from bot.core.retry_after import retry_after
-from bot.reconcile.slack_errors import NO_ANSWER, code_of, problem_of
+from bot.reconcile.slack_errors import GROUP_GONE, NO_ANSWER, code_of, problem_of
 from bot.slack.call_budget import CallBudget, Limited
-from bot.slack.channels import Channels, is_channel
+from bot.slack.channels import Channels, code_behind, is_channel
 from bot.slack.shared_answers import SharedAnswers
 
 V = TypeVar("V")
@@ -131,21 +132,33 @@ class Directory:
         """The person by a call that began at `since` or later. Raises DirectoryUnavailable."""
 
         def ask() -> Person:
-            return _person(self._call("users_info", urgent=urgent, user=user_id)["user"])
+            return person_of(self._call("users_info", urgent=urgent, user=user_id)["user"])
 
         return _or_cached(self._people, user_id, ask, since=since, urgent=urgent)
 
     def tell_members(self, group_id: str, *, since: float, urgent: bool) -> frozenset[str]:
-        """The members by calls that began at `since` or later. Raises DirectoryUnavailable."""
+        """The members by calls that began at `since` or later. Raises DirectoryUnavailable.
+
+        Gone where nobody counts through it, until somebody acts.
+        """
 
         def ask() -> frozenset[str]:
             if is_channel(group_id):
                 itself = self._team_and_user()[1]
                 return self._channels.members(group_id, but=itself, urgent=urgent)
-            told = self._call("usergroups_users_list", urgent=urgent, usergroup=group_id)
-            return frozenset(told["users"])
+            return self._user_group(group_id, urgent=urgent)
 
         return _or_cached(self._groups, group_id, ask, since=since, urgent=urgent)
+
+    def _user_group(self, group_id: str, *, urgent: bool) -> frozenset[str]:
+        try:
+            told = self._call("usergroups_users_list", urgent=urgent, usergroup=group_id)
+        except DirectoryUnavailable as error:
+            why = GROUP_GONE.get(code_behind(error))
+            if why is None:
+                raise
+            return Gone(why)
+        return frozenset(told["users"])
 
     def _call(self, method: str, *, urgent: bool = False, **arguments: str | int) -> Any:
         self._budget.take(method, reserved=urgent)
@@ -265,7 +278,8 @@ def _unavailable(code: str) -> DirectoryUnavailable:
     )
 
 
-def _person(user: Mapping[str, Any]) -> Person:
+def person_of(user: Mapping[str, Any]) -> Person:
+    """Somebody as the user object of Slack describes them."""
     profile = user.get("profile") or {}
     name = profile.get("display_name") or user.get("real_name") or user.get("name") or user["id"]
     return Person(
@@ -279,4 +293,5 @@ def _person(user: Mapping[str, Any]) -> Person:
         is_bot=bool(user.get("is_bot")) or user["id"] == "USLACKBOT",
         is_guest=bool(user.get("is_restricted") or user.get("is_ultra_restricted")),
         is_stranger=bool(user.get("is_stranger")),
+        teams=frozenset((user.get("enterprise_user") or {}).get("teams") or ()),
     )

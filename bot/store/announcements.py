@@ -23,7 +23,10 @@ LATE, POLICY_REFUSED, DRIFT = "late:", "policy.refused:", "drift:"
 WENT_BACK, MADE_DUE = "store.went_back:", "store.made_due:"
 """The same: of a store that went back to an earlier state, of rows that nothing looked at."""
 
-ALARMS = (LATE, POLICY_REFUSED, DRIFT, WENT_BACK, MADE_DUE)
+GROUP_GONE, GROUP_BACK = "group.gone:", "group.back:"
+"""Of a user group or channel through which nobody counts, and of one that is there again."""
+
+ALARMS = (LATE, POLICY_REFUSED, DRIFT, WENT_BACK, MADE_DUE, GROUP_GONE)
 """What goes to people where no channel takes it. Digests and heads of the audit chain do not."""
 
 
@@ -120,6 +123,12 @@ def newest(tx: Connection, prefix: str) -> Announcement | None:
     )
     row = tx.execute(query).one_or_none()
     return _announcement(row) if row is not None else None
+
+
+def group_is_gone(tx: Connection, group_id: str) -> bool:
+    """Whether what was last told of a user group or channel is that nobody counts through it."""
+    gone, back = (newest(tx, f"{key}{group_id}:") for key in (GROUP_GONE, GROUP_BACK))
+    return gone is not None and (back is None or back.id < gone.id)
 
 
 def said_in(tx: Connection, prefix: str) -> tuple[str, ...]:

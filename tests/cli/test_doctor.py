@@ -388,7 +388,8 @@ def test_empty_and_missing_groups_of_owners_are_findings(whole, slack_results):
         "owners of lab editors",
         "owners of production as a whole",
     }
-    assert "no_such_subteam" in found["user group S02PAYLEADS"].message
+    lost = found["user group S02PAYLEADS"].message
+    assert "disabled or deleted in Slack, so nobody counts through it (no_such_subteam)" in lost
     assert found["owners of payments"].message == "1 person can approve, and 1 must."
 
 
@@ -506,6 +507,12 @@ def test_an_owner_who_can_approve_nothing_is_named(whole, slack_results):
         owners = slack_results()["owners of payments"]
         assert owners.status is Status.FINDING
         assert f"U02BEN is {why}." in owners.message
+
+
+def test_an_owner_whose_home_is_another_workspace_of_the_grid_is_one_of_ours(whole, slack_results):
+    teams = ("T02SISTER", whole.slack.team.id)
+    whole.slack.change_person("U02BEN", team_id="T02SISTER", teams=teams)
+    assert findings(slack_results()) == set()
 
 
 def test_rate_limits_of_slack_are_waited_out(whole, slack_results):

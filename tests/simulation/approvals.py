@@ -96,9 +96,10 @@ def is_member(user: str, slack: ManagedWorkspace) -> bool:
 
 
 def owns(user: str, owners: Mapping[str, Iterable[str]], slack: ManagedWorkspace) -> bool:
-    """Whether somebody is among owners, now."""
-    groups = owners.get("groups", ())
-    return user in owners.get("users", ()) or any(user in slack.groups[g].users for g in groups)
+    """Whether somebody is among owners, now. Through a group that is disabled nobody is."""
+    groups = [slack.groups[one] for one in owners.get("groups", ())]
+    members = {one for group in groups if not group.disabled for one in group.users}
+    return user in owners.get("users", ()) or user in members
 
 
 def may_decide(

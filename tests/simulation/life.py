@@ -500,6 +500,8 @@ def live(stage: Stage, story: Story) -> Outcome:
         finally:
             life.end_faults()
             life.counts.update({f"met: {kind}": n for kind, n in stage.boundary.met.items()})
+            gone = [one for one in life.slack.calls if one.error == "no_such_subteam"]
+            life.counts["met: slack: a user group that is gone"] += len(gone)
             life.counts.update(
                 {f"became: {what}": n for what, n in life.oracle.transitions.items()}
             )

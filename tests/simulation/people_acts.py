@@ -173,6 +173,12 @@ def group(life: Life, group_id: str, users: list[str]) -> None:
     life.slack.set_group(group_id, users)
 
 
+@act("group gone")
+def group_gone(life: Life, group_id: str, gone: bool) -> None:
+    """A user group is disabled, or enabled again."""
+    life.slack.disable_group(group_id, disabled=gone)
+
+
 def _command(life: Life, who: str, text: str) -> None:
     person = life.slack.people[who]
     channel = life.slack.open_dm(who)

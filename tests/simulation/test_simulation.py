@@ -68,6 +68,7 @@ SLACK = (
     "odd Retry-After",
     "posted, answer lost",
     "rate limited",
+    "a user group that is gone",
     *(f"refuses for good ({error})" for error in REFUSALS),
 )
 ONCE_BROKEN = (2431, 8469, 11885, 15905)

@@ -97,9 +97,7 @@ THREATS: tuple[Mutation, ...] = (
             '                team_id=user.get("team_id"),',
             '                team_id=(body.get("team") or {}).get("id"),',
         ),
-        Change(
-            PEOPLE, "    if person.is_stranger or person.team_id != team_id:", "    if not team_id:"
-        ),
+        Change(PEOPLE, "    if not person.is_in(team_id):", "    if not team_id:"),
     ),
     # Clicks that race, or come too late
     _threat(

@@ -28,6 +28,7 @@ from tests.simulation.scene import (
     LEADS,
     MEMBERS,
     NAMESPACES,
+    ON_CALL,
     OUTSIDER,
     PLATFORM,
     POLICIES,
@@ -62,6 +63,9 @@ CALLING_AT = 4
 """Of five seeds, the one with this remainder has a bot that dies as it calls AWS or Slack."""
 
 _CALLS = (AWS_BEFORE, AWS_AFTER, SLACK_BEFORE, SLACK_AFTER)
+
+GONE_AT = 8
+"""Of ten seeds, the one with this last digit has a user group that is disabled for a while."""
 
 STORE_AT, ODD_AT = 1, 2
 """Of five seeds, those with these remainders have a store that only reads, is locked or full, or
@@ -117,7 +121,20 @@ def write(seed: int) -> Story:
         for _ in range(2):
             dies = ["crash at", draw.choice(_CALLS), draw.randrange(8)]
             steps.insert(draw.randrange(len(steps)), dies)
-    return Story(seed, setting, steps)
+    return Story(seed, setting, _with_gone_group(seed, steps))
+
+
+def _with_gone_group(seed: int, steps: Steps) -> Steps:
+    """In some stories a group is disabled, and most often enabled again later on."""
+    if seed % 10 != GONE_AT:
+        return steps
+    draw = _Draw(f"gone {seed}")
+    group = draw.choice((ENGINEERS, LEADS, LEADS, PLATFORM, ON_CALL))
+    begins = draw.randrange(len(steps))
+    ends = draw.randrange(begins, len(steps)) + 1
+    back: Steps = [["group gone", group, False]] if draw.random() < 0.7 else []
+    gone: list[Any] = ["group gone", group, True]
+    return [*steps[:begins], gone, *steps[begins:ends], *back, *steps[ends:]]
 
 
 def _with_store(draw: _Draw, steps: Steps) -> Steps:

@@ -14,6 +14,7 @@ import pytest
 from slack_sdk import WebClient
 
 from bot.core.errors import DirectoryUnavailable
+from bot.core.people import Gone
 from bot.sandbox.slack_server import SlackWorkspace
 from bot.slack.call_budget import PUBLISHED, WINDOW_SECONDS, CallBudget, Limited
 from bot.slack.people import MAX_AGE, Directory
@@ -188,6 +189,41 @@ def test_a_call_that_was_under_way_at_the_event_is_not_kept(
     held.release()
     assert early.result(PATIENCE) == {BEN}
     assert members(directory, MAX_AGE) == {CLEO}
+
+
+# Groups that are gone
+
+
+@pytest.mark.parametrize("change", ["disable_group", "delete_group"])
+def test_nobody_is_in_a_group_that_is_gone_and_slack_is_asked_no_oftener(
+    slack: SlackWorkspace, directory: Directory, change: str
+) -> None:
+    getattr(slack, change)(PAY)
+    told = directory.asking().membership([PAY, GROUPS[0]])
+    assert told == {PAY: frozenset(), GROUPS[0]: {BEN}}
+    assert isinstance(told[PAY], Gone)
+    assert told[PAY].why == "is disabled or deleted in Slack"
+    members(directory, MAX_AGE)
+    assert asked(slack) == 2
+
+
+def test_a_group_that_is_enabled_again_has_its_members(
+    slack: SlackWorkspace, directory: Directory
+) -> None:
+    slack.disable_group(PAY)
+    assert members(directory, MAX_AGE) == frozenset()
+    slack.disable_group(PAY, disabled=False)
+    directory.forget_group(PAY)
+    assert members(directory, MAX_AGE) == {BEN}
+
+
+def test_a_plan_without_user_groups_has_nobody_in_them(
+    slack: SlackWorkspace, directory: Directory
+) -> None:
+    slack.faults.add("usergroups.users.list", error="plan_upgrade_required")
+    told = directory.asking().membership([PAY])[PAY]
+    assert isinstance(told, Gone)
+    assert "the workspace's plan has no user groups" in told.why
 
 
 # Budgets
