@@ -81,8 +81,8 @@ class Project(Protocol):
     """The view: what the messages of a request are. `unreachable`: channel → Slack's error.
 
     `standing` are the messages that are in Slack now, as (key, recipient). `questions` are the
-    `request.asked` events of the request, oldest first; `owed` is the review that a break-glass
-    owes.
+    `request.asked` and `request.answered` events of the request, oldest first; `owed` is the review
+    that a break-glass owes.
     """
 
     def __call__(

@@ -138,6 +138,12 @@ def _ask(tx: Connection, facts: Facts, item: Item) -> str:
     return f"Your question about {request.id} goes into the thread of its card."
 
 
+def _answer(tx: Connection, facts: Facts, item: Item) -> str:
+    document = item.document
+    request = question.answer(tx, facts, document["request_id"], item.actor, document["answer"])
+    return f"Your answer about {request.id} goes into the thread of its card."
+
+
 def _lockdown(tx: Connection, facts: Facts, item: Item) -> str:
     lockdown.ensure_may_change(facts, item.actor)
     if not item.document["on"]:
@@ -203,6 +209,7 @@ _BY_KIND: dict[Kind, Callable[[Connection, Facts, Item], str]] = {
     Kind.DENY: _deny,
     Kind.EXTEND: _extend,
     Kind.ASK: _ask,
+    Kind.ANSWER: _answer,
     Kind.LOCKDOWN: _lockdown,
     Kind.DELEGATE: _delegate,
     Kind.UNDELEGATE: _undelegate,

@@ -12,6 +12,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 from bot.access.extend import ensure_no_break_glass
+from bot.access.question import ensure_asked
 from bot.aws.clients import EksClients
 from bot.core.errors import DomainError, NotFound, Refused
 from bot.core.lifecycle import ensure_extensible, ensure_open
@@ -35,7 +36,7 @@ from bot.slack.lockdown_command import Lockdown
 from bot.slack.lockdowns import lockdown_state
 from bot.slack.modals import deny_modal, extend_modal, revoke_modal
 from bot.slack.people import MAX_AGE
-from bot.slack.questions import question_modal
+from bot.slack.questions import answer_modal, question_modal
 from bot.slack.replies import clusters_reply, error_reply, mine_reply, status_reply, who_reply
 from bot.slack.roster import read_roster
 from bot.slack.sources import Sources
@@ -120,6 +121,14 @@ class Desk:
             request = requests.get(tx, request_id)
         ensure_open(request, self._sources.clock())
         return question_modal(request, self._sources.directory.names([request.requester]))
+
+    def answer_form(self, request_id: str, user_id: str) -> dict[str, Any]:
+        """The form in which the requester answers. Raises Refused and Conflict."""
+        with self._sources.database.reading() as tx:
+            request = requests.get(tx, request_id)
+            asked = ensure_asked(tx, request, user_id)
+        ensure_open(request, self._sources.clock())
+        return answer_modal(request, asked, self._sources.directory.names([asked.actor]))
 
     def extension(self, request_id: str, user_id: str) -> dict[str, Any]:
         """The form in which the holder asks for more time. Raises Conflict where it has ended."""

@@ -42,7 +42,7 @@ from bot.slack.modals import (
     notice_modal,
 )
 from bot.slack.people import Directory
-from bot.slack.questions import QUESTION_CALLBACK
+from bot.slack.questions import ANSWER_CALLBACK, QUESTION_CALLBACK
 from bot.slack.refusals import Refusals
 from bot.slack.replies import NEEDED_RIGHTS, error_reply, fault_reply, help_reply, note
 from bot.slack.request_form import REQUEST_CALLBACK
@@ -136,6 +136,7 @@ class Listeners:
         app.action("revoke")(self._opens(self._desk.revocation))
         app.action("deny")(self._opens(self._desk.denial))
         app.action("ask")(self._opens(self._desk.question))
+        app.action("answer")(self._opens(self._desk.answer_form))
         app.action("request")(self._request_clicked)
         app.action("again")(self._again_clicked)
         app.action("break_glass")(self._break_glass_clicked)
@@ -148,6 +149,7 @@ class Listeners:
         app.view(REVOKE_CALLBACK)(self._takes(Kind.REVOKE, stored.submitted_revocation))
         app.view(EXTEND_CALLBACK)(self._takes(Kind.EXTEND, stored.submitted_extension))
         app.view(QUESTION_CALLBACK)(self._takes(Kind.ASK, stored.submitted_question))
+        app.view(ANSWER_CALLBACK)(self._takes(Kind.ANSWER, stored.submitted_answer))
         app.view(DELEGATE_CALLBACK)(self._takes(Kind.DELEGATE, stored.submitted_delegation))
         app.options("cluster")(self._suggest_clusters)
         for choice in ("cluster", "level", "namespaces", WHOLE_CLUSTER, "duration", "start"):

@@ -30,7 +30,7 @@ ask_adapter = TypeAdapter(Ask)
 URGENT = frozenset({Kind.BREAK_GLASS, Kind.REVOKE, Kind.LOCKDOWN})
 """What has the reserve of Slack's limits: it must not wait because others asked much."""
 
-ASKS_ONLY = frozenset({Kind.REQUEST, Kind.EXTEND, Kind.ASK})
+ASKS_ONLY = frozenset({Kind.REQUEST, Kind.EXTEND, Kind.ASK, Kind.ANSWER})
 """What may be decided by what Slack told half a minute ago: nobody's approval hangs on it."""
 
 
@@ -67,7 +67,7 @@ def ensure_worth_asking(tx: Connection, item: Item, now: datetime) -> None:
             if request.requester == item.actor:
                 reason = own_request(request)
                 raise Refused(reason.code, reason.sentence)
-        case Kind.ASK:
+        case Kind.ASK | Kind.ANSWER:
             ensure_open(_request(tx, item), now)
 
 

@@ -32,8 +32,9 @@ from bot.slack.direct import direct_message, ends_soon
 from bot.slack.glass_card import glass_card, left_changes_at
 from bot.slack.glass_messages import escalated_to, glass_direct, glass_news
 from bot.slack.notices import decision_notice, step_notice
-from bot.slack.questions import question_news, question_notice
+from bot.slack.questions import answer_notice, question_news, question_notice
 from bot.slack.text import mention_channel
+from bot.store.audit import ANSWERED
 
 WARN_BEFORE = timedelta(minutes=10)
 """How long before its end the holder is told that access ends."""
@@ -67,8 +68,8 @@ def project(
     `unreachable` maps channels that Slack refuses to the reason it gives. `standing` are the
     messages that are there already, as (key, recipient): without a policy nobody knows the audit
     channel, and a card that stands there must not go on saying what is over. `questions` are the
-    events of what was asked about the request, oldest first. `owed` is the review that a
-    break-glass owes; `offers_break_glass`: the requester may make a waiting request one.
+    events of what was asked and answered about the request, oldest first. `owed` is the review that
+    a break-glass owes; `offers_break_glass`: the requester may make a waiting request one.
     """
     carded = sorted(recipient for key, recipient in standing if key == CARD)
     channels = _channels(request, owed, [audit_channel] if audit_channel is not None else carded)
@@ -86,8 +87,7 @@ def project(
     if request.state is RequestState.PENDING:
         for step in request.steps:
             wanted += _stepped(request, step, reviews, names)
-    for number, question in enumerate(questions, 1):
-        wanted += _question(number, request, question, channels, names)
+    wanted += _questions(request, questions, channels, names)
     direct = glass_direct(
         direct_message(request, reviews, grant, names=names, now=now, tickets=tickets),
         request,
@@ -215,18 +215,24 @@ def _warning(
     ]
 
 
-def _question(
-    number: int,
+def _questions(
     request: AccessRequest,
-    question: AuditEvent,
+    said: Sequence[AuditEvent],
     channels: Sequence[str],
     names: Mapping[str, str],
 ) -> list[Wanted]:
-    """A question in the thread of each card, and to the requester."""
-    notice = question_notice(request, question, names)
-    news = question_news(request, question, names)
-    places = [(f"notice:question:{number}", channel, notice, CARD) for channel in channels]
-    places.append((f"news:question:{number}", request.requester, news, DIRECT))
+    """Questions and answers in the thread of each card, and each question to the requester."""
+    places: list[tuple[str, str, Message, str]] = []
+    asker = request.requester
+    for number, one in enumerate(said, 1):
+        if one.action == ANSWERED:
+            notice = answer_notice(request, one, asker, names)
+        else:
+            asker, notice = one.actor, question_notice(request, one, names)
+        places += [(f"notice:question:{number}", channel, notice, CARD) for channel in channels]
+        if one.action != ANSWERED:
+            news = question_news(request, one, names)
+            places.append((f"news:question:{number}", request.requester, news, DIRECT))
     return [
         Wanted(key, to, said.text, said.blocks, thread=thread, once=True, unsaid=True)
         for key, to, said, thread in places

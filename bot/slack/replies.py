@@ -80,6 +80,7 @@ _EVENTS = {
     "request.submitted": "asked",
     "request.approved": "approved: nothing more is needed",
     "request.asked": "asked the requester a question",
+    "request.answered": "answered it",
     "request.denied": "denied",
     "request.cancelled": "took the request back",
     "request.reminded": "reminded the owners",

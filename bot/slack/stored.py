@@ -13,6 +13,7 @@ from bot.slack.id_commands import Approve, Cancel, Deny, Extend, Return, ReviewB
 from bot.slack.lockdown_command import Lockdown, Turn
 from bot.slack.needs import ask_adapter
 from bot.slack.submissions import (
+    read_answer,
     read_delegation,
     read_denial,
     read_extension,
@@ -99,6 +100,11 @@ def submitted_extension(view: object) -> Document:
 def submitted_question(view: object) -> Document:
     request_id, question = read_question(view)
     return {"request_id": request_id, "question": question}
+
+
+def submitted_answer(view: object) -> Document:
+    request_id, answer = read_answer(view)
+    return {"request_id": request_id, "answer": answer}
 
 
 def submitted_review(view: object) -> Document:

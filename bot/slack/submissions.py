@@ -74,6 +74,15 @@ def read_question(view: object) -> tuple[str, str]:
     return request_id, asked
 
 
+def read_answer(view: object) -> tuple[str, str]:
+    """The request id and the answer in an answer modal's `view`."""
+    request_id = _named(view, "This answer names no request.")
+    answer = _typed(_state(view), "answer", question.LONGEST)
+    if not answer:
+        raise InvalidInput("missing_answer", "Write your answer.", field="answer")
+    return request_id, answer
+
+
 def read_extension(view: object) -> tuple[str, timedelta, str]:
     """The request id, how much longer, and the reason ("" for none) in an extend modal's `view`."""
     request_id, state = _named(view, "This answer names no access."), _state(view)

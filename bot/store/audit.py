@@ -15,6 +15,9 @@ from bot.store.tables import audit_events
 ASKED = "request.asked"
 """The event that is a question: its actor asked it, `details["question"]` is its text."""
 
+ANSWERED = "request.answered"
+"""The event that is the requester's answer; `details["answer"]` is its text."""
+
 # Built once: to build a statement takes longer than to carry it out, and these are the most used.
 _ADD = insert(audit_events)
 _OF_REQUEST = (
@@ -58,8 +61,8 @@ def of_request(tx: Connection, request_id: str) -> list[AuditEvent]:
 
 
 def questions(tx: Connection, request_id: str) -> list[AuditEvent]:
-    """What was asked about a request, oldest first."""
-    return [event for event in of_request(tx, request_id) if event.action == ASKED]
+    """What was asked about a request and what was answered, oldest first."""
+    return [event for event in of_request(tx, request_id) if event.action in {ASKED, ANSWERED}]
 
 
 def latest(tx: Connection, limit: int) -> list[AuditEvent]:

@@ -31,6 +31,7 @@ class Kind(StrEnum):
     RETURN = "return"
     EXTEND = "extend"
     ASK = "ask"
+    ANSWER = "answer"
     LOCKDOWN = "lockdown"
     BREAK_GLASS = "break_glass"
     REVOKE = "revoke"

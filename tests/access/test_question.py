@@ -64,3 +64,50 @@ def test_there_is_an_end_to_questions(desk: Desk) -> None:
     for number in range(MOST):
         ask(desk, request, text=f"Question {number}?")
     assert refused(desk, request, Conflict) == "too_many_questions"
+
+
+def answered(desk: Desk, request: AccessRequest, who: str = ANA, text: str = "The nightly") -> None:
+    with desk.database.transaction() as tx:
+        question.answer(tx, desk.facts(), request.id, who, text)
+
+
+def test_the_requester_answers_and_it_is_on_record(desk: Desk) -> None:
+    request = desk.ask()
+    ask(desk, request)
+    answered(desk, request, text="  The nightly one ")
+    with desk.database.reading() as tx:
+        last = audit.questions(tx, request.id)[-1]
+    assert (last.action, last.actor, last.details) == (
+        "request.answered",
+        ANA,
+        {"answer": "The nightly one"},
+    )
+
+
+def test_only_what_was_asked_is_answered_and_by_the_requester(desk: Desk) -> None:
+    request = desk.ask()
+    with desk.refuses(Refused, "not_asked"):
+        answered(desk, request)
+    ask(desk, request)
+    with desk.refuses(Refused, "not_asked"):
+        answered(desk, request, BEN)
+
+
+def test_an_answer_has_its_limits_as_a_question_has(desk: Desk) -> None:
+    request = desk.ask()
+    ask(desk, request)
+    for text in ("", " \n", "x" * (LONGEST + 1)):
+        with desk.refuses(InvalidInput, "bad_answer"):
+            answered(desk, request, text=text)
+    for _ in range(MOST):
+        answered(desk, request)
+    with desk.refuses(Conflict, "too_many_answers"):
+        answered(desk, request)
+
+
+def test_after_the_decision_nothing_is_answered(desk: Desk) -> None:
+    request = desk.ask()
+    ask(desk, request)
+    desk.deny(request.id)
+    with desk.refuses(Conflict, "already_decided"):
+        answered(desk, request)

@@ -37,25 +37,31 @@ def asked(stage: Stage, card: Message) -> list[str]:
     assert stage.bot is not None
     with stage.bot.database.reading() as tx:
         events = audit.questions(tx, request_id(card))
-    return [str(one.details["question"]) for one in events]
+    return [str(one.details["question"]) for one in events if one.action == audit.ASKED]
 
 
 def test_a_question_reaches_the_requester_and_stands_in_the_thread(
     stage: Stage, ana: Human, ben: Human, card: Message
 ) -> None:
     put(ben, card, "Which job is <!channel> stuck?")
-    direct = wait_told(stage, ana, "Answer in the thread")
+    direct = wait_told(stage, ana, "Answer…")
     assert direct.thread_ts is not None
-    in_thread = wait_told(stage, ben, "Ben Ito asks about", PAYMENTS)
+    in_thread = wait_told(stage, ben, "Ben Ito asks Ana Ruiz about", PAYMENTS)
     assert in_thread.thread_ts == card.ts
-    assert "<@U01ANA>" in in_thread.text
     assert [one.text for one in ana.notifications if "<!channel>" in one.text] == []
     assert asked(stage, card) == ["Which job is <!channel> stuck?"]
+
+    ana.click(direct, "answer")
+    ana.wait_modal()
+    assert ana.submit(answer="The nightly one").errors == {}
+    answered = wait_told(stage, ben, "The nightly one", PAYMENTS)
+    assert answered.thread_ts == card.ts
+    assert "<@U02BEN>" in answered.text
 
     ben.click(card, "approve")
     wait_card_says(stage, card, "active until")
     assert sum("Ben Ito asks about" in words(one) for one in ana.dm) == 1
-    assert sum("Ben Ito asks about" in words(one) for one in ben.sees(PAYMENTS)) == 1
+    assert sum("Ben Ito asks Ana Ruiz" in words(one) for one in ben.sees(PAYMENTS)) == 1
 
 
 def test_after_the_decision_nothing_more_is_asked(
@@ -90,7 +96,7 @@ def test_a_question_stands_in_the_history(
     stage: Stage, ana: Human, ben: Human, card: Message
 ) -> None:
     put(ben, card, "Which job?")
-    wait_told(stage, ana, "Answer in the thread")
+    wait_told(stage, ana, "Answer…")
     ana.command(f"/eks-access status {request_id(card)}")
     said = wait_told(stage, ana, "asked the requester a question")
     assert "Ben Ito" in words(said)

@@ -39,6 +39,13 @@ BUGS: tuple[Mutation, ...] = (
         "tests/slack/test_direct.py::test_more_time_is_told_as_such_up_to_the_new_end",
     ),
     _bug(
+        "let anybody answer what the requester was asked",
+        "bot/access/question.py",
+        "if answerer_id != request.requester or not asked:",
+        "if not asked:",
+        "tests/access/test_question.py::test_only_what_was_asked_is_answered_and_by_the_requester",
+    ),
+    _bug(
         "give access back on one click",
         "bot/slack/blocks.py",
         'return button("return", label, request_id, confirm=confirm)',

@@ -235,7 +235,7 @@ THREATS: tuple[Mutation, ...] = (
         7,
         "pass on as many questions as come",
         "access/test_question.py::test_there_is_an_end_to_questions",
-        Change("bot/access/question.py", ">= MOST:", ">= 1000 * MOST:"),
+        Change("bot/access/question.py", "audit.ASKED)) >= MOST:", "audit.ASKED)) >= 1000 * MOST:"),
     ),
     # What strangers post
     _threat(

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from view_examples import (
     ANA,
     BEN,
+    CLEO,
     NAMES,
     NOW,
     Situation,
@@ -23,14 +24,24 @@ from view_examples import (
 from bot.core.errors import InvalidInput
 from bot.core.model import AuditEvent, RequestState
 from bot.slack.projection import project
-from bot.slack.questions import question_modal, question_news, question_notice
-from bot.slack.submissions import read_question
+from bot.slack.questions import (
+    answer_modal,
+    answer_notice,
+    question_modal,
+    question_news,
+    question_notice,
+)
+from bot.slack.submissions import read_answer, read_question
 
 WHAT = "*edit* on *prod-eu* / `payments`"
 
 
 def question(text: str = "Which job is stuck?", by: str = BEN) -> AuditEvent:
     return AuditEvent(NOW, by, "request.asked", "7K3-QMX", "prod-eu", {"question": text})
+
+
+def answer(text: str) -> AuditEvent:
+    return AuditEvent(NOW, ANA, "request.answered", "7K3-QMX", "prod-eu", {"answer": text})
 
 
 def submitted(text: object, request_id: object = "7K3-QMX") -> dict:
@@ -40,20 +51,57 @@ def submitted(text: object, request_id: object = "7K3-QMX") -> dict:
     }
 
 
-def test_the_question_is_quoted_in_the_thread_and_mentions_the_requester() -> None:
+def test_the_question_is_quoted_in_the_thread() -> None:
+    """It mentions nobody: the requester reads it in a message of their own."""
     assert read(check_message(question_notice(request(), question(), NAMES)).blocks) == [
-        f"<@U01ANA>: Ben Ito asks about {WHAT}:",
+        f"Ben Ito asks Ana Ruiz about {WHAT}:",
         "> Which job is stuck?",
     ]
 
 
-def test_the_requester_is_told_where_to_answer() -> None:
+def test_the_requester_has_a_button_to_answer() -> None:
     assert read(check_message(question_news(request(), question(), NAMES)).blocks) == [
         f"Ben Ito asks about {WHAT}:",
         "> Which job is stuck?",
-        "Answer in the thread of the request's card in <#C01PAY>, or write to <@U02BEN>.",
+        "[Answer…]",
         "req 7K3-QMX",
     ]
+
+
+def test_the_answer_is_quoted_in_the_thread_and_mentions_who_asked_last() -> None:
+    said = [question("One?", CLEO), question("Two?"), answer("The nightly one")]
+    shown = project(
+        request(),
+        (),
+        None,
+        names=NAMES,
+        audit_channel=None,
+        unreachable={},
+        questions=said,
+        now=NOW,
+    )
+    (notice,) = (one for one in shown.wanted if one.key == "notice:question:3")
+    assert read(notice.blocks) == [
+        f"<@U02BEN>: Ana Ruiz answers about {WHAT}:",
+        "> The nightly one",
+    ]
+    assert notice.text == f"<@U02BEN>: Ana Ruiz answers about {WHAT}: The nightly one"
+    assert "news:question:3" not in {one.key for one in shown.wanted}
+
+
+def test_the_form_of_an_answer_shows_the_question() -> None:
+    view = check_view(answer_modal(request(), question(), NAMES))
+    assert read(view["blocks"]) == [
+        f"Ben Ito asks about {WHAT}:",
+        "> Which job is stuck?",
+        "Your answer: plain_text_input",
+    ]
+    assert (view["callback_id"], view["private_metadata"]) == ("answer", "7K3-QMX")
+    typed = {"values": {"answer": {"answer": {"value": " The\u202e nightly one "}}}}
+    assert read_answer({**view, "state": typed}) == ("7K3-QMX", "The nightly one")
+    with pytest.raises(InvalidInput) as error:
+        read_answer({**view, "state": {"values": {"answer": {"answer": {"value": " "}}}}})
+    assert error.value.field == "answer"
 
 
 def test_all_of_the_longest_question_is_shown() -> None:
@@ -105,9 +153,11 @@ def test_slack_takes_every_question(situation: Situation, text: str) -> None:
     asked, names = situation.request, situation.names
     check_message(question_notice(asked, question(text), names))
     check_message(question_news(asked, question(text), names))
+    check_message(answer_notice(asked, answer(text), BEN, names))
 
 
 @given(requests(RequestState.PENDING), st.dictionaries(st.just(ANA), hostile))
 @settings(max_examples=60)
 def test_slack_takes_every_form_for_a_question(asked, names: dict[str, str]) -> None:
     check_view(question_modal(asked, names))
+    check_view(answer_modal(asked, question(asked.reason), names))

@@ -382,7 +382,7 @@ def check_pieces(value: object) -> None:
                 assert re.fullmatch(r"[0-9A-Z]{3}-[0-9A-Z]{3}", node["value"])
                 assert node["action_id"] in {
                     *("approve", "deny", "ask", "cancel", "extend", "return", "again"),
-                    *("break_glass", "revoke", "review"),
+                    *("break_glass", "revoke", "review", "answer"),
                 }
             case "link":
                 where = r"https://tickets\.example/browse/[\w.~%-]+\?from=eks"
