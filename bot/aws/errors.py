@@ -14,6 +14,7 @@ from botocore.parsers import ResponseParserError
 
 from bot.core.errors import AwsProblem, PermanentAwsProblem, TemporaryAwsProblem
 from bot.core.model import Cluster
+from bot.core.retry_after import retry_after_of_aws
 
 NO_ENTRIES = "config_map_mode"
 """The code of the problem that a cluster has no access entries at all."""
@@ -89,7 +90,8 @@ def translated(cluster: Cluster, principal_arn: str, doing: str) -> Iterator[Non
         yield
     except ClientError as error:
         refused = refused_credentials(error.response["Error"]["Code"], cluster)
-        raise refused or _problem(error, cluster, principal_arn, doing) from error
+        problem = refused or _problem(error, cluster, principal_arn, doing)
+        raise asking(problem, error) from error
     except (NoCredentialsError, ProfileNotFound) as error:
         raise TemporaryAwsProblem(
             NO_CREDENTIALS,
@@ -102,6 +104,16 @@ def translated(cluster: Cluster, principal_arn: str, doing: str) -> Iterator[Non
             f"AWS {how(error)} for {cluster.name} ({type(error).__name__}). "
             "The bot tries again by itself.",
         ) from error
+
+
+def asking(problem: AwsProblem, error: ClientError) -> AwsProblem:
+    """The problem, with how long AWS asked to be left alone, which botocore keeps to only in part.
+
+    It reads `x-amz-retry-after` alone, and waits 5 seconds more for it at most.
+    """
+    headers = error.response.get("ResponseMetadata", {}).get("HTTPHeaders", {})
+    problem.after = retry_after_of_aws(headers)
+    return problem
 
 
 def refused_credentials(code: str, cluster: Cluster) -> AwsProblem | None:

@@ -14,7 +14,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError, NoCredentialsError, ProfileNotFound
 
-from bot.aws.errors import NO_ANSWER, how, refused_credentials
+from bot.aws.errors import NO_ANSWER, asking, how, refused_credentials
 from bot.core.backstop import (
     DELETE_ENTRY,
     EVENT_AGE,
@@ -152,7 +152,7 @@ def _translated(cluster: Cluster, group: str, doing: str) -> Iterator[None]:
         yield
     except ClientError as error:
         refused = refused_credentials(error.response["Error"]["Code"], cluster)
-        raise refused or _problem(error, cluster, group, doing) from error
+        raise asking(refused or _problem(error, cluster, group, doing), error) from error
     except (NoCredentialsError, ProfileNotFound) as error:
         raise TemporaryAwsProblem(
             "no_credentials",

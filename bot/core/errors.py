@@ -6,6 +6,8 @@ one by one.
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 
 class DomainError(Exception):
     """Something a person asked for cannot be done. Nothing was changed.
@@ -53,12 +55,16 @@ class PolicyUnavailable(DomainError):
 
 
 class AwsProblem(Exception):
-    """AWS did not do what was asked. `sentence` says so in words a person can use."""
+    """AWS did not do what was asked. `sentence` says so in words a person can use.
+
+    `after` is how long AWS asked to be left alone; None where it did not.
+    """
 
     def __init__(self, code: str, sentence: str) -> None:
         super().__init__(sentence)
         self.code = code
         self.sentence = sentence
+        self.after: timedelta | None = None
 
 
 class TemporaryAwsProblem(AwsProblem):

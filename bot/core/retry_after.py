@@ -1,6 +1,7 @@
 """How long a service asks to be left alone, read from the headers of its answer.
 
-Source: RFC 9110, "Retry-After": seconds, or a date. Servers also send parts of a second.
+Sources: RFC 9110, "Retry-After": seconds, or a date; servers also send parts of a second. AWS SDKs,
+"Retry behavior": `x-amz-retry-after`, in milliseconds.
 """
 
 from __future__ import annotations
@@ -16,8 +17,21 @@ LONGEST_WAIT = timedelta(hours=1)
 _SECONDS = re.compile(r"[0-9]{1,9}(\.[0-9]{0,9})?", re.ASCII)
 
 
-def retry_after(headers: Mapping[str, object], name: str = "retry-after") -> timedelta | None:
+def retry_after_of_aws(headers: Mapping[str, object]) -> timedelta | None:
+    """The same, by AWS's own header or else the general one."""
+    own = retry_after(headers, "x-amz-retry-after", unit=timedelta(milliseconds=1))
+    return own or retry_after(headers)
+
+
+def retry_after(
+    headers: Mapping[str, object],
+    name: str = "retry-after",
+    *,
+    unit: timedelta = timedelta(seconds=1),
+) -> timedelta | None:
     """The wait that the header `name` asks for, at most LONGEST_WAIT; None where it asks for none.
+
+    `unit` is what a bare number counts.
 
     A date is held against the answer's own `Date`, so that no clock of ours counts. What is neither
     seconds nor a date, and a date that is over, asks for nothing.
@@ -25,8 +39,7 @@ def retry_after(headers: Mapping[str, object], name: str = "retry-after") -> tim
     lowered = {key.lower(): value for key, value in headers.items()}
     text = str(lowered.get(name, "")).strip()
     if _SECONDS.fullmatch(text):
-        seconds = float(text)
-        return timedelta(seconds=min(seconds, LONGEST_WAIT.total_seconds())) if seconds else None
+        return min(float(text) * unit, LONGEST_WAIT) or None
     until, sent = _date(text), _date(str(lowered.get("date", "")))
     if until is None or sent is None or until <= sent:
         return None

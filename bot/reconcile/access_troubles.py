@@ -81,7 +81,8 @@ def rest(
     times = [due for grant in live if (due := lifecycle.due_at(grant)) is not None]
     if unsettled or troubles:
         attempts = entries.attempts(tx, entry.id) + 1
-        times.append(now + pause(attempts))
+        asked = [one.problem.after for one in troubles if one.problem.after is not None]
+        times.append(now + pause(attempts, max(asked, default=None)))
     entries.rest(
         tx,
         entry,

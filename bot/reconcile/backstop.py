@@ -235,7 +235,7 @@ class BackstopKeeper:
         going = (grant for grant in after.live if grant.state is GrantState.REVOKING)
         times = [time for grant in going if (time := late_at(grant)) and time > now]
         if attempts:
-            times.append(now + pause(attempts))
+            times.append(now + pause(attempts, problem.after if problem is not None else None))
         sentence = problem.sentence if problem is not None else None
         hopeless = isinstance(problem, PermanentAwsProblem)
         changed = (sentence, hopeless) != (look.kept.problem, look.kept.hopeless)

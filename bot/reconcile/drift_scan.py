@@ -263,7 +263,7 @@ class DriftScanner:
         """Try again: soon where AWS is only busy, at the next time where nothing will change."""
         wait = self._every
         if isinstance(problem, TemporaryAwsProblem):
-            wait = min(wait, pause(attempts + _FIRST_PAUSE))
+            wait = min(wait, pause(attempts + _FIRST_PAUSE, problem.after))
         with self._database.transaction() as tx:
             drift.not_scanned(
                 tx,

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -42,11 +42,12 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """Answer with an error in place of doing what is asked."""
+    """Answer with an error in place of doing what is asked, with `headers` beside its own."""
 
     status: int
     code: str
     message: str
+    headers: Mapping[str, str] = field(default_factory=dict, hash=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +137,7 @@ class Faults:
         cluster: str | None = None,
         principal: str | None = None,
         code: str = "ThrottlingException",
+        headers: Mapping[str, str] | None = None,
     ) -> Fault:
         """Answer 429 `ThrottlingException`, "Rate exceeded".
 
@@ -143,7 +145,7 @@ class Faults:
         with the code `TooManyRequestsException` (awslabs/amazon-eks-ami#218). What starts to
         throttle, and when, is unpublished. [?]
         """
-        answer = Answer(429, code, "Rate exceeded")
+        answer = Answer(429, code, "Rate exceeded", headers or {})
         return self._lay(answer, operation, times, cluster, principal)
 
     def server_error(

@@ -443,4 +443,5 @@ def _is_known(access_key: str) -> bool:
 
 def _error(answer: Answer) -> tuple[int, dict[str, Any], str | bytes]:
     headers = {"Content-Type": "application/json", "x-amzn-ErrorType": answer.code}
+    headers |= answer.headers
     return answer.status, headers, json.dumps({"message": answer.message})

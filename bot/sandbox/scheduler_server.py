@@ -158,7 +158,7 @@ def _good(answer: dict[str, Any]) -> Response:
 
 def _error(answer: Answer) -> Response:
     body = json.dumps({"Message": answer.message})
-    headers = {"x-amzn-ErrorType": answer.code}
+    headers = {"x-amzn-ErrorType": answer.code, **answer.headers}
     return Response(body, answer.status, headers, content_type="application/json")
 
 

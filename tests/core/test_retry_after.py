@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from bot.core.retry_after import LONGEST_WAIT, retry_after
+from bot.core.retry_after import LONGEST_WAIT, retry_after, retry_after_of_aws
 
 SENT = "Tue, 01 Dec 2026 13:00:00 GMT"
 
@@ -63,3 +63,17 @@ def test_a_date_without_a_date_to_hold_it_against_asks_for_nothing() -> None:
 
 def test_another_header_is_read_the_same_way() -> None:
     assert retry_after({"RateLimit-Reset": "17"}, "ratelimit-reset") == timedelta(seconds=17)
+
+
+@pytest.mark.parametrize(
+    ("headers", "seconds"),
+    [
+        ({"X-Amz-Retry-After": "1500"}, 1.5),
+        ({"x-amz-retry-after": "1500", "retry-after": "30"}, 1.5),
+        ({"x-amz-retry-after": "soon", "retry-after": "30"}, 30),
+        ({"x-amz-retry-after": "999999999"}, LONGEST_WAIT.total_seconds()),
+        ({"Retry-After": "30"}, 30),
+    ],
+)
+def test_aws_counts_milliseconds_in_its_own_header(headers: dict[str, str], seconds: float) -> None:
+    assert retry_after_of_aws(headers) == timedelta(seconds=seconds)

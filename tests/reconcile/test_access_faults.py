@@ -543,3 +543,40 @@ def test_with_the_credentials_of_another_account_nothing_is_given_there(
     assert world.grant(grant_id).end_reason is EndReason.FAILED
     assert not world.writes()
     assert not world.eks.entries(LAB, account=OTHER_ACCOUNT)
+
+
+# What AWS asks for
+
+ASKED = pytest.mark.parametrize(
+    ("headers", "waits"),
+    [
+        ({"Retry-After": "20"}, 20),
+        ({"x-amz-retry-after": "20000"}, 20),
+        ({"x-amz-retry-after": "1500", "Retry-After": "20"}, 1.5),
+        ({"Retry-After": "86400"}, 60),
+        ({"Retry-After": "soon"}, pause(1).total_seconds()),
+    ],
+)
+
+
+@ASKED
+@pytest.mark.parametrize("scene", [give, take_all], ids=named)
+def test_aws_is_left_alone_for_as_long_as_it_asks_and_a_minute_at_most(
+    world: World, scene: Callable[[World], None], headers: dict[str, str], waits: float
+) -> None:
+    """No removal waits longer at anybody's word."""
+    scene(world)
+    world.eks.faults.throttle("DescribeAccessEntry", headers=headers)
+    world.round()
+    assert world.next_due() - world.clock() == timedelta(seconds=waits)
+    world.settle()
+    world.assert_union()
+
+
+def test_who_revokes_meanwhile_does_not_wait_for_it(world: World) -> None:
+    grant_id = world.ask("view", "a")
+    world.eks.faults.throttle("DescribeAccessEntry", headers={"Retry-After": "50"})
+    world.round()
+    world.revoke(grant_id)
+    world.round()
+    assert world.state(grant_id) is GrantState.ENDED

@@ -21,7 +21,7 @@ from entry_world import (
     World,
     role,
 )
-from sqlalchemy import event
+from sqlalchemy import event, select
 
 from bot.core.errors import StoreUnavailable
 from bot.core.model import EndReason, GrantState
@@ -29,6 +29,7 @@ from bot.core.planner import DEPLOYMENT_TAG, GRANT_TAG
 from bot.core.removal import LATE_AFTER
 from bot.metrics import build_registry
 from bot.reconcile.backstop import BackstopKeeper
+from bot.store import tables
 from bot.store.claims import Claims
 from bot.store.database import Database
 from bot.store.watch import StoreWatch
@@ -93,6 +94,16 @@ def test_no_access_is_given_while_its_schedule_cannot_be_made(backed: BackstopWo
     assert backed.state(grant_id) is GrantState.ACTIVE
     assert backed.grant(grant_id).problem is None
     assert in_trouble(backed) == 0
+
+
+def test_the_scheduler_is_left_alone_for_as_long_as_it_asks(backed: BackstopWorld) -> None:
+    backed.eks.faults.throttle("CreateSchedule", headers={"Retry-After": "45"})
+    backed.ask("view", "a")
+    backed.round()
+    with backed.database.reading() as tx:
+        due = tx.scalar(select(tables.backstops.c.due_at))
+    assert due is not None
+    assert due - backed.clock() == timedelta(seconds=45)
 
 
 def in_trouble(world: BackstopWorld) -> float | None:

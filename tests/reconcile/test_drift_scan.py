@@ -252,6 +252,12 @@ def test_a_cluster_in_config_map_mode_is_said_and_tried_at_the_next_time(drift: 
     assert again == EVERY
 
 
+def test_a_cluster_is_left_alone_for_as_long_as_aws_asks(drift: DriftWorld) -> None:
+    drift.eks.faults.throttle("ListAccessEntries", headers={"Retry-After": "45"})
+    _, again = scan_one(drift, LAB)
+    assert again == timedelta(seconds=45)
+
+
 @pytest.mark.parametrize("operation", ["ListAccessEntries", "DescribeAccessEntry"])
 def test_access_denied_is_said_with_what_is_missing(drift: DriftWorld, operation: str) -> None:
     drift.put("terraform", tags=TERRAFORM)

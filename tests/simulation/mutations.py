@@ -413,7 +413,7 @@ BUGS: tuple[Mutation, ...] = (
     _bug(
         "give a removal up after some tries",
         TROUBLES,
-        "        times.append(now + pause(attempts))\n",
+        "        times.append(now + pause(attempts, max(asked, default=None)))\n",
         "        if attempts < 2:\n            times.append(now + pause(attempts))\n",
     ),
     _bug(
@@ -504,8 +504,8 @@ BUGS: tuple[Mutation, ...] = (
     _bug(
         "take credentials that AWS refuses for a fault of AWS's own",
         "bot/aws/errors.py",
-        "        raise refused or _problem(",
-        "        raise _problem(",
+        "        problem = refused or _problem(",
+        "        problem = _problem(",
         "tests/aws/test_errors.py",
     ),
     _bug(
@@ -1461,6 +1461,29 @@ BUGS: tuple[Mutation, ...] = (
         "WHERE state IN ({_STATES})",
         "WHERE state <> 'ENDED'",
         "tests/store/test_never_due.py::test_to_look_costs_no_more_with_a_long_history",
+    ),
+    _bug(
+        "ask AWS again before it wants to be asked",
+        "bot/aws/errors.py",
+        "    problem.after = retry_after_of_aws(headers)\n",
+        "    del headers\n",
+        "tests/reconcile/test_access_faults.py::"
+        "test_aws_is_left_alone_for_as_long_as_it_asks_and_a_minute_at_most",
+    ),
+    _bug(
+        "leave access where it is for a day at AWS's word",
+        "bot/reconcile/backoff.py",
+        "    return min(_LIMIT, max(_FIRST * (1 << doublings), asked or timedelta()))\n",
+        "    return max(min(_LIMIT, _FIRST * (1 << doublings)), asked or timedelta())\n",
+        "tests/reconcile/test_access_faults.py::"
+        "test_aws_is_left_alone_for_as_long_as_it_asks_and_a_minute_at_most",
+    ),
+    _bug(
+        "make no backstop later though AWS asks for it",
+        "bot/reconcile/backstop.py",
+        "pause(attempts, problem.after if problem is not None else None)",
+        "pause(attempts)",
+        "tests/reconcile/test_backstop.py::test_the_scheduler_is_left_alone_for_as_long_as_it_asks",
     ),
     _bug(
         "say that the store is not ready and not why",
