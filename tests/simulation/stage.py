@@ -38,7 +38,7 @@ from tests.simulation.store_troubles import Copies, PostgresqlCopies, SqliteCopi
 from tests.simulation.transports import AwsTransport, SlackTransport, installed
 
 START = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
-SLACK = "http://slack.simulation"
+SLACK = "https://slack.simulation"
 _FORESEEN = (SlackClientError, OSError, StoreUnavailable, Unforeseen)
 """What a log line with an exception may tell of: Slack or the store said no, or nothing at all, or
 the simulation raised what nobody expects."""

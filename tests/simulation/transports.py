@@ -275,7 +275,7 @@ class SlackTransport(urllib.request.BaseHandler):
         self._application = application
         self.calls = 0
 
-    def http_open(self, request: urllib.request.Request) -> Any:
+    def https_open(self, request: urllib.request.Request) -> Any:
         if request.host != self._netloc:
             raise OSError(f"the simulation knows no host {request.host}")
         self.calls += 1
