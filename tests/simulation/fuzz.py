@@ -21,9 +21,10 @@ from datetime import timedelta
 from typing import Any
 
 from prometheus_client import CollectorRegistry
+from slack_sdk.signature import SignatureVerifier
 from starlette.applications import Starlette
 
-from bot.http import Readiness, build_http
+from bot.http import Readiness, SignedApp, build_http
 from bot.sandbox.response_urls import ResponseUrls
 from bot.sandbox.slack_admin import ManagedWorkspace
 from bot.store.database import Database
@@ -74,8 +75,9 @@ class _Fuzzing:
     def round(self, payloads: int) -> None:
         """Some payloads to one process, then its loops, until nothing is due."""
         with self._process() as process:
-            ready = Readiness({"store": True})
-            http = build_http(lambda: ready, CollectorRegistry(), process.bot.listeners.app)
+            ready = Readiness({"store": None})
+            slack = SignedApp(process.bot.listeners.app, SignatureVerifier(SIGNING_SECRET))
+            http = build_http(lambda: ready, CollectorRegistry(), slack)
             for _ in range(payloads):
                 (kind,) = self.draw.choices(_KINDS, _WEIGHTS)
                 self.counts[kind] += 1
