@@ -26,7 +26,7 @@ ACTIVE = Expected("APPROVED", ("ACTIVE", None), "active")
 EXPIRED = Expected("APPROVED", ("ENDED", "expired"), "ended")
 RETURNED = Expected("APPROVED", ("ENDED", "returned"), "ended")
 REVOKED = Expected("APPROVED", ("ENDED", "revoked"), "ended")
-SUPERSEDED = Expected("APPROVED", ("ENDED", "superseded"), "ended")
+SUPERSEDED = Expected("APPROVED", ("ENDED", "superseded"), "extended")
 
 
 @dataclass(frozen=True)
