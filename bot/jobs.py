@@ -123,6 +123,7 @@ class Loop:
         self._slow: set[Hashable] = set()
         self._look_again = False
         self.wake: Callable[[], None] = lambda: None
+        self.clock: Callable[[], datetime] = _now  # that of the jobs, once it is one of them
         self.woken = False
         self.health = LoopHealth(name, one_by_one=workers == 1)
 
@@ -161,11 +162,11 @@ class Loop:
         try:
             items = self.due(beside) if self._batched else self.due()
         except StoreUnavailable as error:
-            self.health.failed(_now(), error)
+            self.health.failed(self.clock(), error)
             return
         with self._lock:
             idle = not items and not self._under_way
-        self.health.looked(_now(), idle=idle)
+        self.health.looked(self.clock(), idle=idle)
         now = self._monotonic()
         with self._lock:
             self._forget(now)
@@ -219,10 +220,10 @@ class Loop:
         try:
             self.work(item)
         except BaseException as error:  # noqa: BLE001 - what is no Exception must not be lost either
-            self.health.failed(_now(), error, item)
+            self.health.failed(self.clock(), error, item)
             self._put_off(item, error)
         else:
-            self.health.succeeded(_now())
+            self.health.succeeded(self.clock())
             with self._lock:
                 self._failed.pop(item, None)
         finally:
@@ -259,8 +260,12 @@ class _Scheduler(BackgroundScheduler):  # type: ignore[misc]  # APScheduler has 
     shortest interval at the latest, because it waits for that by the monotonic clock.
     """
 
+    def __init__(self, clock: Callable[[], datetime], **options: Any) -> None:
+        self._clock = clock
+        super().__init__(**options)
+
     def _process_jobs(self) -> Any:
-        now = _now()
+        now = self._clock()
         for job in self.get_jobs():
             if abs(job.next_run_time - now) > job.trigger.interval:
                 job.modify(next_run_time=now)
@@ -268,17 +273,22 @@ class _Scheduler(BackgroundScheduler):  # type: ignore[misc]  # APScheduler has 
 
 
 class Jobs:
-    """The scheduler with all loops. Each job has a thread, so that one that hangs holds none up."""
+    """The scheduler with all loops. Each job has a thread, so that one that hangs holds none up.
 
-    def __init__(self, loops: Sequence[Loop]) -> None:
+    `clock` is the wall clock, by which APScheduler has jobs due.
+    """
+
+    def __init__(self, loops: Sequence[Loop], *, clock: Callable[[], datetime] = _now) -> None:
         self._loops = loops
+        self._clock = clock
         self._scheduler = _Scheduler(
+            clock,
             timezone=UTC,
             job_defaults={"misfire_grace_time": None, "coalesce": True, "max_instances": 1},
         )
         for loop in loops:
             self._add(loop.name, loop.tick, TICK_SECONDS)
-            loop.wake = self._loop_waker(loop)
+            loop.clock, loop.wake = clock, self._loop_waker(loop)
 
     def every(self, seconds: float, name: str, work: Callable[[], None]) -> Callable[[], None]:
         """Do something else at intervals, whatever it raises. Returns what has it done now."""
@@ -308,13 +318,15 @@ class Jobs:
             seconds=seconds,
             id=name,
             executor=name,
-            next_run_time=_now(),  # what was missed while we were down is due now
+            next_run_time=self._clock(),  # what was missed while we were down is due now
         )
 
-    def _waker(self, name: str, after: Callable[[], datetime] = _now) -> Callable[[], None]:
+    def _waker(self, name: str, after: Callable[[], datetime] | None = None) -> Callable[[], None]:
+        at = after or self._clock
+
         def wake() -> None:
             try:
-                self._scheduler.modify_job(name, next_run_time=after())
+                self._scheduler.modify_job(name, next_run_time=at())
             except JobLookupError:
                 return  # stopping
 
@@ -323,7 +335,7 @@ class Jobs:
     def _loop_waker(self, loop: Loop) -> Callable[[], None]:
         def after() -> datetime:
             loop.woken = True
-            now = _now()
+            now = self._clock()
             last = loop.health.last_look
             earliest = last + _BETWEEN_LOOKS if last is not None else now
             # A clock that was set back must not put the look off.

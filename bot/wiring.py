@@ -147,7 +147,7 @@ class Bot:
             starts,
             Loop("audit", self._sealer.due, self._sealer.seal, workers=1),
         )
-        self._jobs = Jobs(self.loops)
+        self._jobs = Jobs(self.loops, clock=utc_now)
         self.policy_watch = PolicyWatch(self.database, self.policy, clock=clock)
         self._look_at_policy = self._jobs.every(1.0, "policy", self.policy_watch.look)
         self._jobs.every(_ANCHOR_SECONDS, "anchors", self._anchor)
@@ -192,7 +192,7 @@ class Bot:
         except PolicyUnavailable as error:
             problems["policy"] = reason(error)
         for loop in self.loops:
-            problems[f"loop {loop.name}"] = loop.health.problem(datetime.now(UTC))
+            problems[f"loop {loop.name}"] = loop.health.problem(utc_now())
         if self._connection is not None:
             code = self._connection.problem
             problems["slack"] = None if code is None else f"{problem_of(code).sentence} ({code})"

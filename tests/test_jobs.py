@@ -523,8 +523,8 @@ def wait_until(holds: Callable[[], bool]) -> None:
 def run_jobs() -> Iterator[Callable[..., Jobs]]:
     running: list[Jobs] = []
 
-    def run(*loops: Loop) -> Jobs:
-        jobs = Jobs(loops)
+    def run(*loops: Loop, **options: Any) -> Jobs:
+        jobs = Jobs(loops, **options)
         jobs.start()
         running.append(jobs)
         return jobs
@@ -657,10 +657,11 @@ def test_loops_go_on_though_the_clock_is_set(
     run_jobs: Callable[..., Jobs], monkeypatch: pytest.MonkeyPatch, ahead: timedelta
 ) -> None:
     monkeypatch.setattr(SetClock, "ahead", timedelta())
-    for module in ("apscheduler.schedulers.base", "bot.jobs"):
-        monkeypatch.setattr(f"{module}.datetime", SetClock)
+    # APScheduler takes no clock.
+    monkeypatch.setattr("apscheduler.schedulers.base.datetime", SetClock)
     work = Work("a")
-    jobs = run_jobs(Loop("test", work.due, work.do, workers=1))
+    loop = Loop("test", work.due, work.do, workers=1)
+    jobs = run_jobs(loop, clock=lambda: SetClock.now(UTC))
     done: Queue[int] = Queue()
     jobs.every(1, "other", lambda: done.put(1))
     work.began(2)
@@ -673,6 +674,8 @@ def test_loops_go_on_though_the_clock_is_set(
     began = time.monotonic()
     work.began(2)
     assert time.monotonic() - began >= TICK_SECONDS / 2, "it does not spin"
+    assert loop.health.last_look is not None
+    assert abs(loop.health.last_look - SetClock.now(UTC)) < timedelta(minutes=5)
 
 
 def test_stopping_lets_what_is_under_way_finish_and_begins_nothing_new() -> None:

@@ -1463,6 +1463,13 @@ BUGS: tuple[Mutation, ...] = (
         "tests/store/test_never_due.py::test_to_look_costs_no_more_with_a_long_history",
     ),
     _bug(
+        "tell of a loop by another clock than that of its jobs",
+        "bot/jobs.py",
+        "            loop.clock, loop.wake = clock, self._loop_waker(loop)\n",
+        "            loop.wake = self._loop_waker(loop)\n",
+        "tests/test_jobs.py::test_loops_go_on_though_the_clock_is_set",
+    ),
+    _bug(
         "ask AWS again before it wants to be asked",
         "bot/aws/errors.py",
         "    problem.after = retry_after_of_aws(headers)\n",
