@@ -63,6 +63,9 @@ def test_what_the_check_takes_is_valid(validator, name):
         ("approval: automatic", "approval: {automatic: {per_dya: 1}}"),
         ("{policy: AmazonEKSViewPolicy}", "{policy: AmazonEKSNodePolicy}"),
         ("standing: refuse", "standing: ignore"),
+        ('profile: "eks-{cluster}"', 'profile: "eks {cluster}"'),
+        ('profile: "eks-{cluster}"', 'profile: "eks-{user}"'),
+        ('profile: "eks-{cluster}"', 'profile: "-{cluster}"'),
         ("levels: [view, edit, admin]", "levels: []"),
     ],
 )

@@ -46,12 +46,14 @@ from bot.core.policy_fields import (
     Principal,
     PrincipalForm,
     PrincipalTemplate,
+    ProfileTemplate,
     RuleName,
     ScheduleGroup,
     TicketForm,
     TicketUrl,
     UserId,
     checked,
+    fill_profile,
 )
 from bot.core.removal import AlarmTimes
 from bot.core.windows import Window
@@ -394,6 +396,7 @@ class Policy(Entry):
     audit_channel: ChannelId | None = None
     security_channel: ChannelId | None = None
     tickets: Tickets | None = None
+    profile: ProfileTemplate | None = None
     clusters: tuple[ClusterEntry, ...] = Field(min_length=1)
     levels: dict[LevelName, Level] = Field(min_length=1)
     principals: Principals
@@ -426,6 +429,10 @@ class Policy(Entry):
             if entry.assume_role is not None:
                 roles[names.principal_key(entry.assume_role)] = ("clusters", index, "assume_role")
         return roles
+
+    def profile_on(self, cluster: Cluster) -> str | None:
+        """The AWS profile with which people use a cluster, also one not named here any more."""
+        return fill_profile(self.profile, cluster) if self.profile is not None else None
 
     @property
     def alarm_times(self) -> AlarmTimes:

@@ -18,6 +18,7 @@ from pydantic import AfterValidator, BeforeValidator, WithJsonSchema
 from bot.core import names
 from bot.core.durations import parse_duration
 from bot.core.errors import DomainError
+from bot.core.model import Cluster
 
 PEOPLE_POLICIES = (
     "AmazonEKSViewPolicy",
@@ -48,6 +49,14 @@ MOST_WAYS = 1_000_000
 
 _MOST_TICKET = 100
 _CHOICE = re.compile(r"\(|\)|\||\?|[*+]|\{(?P<least>\d*)(?P<up_to>,?)(?P<most>\d*)\}")
+
+PROFILE_PLACES = ("{cluster}", "{account}", "{region}")
+"""What is filled into a profile's name, each with the cluster's own."""
+
+_PLACES = "`{cluster}`, `{account}` or `{region}`"
+_BRACED = re.compile(r"\{[^{}]*\}")
+_PROFILE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+@-]*")
+_MOST_PROFILE = 100
 
 TICKET = "{ticket}"
 """Stands for the ticket in the address of tickets."""
@@ -307,6 +316,34 @@ def _principal_template(text: str) -> str:
     return text
 
 
+def _profile_template(text: str) -> str:
+    """The name of an AWS profile, in which `{cluster}` and the like stand for the cluster's own.
+
+    Fewer characters than the AWS CLI takes, which are those that need no quotes in its file.
+    """
+    found = set(_BRACED.findall(text))
+    if unknown := sorted(found - set(PROFILE_PLACES)):
+        raise PolicyFault(
+            f"{names.quoted(unknown[0])} stands for nothing in a profile's name.",
+            f"What is filled in is {_PLACES}.",
+        )
+    if not _PROFILE.fullmatch(_BRACED.sub("x", text)) or len(text) > _MOST_PROFILE:
+        raise PolicyFault(
+            f"{names.quoted(text, 80)} is not a name of an AWS profile.",
+            f"Write at most {_MOST_PROFILE} letters, digits, dots, hyphens, underscores, `+` or "
+            f"`@`, with a letter or a digit first, and {_PLACES} where it belongs: "
+            "`eks-{cluster}`.",
+        )
+    return text
+
+
+def fill_profile(template: str, cluster: Cluster) -> str:
+    """The name of the profile for one cluster."""
+    values = (cluster.name, cluster.account, cluster.region)
+    filled = dict(zip(PROFILE_PLACES, values, strict=True))
+    return _BRACED.sub(lambda place: filled[place[0]], template)
+
+
 def _ticket_url(text: str) -> str:
     """Where tickets are: https, with `{ticket}` once behind the host, where nobody can aim it."""
     head, _, tail = text.partition(TICKET)
@@ -371,6 +408,14 @@ AccessPolicyName = Annotated[
 KubernetesGroup = Annotated[str, AfterValidator(_kubernetes_group)]
 EmailDomain = Annotated[str, AfterValidator(_email_domain)]
 TicketForm = Annotated[str, AfterValidator(_ticket_form)]
+ProfileTemplate = Annotated[
+    str,
+    AfterValidator(_profile_template),
+    _form(
+        r"([A-Za-z0-9]|\{(cluster|account|region)\})([A-Za-z0-9._+@-]|\{(cluster|account|region)\})*",
+        "eks-{cluster}",
+    ),
+]
 TicketUrl = Annotated[str, AfterValidator(_ticket_url)]
 Principal = Annotated[str, checked(names.check_principal), Outside.PRINCIPAL]
 PrincipalForm = Annotated[str, AfterValidator(_principal_form), Outside.PRINCIPAL]

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
     from bot.sandbox.eks_backend import AccessEntryBackend
     from bot.sandbox.eks_models import AccessEntry
+    from bot.sandbox.local_iam import Permit
     from bot.sandbox.scheduler import LocalScheduler
 
 DEFAULT_ACCOUNT = "123456789012"
@@ -171,6 +172,13 @@ class EksStandIn:
     def faults(self) -> Faults:
         """The faults to meet calls to come."""
         return self._server.faults
+
+    def permit(self, permit: Permit) -> None:
+        """Let `permit` say who may do what at EKS, and who may assume which role. Else anybody may.
+
+        It is asked in a server thread and must not call over HTTP.
+        """
+        self._server.permit = permit
 
     @property
     def scheduler(self) -> LocalScheduler:

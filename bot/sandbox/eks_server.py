@@ -41,6 +41,7 @@ from bot.sandbox.eks_faults import AccessDenied, Answer, Call, Drop, Faults, Pro
 from bot.sandbox.eks_models import AccessEntry
 from bot.sandbox.eks_responses import AccessEntryResponse, url_paths
 from bot.sandbox.foreign import another_site
+from bot.sandbox.local_iam import Permit, asked_by
 from bot.sandbox.scheduler import LocalScheduler
 from bot.sandbox.scheduler_server import SchedulerApplication
 
@@ -185,7 +186,7 @@ class StandInResponse(AccessEntryResponse):
         with self._server.changed:
             if isinstance(effect, Answer):
                 answer = _error(effect)
-            elif isinstance(effect, AccessDenied):
+            elif isinstance(effect, AccessDenied) or not self._is_permitted(call):
                 answer = _error(Answer(403, "AccessDeniedException", self._denial(call)))
             else:
                 answer = self._apply(call)
@@ -226,15 +227,23 @@ class StandInResponse(AccessEntryResponse):
 
     def _denial(self, call: Call) -> str:
         """Source of the form: EKS User Guide, "Troubleshooting IAM"."""
+        return (
+            f"User: {self.caller_arn()} is not authorized to perform: eks:{call.operation} "
+            f"on resource: {self._resource(call)}"
+        )
+
+    def _is_permitted(self, call: Call) -> bool:
+        action, resource = f"eks:{call.operation}", self._resource(call)
+        return self._server.permit(asked_by(self.access_key, self.partition, action, resource))
+
+    def _resource(self, call: Call) -> str:
+        """The ARN of what the call acts on, in the caller's own account."""
         place = f"arn:{self.partition}:eks:{call.region}:{call.account}"
         resource = f"{place}:cluster/{call.cluster}" if call.cluster else "*"
         if call.principal and call.operation != "CreateAccessEntry":
             entry = self.eks_backend.entry_or_none(call.cluster or "", call.principal)
             resource = entry.access_entry_arn if entry else resource
-        return (
-            f"User: {self.caller_arn()} is not authorized to perform: eks:{call.operation} "
-            f"on resource: {resource}"
-        )
+        return resource
 
 
 class EksServer:
@@ -257,6 +266,7 @@ class EksServer:
         self.changed = threading.Condition(threading.RLock())
         self.calls: list[Call] = []
         self.on_call: Callable[[Call], None] = lambda _: None
+        self.permit: Permit = lambda _: True
         factory = functools.partial(PropagatingBackend, clock=clock, **backend_options)
         self.backends: BackendDict[PropagatingBackend] = BackendDict(
             cast("type[PropagatingBackend]", factory), "eks"
@@ -394,7 +404,7 @@ class EksServer:
             operation, None, asked.get("RoleArn"), named=True
         )
         effect = fault.effect if fault else None
-        if isinstance(effect, AccessDenied):
+        if isinstance(effect, AccessDenied) or not self._may_assume(environ, asked):
             effect = Answer(
                 403, "AccessDenied", f"It is not authorized to perform: sts:{operation}"
             )
@@ -409,6 +419,16 @@ class EksServer:
             text = f"<ErrorResponse><Error>{told}</Error></ErrorResponse>"
             return Response(text, effect.status, mimetype="text/xml")(environ, start_response)
         return self._moto(environ, start_response)
+
+    def _may_assume(self, environ: dict[str, Any], asked: dict[str, str]) -> bool:
+        """Whether the caller may do this at STS. All but AssumeRole needs no permission."""
+        role = asked.get("RoleArn", "")
+        if asked.get("Action") != "AssumeRole" or not role.startswith("arn:"):
+            return True
+        key = _ACCESS_KEY.search(environ["HTTP_AUTHORIZATION"])
+        name = asked.get("RoleSessionName", "")
+        partition = role.split(":")[1]
+        return key is None or self.permit(asked_by(key[1], partition, "sts:AssumeRole", role, name))
 
     def _eks(self, environ: dict[str, Any], start_response: Any) -> Any:
         request = BackendRequest(environ)

@@ -12,7 +12,6 @@ from datetime import datetime
 from bot.core.durations import format_duration
 from bot.core.model import (
     AccessRequest,
-    AccessScope,
     EndReason,
     Grant,
     GrantState,
@@ -25,6 +24,7 @@ from bot.slack import blocks, phrases
 from bot.slack.blocks import Block, Message
 from bot.slack.cards import past_deciding, problem, reason
 from bot.slack.commands import written
+from bot.slack.connect import connect_blocks
 from bot.slack.progress import notes, requirement_lines
 from bot.slack.text import clean, code, date, safe, size
 
@@ -46,8 +46,12 @@ def direct_message(
     names: Mapping[str, str],
     now: datetime,
     tickets: Tickets | None = None,
+    profile: str | None = None,
 ) -> Message:
-    """The message to the requester that is true at `now`; `tickets` says where tickets are."""
+    """The message to the requester that is true at `now`; `tickets` says where tickets are.
+
+    `profile` is the AWS profile with which the person uses the access, where the policy names one.
+    """
     match request.state:
         case RequestState.PENDING:
             return submitted(request, reviews, now, tickets)
@@ -58,7 +62,7 @@ def direct_message(
         case RequestState.LAPSED:
             return lapsed(request)
         case RequestState.APPROVED:
-            return _granted(request, reviews, grant, names, now)
+            return _granted(request, reviews, grant, names, now=now, profile=profile)
 
 
 def submitted(
@@ -116,13 +120,13 @@ def lapsed(request: AccessRequest) -> Message:
     return _message(request, first, f"{whom} To ask again:", extra=shown)
 
 
-def active(request: AccessRequest, grant: Grant) -> Message:
+def active(request: AccessRequest, grant: Grant, profile: str | None = None) -> Message:
     """The end, the two commands that use the access, and a way to give it back."""
     is_what = "is active until" if request.extends is None else "is extended until"
     return _message(
         request,
         f"{phrases.subject(request)} {is_what} {date(grant.ends_at)}.",
-        extra=[blocks.commands("use", kubeconfig(grant), can_i(grant)), _extend_or_return(request)],
+        extra=[*connect_blocks(grant, profile), _extend_or_return(request)],
     )
 
 
@@ -180,44 +184,14 @@ def ended(request: AccessRequest, grant: Grant, names: Mapping[str, str]) -> Mes
     )
 
 
-def kubeconfig(grant: Grant) -> tuple[str, ...]:
-    """The command that makes a kubeconfig for the access.
-
-    With `--role-arn` where the principal is a role to be assumed. An Identity Center role
-    (`AWSReservedSSO_…`) cannot be assumed so: its session is the caller's own.
-    """
-    words: tuple[str, ...] = ("aws", "eks", "update-kubeconfig", "--region", grant.cluster.region)
-    words += ("--name", grant.cluster.name)
-    kind, _, path = grant.principal_arn.rpartition(":")[2].partition("/")
-    if kind == "role" and not path.rpartition("/")[2].startswith("AWSReservedSSO_"):
-        words += ("--role-arn", grant.principal_arn)
-    return words
-
-
-def can_i(grant: Grant) -> tuple[str, ...]:
-    """The command that shows whether the access works: by pods, or by secrets where only those.
-
-    For a pattern of namespaces the command needs one that matches; none has to exist.
-    """
-    policy = (grant.access.policy_arn or "").rpartition("/")[2]
-    what = "secrets" if policy == "AmazonEKSSecretReaderPolicy" else "pods"
-    return ("kubectl", "auth", "can-i", "get", what, *_place(grant.access.scope))
-
-
-def _place(scope: AccessScope) -> tuple[str, ...]:
-    if scope.is_cluster:
-        return ("-A",)
-    exact = sorted(name for name in scope.namespaces if "*" not in name)
-    name = exact[0] if exact else min(scope.namespaces).replace("*", "example")
-    return ("-n", name)
-
-
 def _granted(
     request: AccessRequest,
     reviews: Sequence[Review],
     grant: Grant | None,
     names: Mapping[str, str],
+    *,
     now: datetime,
+    profile: str | None,
 ) -> Message:
     if grant is None or grant.state in {GrantState.SCHEDULED, GrantState.PROVISIONING}:
         by = phrases.approvers(request, reviews, names)
@@ -243,7 +217,7 @@ def _granted(
     if grant.state is GrantState.ENDED:
         return ended(request, grant, names)
     if grant.state is GrantState.ACTIVE and now < grant.ends_at:
-        return active(request, grant)
+        return active(request, grant, profile)
     why = phrases.why_ending(grant, names)
     late_line = "EKS has not confirmed the removal yet; I keep trying."
     return _message(

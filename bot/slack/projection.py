@@ -54,6 +54,7 @@ def project(
     names: Mapping[str, str],
     audit_channel: str | None,
     tickets: Tickets | None = None,
+    profile: str | None = None,
     unreachable: Mapping[str, str],
     standing: Collection[tuple[str, str]] = (),
     questions: Sequence[AuditEvent] = (),
@@ -64,7 +65,8 @@ def project(
     """The messages that are right at `now`, and when time alone will change them.
 
     An automatic request has no owners to ask; its card goes to the channels where it is to be
-    shown, or else to the audit channel, where there is one. `tickets` says where tickets are.
+    shown, or else to the audit channel, where there is one. `tickets` says where tickets are, and
+    `profile` with which AWS profile the person uses the access.
     `unreachable` maps channels that Slack refuses to the reason it gives. `standing` are the
     messages that are there already, as (key, recipient): without a policy nobody knows the audit
     channel, and a card that stands there must not go on saying what is over. `questions` are the
@@ -89,7 +91,9 @@ def project(
             wanted += _stepped(request, step, reviews, names)
     wanted += _questions(request, questions, channels, names)
     direct = glass_direct(
-        direct_message(request, reviews, grant, names=names, now=now, tickets=tickets),
+        direct_message(
+            request, reviews, grant, names=names, now=now, tickets=tickets, profile=profile
+        ),
         request,
         grant,
         owed,

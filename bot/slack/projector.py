@@ -45,6 +45,7 @@ class Projector:
             names=self._directory.names({one for one in ids if one.startswith(("U", "W"))}),
             audit_channel=policy.audit_channel if policy else None,
             tickets=policy.tickets if policy else None,
+            profile=policy.profile_on(request.cluster) if policy else None,
             unreachable=unreachable,
             standing=standing,
             questions=questions,

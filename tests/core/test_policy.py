@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from datetime import timedelta
 
 import pytest
@@ -202,6 +203,41 @@ def test_without_an_address_there_are_no_tickets_to_link_to():
 def test_an_address_of_tickets_that_is_none_is_refused(tickets):
     with pytest.raises(ValidationError):
         policy(tickets=tickets)
+
+
+@pytest.mark.parametrize(
+    ("profile", "filled"),
+    [
+        ("eks-{cluster}", "eks-prod-eu"),
+        ("{account}-{region}_{cluster}", "444455556666-eu-central-1_prod-eu"),
+        ("acme.jit+eks@prod", "acme.jit+eks@prod"),
+    ],
+)
+def test_the_profile_is_named_after_the_cluster(profile, filled):
+    cluster = Cluster("prod-eu", "eu-central-1", "444455556666")
+    assert policy(profile=profile).profile_on(cluster) == filled
+    assert policy().profile_on(cluster) is None
+
+
+@pytest.mark.parametrize(
+    ("profile", "said"),
+    [
+        ("", "not a name of an AWS profile"),
+        ("--profile", "not a name of an AWS profile"),
+        ("eks {cluster}", "not a name of an AWS profile"),
+        ("eks-{cluster}; rm -rf /", "not a name of an AWS profile"),
+        ("eks-{cluster}]", "not a name of an AWS profile"),
+        ("eks-{cluster", "not a name of an AWS profile"),
+        ("eks-{{cluster}}", "not a name of an AWS profile"),
+        ("e" * 101, "not a name of an AWS profile"),
+        ("eks-{clusters}", "`{clusters}` stands for nothing"),
+        ("eks-{user}", "`{user}` stands for nothing"),
+        ("eks-{}", "`{}` stands for nothing"),
+    ],
+)
+def test_a_profile_that_is_none_is_refused(profile, said):
+    with pytest.raises(ValidationError, match=re.escape(said)):
+        policy(profile=profile)
 
 
 @pytest.mark.parametrize(

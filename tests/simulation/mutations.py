@@ -23,6 +23,51 @@ def _bug(
 
 
 BUGS: tuple[Mutation, ...] = (
+    # The commands that use an access
+    _bug(
+        "look a cluster up as whoever runs the command",
+        "bot/slack/connect.py",
+        'words += ("--assume-role-arn", grant.principal_arn)',
+        "pass",
+        "tests/e2e/test_connect.py::test_the_commands_work_in_the_documented_set_up",
+    ),
+    _bug(
+        "have a profile that is the role already assume it once more",
+        "bot/slack/connect.py",
+        'return (*words, "--profile", profile)',
+        'words += ("--profile", profile)',
+        "tests/e2e/test_connect.py::test_the_commands_work_in_the_documented_set_up",
+    ),
+    _bug(
+        "leave out the profile that the policy file names",
+        "bot/slack/projector.py",
+        "profile=policy.profile_on(request.cluster) if policy else None",
+        "profile=None",
+        "tests/e2e/test_connect.py::test_the_commands_work_in_the_documented_set_up",
+    ),
+    _bug(
+        "have a role look up a cluster of another account",
+        "bot/slack/connect.py",
+        "if not _is_elsewhere(grant):",
+        "if True:",
+        "tests/slack/test_connect.py::"
+        "test_a_role_of_another_account_is_not_asked_to_look_the_cluster_up",
+    ),
+    _bug(
+        "print the commands as their words are",
+        "bot/slack/blocks.py",
+        "*map(shlex.join, lines)",
+        '*map(" ".join, lines)',
+        "tests/slack/test_connect.py::"
+        "test_whatever_a_name_holds_a_shell_reads_the_words_that_were_meant",
+    ),
+    _bug(
+        "take any words for the name of a profile",
+        "bot/core/policy_fields.py",
+        'not _PROFILE.fullmatch(_BRACED.sub("x", text))',
+        "not text",
+        "tests/core/test_policy.py::test_a_profile_that_is_none_is_refused",
+    ),
     # What people read at a decision
     _bug(
         "ask for more time as if it were new access",
