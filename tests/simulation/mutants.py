@@ -30,7 +30,7 @@ LIVES = 600
 PATIENCE = 900
 """Seconds that one bug may take: several times what it needs on two quiet cores."""
 
-_COPIED = ("bot", "deploy", "tests", "migrations")
+_COPIED = ("bot", "deploy", "docs", "tests", "migrations")
 _FILES = ("pyproject.toml", "app-manifest.yml")
 _CAUGHT = 1
 """The exit code of a run in which an invariant broke or a test failed; 2 is bad use."""
