@@ -414,6 +414,14 @@ def test_our_deployments_tag_alone_put_on_somebody_elses_entry_does_not_delete_i
     assert planned(desired({VIEW: A}), shown, EntryRecord()).actions == ()
 
 
+@pytest.mark.parametrize("shown", [{}, {EDIT: B}])
+def test_an_entry_with_our_tag_that_the_bot_did_not_make_is_somebody_elses(shown: Scopes) -> None:
+    """Others copy the deployment's tag; what the store knows nothing of is not ours by it alone."""
+    theirs = entry(shown, tags={DEPLOYMENT_TAG: "acme"})
+    refused = planned(desired({VIEW: A}), theirs, EntryRecord())
+    assert refused == Plan(blocked=(Blocked(Obstacle.FOREIGN_ENTRY),))
+
+
 @pytest.mark.parametrize(
     "known",
     [

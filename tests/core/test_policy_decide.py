@@ -185,6 +185,23 @@ def test_one_namespace_may_be_asked_for_where_the_rule_gives_the_whole_cluster()
     assert decision.access.scope == AccessScope.of(["kube-system"])
 
 
+@pytest.mark.parametrize("name", ["*", "pay*", "Payments", "x" * 64, "a b", "\u0440ayments"])
+def test_what_is_no_namespace_is_given_by_no_glob(name):
+    everywhere = policy(PAYMENTS | {"namespaces": ["*"]})
+    decision = decide(ask(namespaces=(name,)), in_policy=everywhere)
+    assert codes(decision) == ["bad_namespace"]
+
+
+def test_a_system_namespace_is_given_by_its_own_name_alone():
+    named = PAYMENTS | {"namespaces": ["*", "kube-system"]}
+    assert decide(ask(namespaces=("kube-system",)), in_policy=policy(named)).allowed
+    for glob in ("*", "kube-*"):
+        decision = decide(
+            ask(namespaces=("kube-system",)), in_policy=policy(PAYMENTS | {"namespaces": [glob]})
+        )
+        assert codes(decision) == ["no_rule"]
+
+
 def test_a_start_ahead_of_time_is_allowed_up_to_its_bound():
     assert decide(ask(start_at=NOW)).allowed
     assert decide(ask(start_at=NOW + START_WITHIN)).allowed

@@ -1,9 +1,11 @@
 """`make mutants`: put each deliberate bug into a copy of the project and see it caught.
 
     python -m tests.simulation.mutants [WORD…]      those whose name has all the words
+    python -m tests.simulation.mutants --threats    those of the table in docs/security.md
+    python -m tests.simulation.mutants --threat N   those of one row of it
 
-Each copy lives until the first life breaks an invariant, or the named test fails. One that goes on
-for longer than it may is missed.
+Each copy lives until the first life breaks an invariant, or each named test fails. One that goes on
+for longer than it may is missed. How a row of the table is added stands in `threat_mutations`.
 """
 
 from __future__ import annotations
@@ -23,6 +25,7 @@ from pathlib import Path
 
 from tests.simulation.mutation import ROOT, SIMULATION, Mutation
 from tests.simulation.mutations import MUTATIONS, misfits
+from tests.simulation.threat_table import TABLE, of_table, unproven
 
 LIVES = 600
 """In so many lives at most a bug has to show."""
@@ -70,7 +73,7 @@ def judge(mutation: Mutation) -> Verdict:
             if mutation.by == SIMULATION:
                 caught, said = _by_lives(copy, mutation.first)
             else:
-                caught, said = _by_test(copy, mutation.by)
+                caught, said = _by_tests(copy, mutation.tests)
     except subprocess.TimeoutExpired:
         caught, said = False, f"not caught within {PATIENCE} s"
     return Verdict(mutation, caught, time.monotonic() - began, said)
@@ -90,10 +93,21 @@ def _by_lives(copy: Path, first: int) -> tuple[bool, str]:
     return True, said
 
 
-def _by_test(copy: Path, address: str) -> tuple[bool, str]:
-    done = _run(copy, "pytest", "-x", "-p", "no:cacheprovider", address)
-    said = _last(done, "FAILED ")
-    return done.returncode == _CAUGHT and said.startswith("FAILED "), said
+def _by_tests(copy: Path, addresses: tuple[str, ...]) -> tuple[bool, str]:
+    """Run exactly these tests; each of them has to fail."""
+    first = ["-x"] if len(addresses) == 1 else []
+    done = _run(copy, "pytest", *first, "-p", "no:cacheprovider", *addresses)
+    failed = [line for line in done.stdout.splitlines() if line.startswith("FAILED ")]
+    green = [one for one in addresses if not any(_is_of(line, one) for line in failed)]
+    if done.returncode != _CAUGHT or green:
+        return False, f"{', '.join(green)} did not fail: {_last(done, 'FAILED ')}"
+    return True, failed[-1]
+
+
+def _is_of(line: str, address: str) -> bool:
+    """Whether a line `FAILED …` is about this test, or about one of this file."""
+    name = line.removeprefix("FAILED ").partition(" ")[0]
+    return name.startswith(address) and name[len(address) : len(address) + 1] in {"", "[", ":"}
 
 
 def _run(folder: Path, *command: str) -> subprocess.CompletedProcess[str]:
@@ -109,6 +123,10 @@ def _run(folder: Path, *command: str) -> subprocess.CompletedProcess[str]:
     )
 
 
+def _catchers(mutation: Mutation) -> str:
+    return ", ".join(mutation.tests) or SIMULATION
+
+
 def _last(done: subprocess.CompletedProcess[str], sign: str) -> str:
     """The last line that begins with `sign`, or else of all that was printed."""
     lines = [line for line in done.stdout.splitlines() if line.strip()]
@@ -120,12 +138,19 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.simulation.mutants")
     parser.add_argument("words", nargs="*")
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1)
+    parser.add_argument("--threats", action="store_true")
+    parser.add_argument("--threat", type=int)
     given = parser.parse_args()
-    problems = misfits()
+    problems = [*misfits(), *unproven(TABLE.read_text(), MUTATIONS)]
     if problems:
         sys.stdout.write("\n".join(problems) + "\n")
         return 2
-    chosen = [one for one in MUTATIONS if all(word in one.name for word in given.words)]
+    bugs = of_table(MUTATIONS) if given.threats else MUTATIONS
+    chosen = [
+        one
+        for one in bugs
+        if all(word in one.name for word in given.words) and given.threat in {None, one.threat}
+    ]
     width = max((len(one.name) for one in chosen), default=0)
     missed = 0
     with ThreadPoolExecutor(given.workers) as pool:
@@ -133,7 +158,7 @@ def main() -> int:
             missed += not verdict.caught
             mark = "caught by" if verdict.caught else "MISSED by"
             sys.stdout.write(
-                f"{verdict.mutation.name:<{width}}  {mark} {verdict.mutation.by}, "
+                f"{verdict.mutation.name:<{width}}  {mark} {_catchers(verdict.mutation)}, "
                 f"{verdict.seconds:.0f} s: {verdict.said[:160]}\n"
             )
             sys.stdout.flush()

@@ -22,8 +22,9 @@ class Change:
 class Mutation:
     """A bug, and what has to catch it: the simulation, or a test by its address.
 
-    `threat` is the number in docs/security.md of the threat whose defence it takes out. `first` is
-    the seed of the first life to be lived: one that showed the bug, so that it shows soon.
+    `also` are further tests of which each has to catch it too. `threat` is the number in
+    docs/security.md of the threat whose defence it takes out. `first` is the seed of the first life
+    to be lived: one that showed the bug, so that it shows soon.
     """
 
     name: str
@@ -31,6 +32,20 @@ class Mutation:
     by: str = SIMULATION
     threat: int | None = None
     first: int = 0
+    also: tuple[str, ...] = ()
+
+    @property
+    def tests(self) -> tuple[str, ...]:
+        """The addresses of the tests that have to catch it."""
+        return (self.by, *self.also) if self.by != SIMULATION else ()
+
+
+def threat(
+    number: int, name: str, by: str, *changes: Change, also: tuple[str, ...] = ()
+) -> Mutation:
+    """The defence against a threat taken out. `by` and `also` are addresses below tests/."""
+    also = tuple(f"tests/{one}" for one in also)
+    return Mutation(name, changes, f"tests/{by}", threat=number, also=also)
 
 
 def misfit(mutation: Mutation) -> list[str]:

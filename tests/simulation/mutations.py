@@ -189,7 +189,8 @@ BUGS: tuple[Mutation, ...] = (
         "bot/core/masking.py",
         "                if isinstance(one, str) and names_a_secret(str(name))\n",
         "                if one is MASK\n",
-        "tests/core/test_masking.py",
+        "tests/core/test_masking.py::"
+        "test_what_stands_under_the_name_of_a_secret_is_masked_whatever_it_looks_like",
     ),
     _bug(
         "log what stands under the name of a secret",
@@ -354,7 +355,8 @@ BUGS: tuple[Mutation, ...] = (
         "bot/core/principals.py",
         "    if principal_key(arn) in policy.own_roles:",
         "    if not arn:",
-        "tests/core/test_policy_principals.py",
+        "tests/core/test_policy_principals.py::"
+        "test_nobody_is_the_bot_by_an_address_that_is_called_like_its_role",
     ),
     # Done means observed
     _bug(
@@ -665,7 +667,8 @@ BUGS: tuple[Mutation, ...] = (
         "bot/slack/shared_answers.py",
         "if cached is not None and cached.began >= since:",
         "if cached is not None:",
-        "tests/slack/test_lookups.py",
+        "tests/slack/test_lookups.py::"
+        "test_what_decides_is_never_older_than_the_click_nor_than_half_a_minute",
     ),
     _bug(
         "ask Slack once for each who waits",
@@ -707,7 +710,7 @@ BUGS: tuple[Mutation, ...] = (
         "bot/slack/inbox.py",
         "            if not self._wait_for_slack(item, error.after):\n",
         "            if error.after:\n",
-        "tests/e2e/test_lookups.py",
+        "tests/e2e/test_lookups.py::test_what_slack_limits_waits_and_is_answered",
     ),
     _bug(
         "grant by a policy file with errors",
@@ -795,7 +798,8 @@ BUGS: tuple[Mutation, ...] = (
         "bot/store/pooler.py",
         "if len(answered) != len(connections) or",
         "if len(answered) < len(connections) and",
-        "tests/cli/test_cli_pooler.py",
+        "tests/cli/test_cli_pooler.py::"
+        "test_a_pooler_that_swaps_sessions_is_refused_with_the_remedy",
     ),
     _bug(
         "hold a claim at a server that only reads",
@@ -1028,7 +1032,8 @@ BUGS: tuple[Mutation, ...] = (
         "bot/cli_forget.py",
         "    if answer.code == _SHOWN:\n",
         '    if answer.code == "never":\n',
-        "tests/cli/test_cli_forget.py",
+        "tests/cli/test_cli_forget.py::"
+        "test_it_is_refused_while_eks_shows_the_access_unless_it_is_said_plainly",
     ),
     _bug(
         "forget access that nobody could ask EKS about",
@@ -1166,7 +1171,8 @@ BUGS: tuple[Mutation, ...] = (
         "bot/wiring.py",
         '        self._jobs.every(_STORE_SECONDS, "store", unstored.look)\n',
         "        assert unstored is not None\n",
-        "tests/e2e/test_store_takes_no_writes.py",
+        "tests/e2e/test_store_takes_no_writes.py::"
+        "test_access_past_its_end_is_told_though_the_store_takes_no_writes",
     ),
     # The order in which access ends
     _bug(
@@ -1462,7 +1468,8 @@ BUGS: tuple[Mutation, ...] = (
         "bot/reconcile/unheard.py",
         "ALARMS, REFUSED | UNFIT, since",
         "ALARMS, REFUSED, since",
-        "tests/reconcile/test_late_removals.py",
+        "tests/reconcile/test_late_removals.py::"
+        "test_an_alarm_for_a_channel_that_others_read_goes_to_people",
     ),
     _bug(
         "tell people nothing while the bot may not look at channels",
@@ -1584,14 +1591,14 @@ BUGS: tuple[Mutation, ...] = (
         "bot/reconcile/drift_watch.py",
         "return self._seen.get(entry.id) == self._memory.epoch or (",
         "return entry.id in self._seen or (",
-        "tests/reconcile/test_store_went_back.py",
+        "tests/reconcile/test_store_went_back.py::test_what_was_revoked_is_not_given_anew",
     ),
     _bug(
         "give what was approved before the store went back",
         "bot/reconcile/memory.py",
         "        for grant in ended:\n",
         "        for grant in ():\n",
-        "tests/reconcile/test_store_went_back.py",
+        "tests/reconcile/test_store_went_back.py::test_what_was_approved_and_not_given_yet_ends",
     ),
     _bug(
         "carry out twice what a store that went back has forgotten",
@@ -1641,7 +1648,8 @@ BUGS: tuple[Mutation, ...] = (
         "bot/core/model.py",
         "team_id in {self.team_id, *self.teams}",
         "(team_id == self.team_id or bool(self.teams))",
-        "tests/e2e/test_grid.py",
+        "tests/e2e/test_grid.py::"
+        "test_somebody_of_the_organisation_who_is_not_in_this_workspace_is_refused",
     ),
     _bug(
         "take whoever was met over Slack Connect for one of ours",
@@ -1677,7 +1685,8 @@ BUGS: tuple[Mutation, ...] = (
         "bot/core/rule_choice.py",
         " or _needs_review(rule, passed)",
         "",
-        "tests/access/test_gone_groups.py",
+        "tests/access/test_gone_groups.py::"
+        "test_a_rule_behind_one_whose_requesters_are_gone_gives_nothing_without_a_review",
     ),
     _bug(
         "count a group that is gone as nobody's without a word",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 import subprocess
 import sys
 from collections import Counter
@@ -13,14 +12,14 @@ from typing import Any
 import pytest
 
 from tests.simulation.life import ACTS, Life, Outcome, Story, act, live
-from tests.simulation.mutation import ROOT
+from tests.simulation.mutation import ROOT, threat
 from tests.simulation.mutations import MUTATIONS, misfits
 from tests.simulation.runner import run_here, tell
 from tests.simulation.scene import ACCOUNT, DAN, DEPLOYMENT, EVE, LAB, REGION, role
 from tests.simulation.shadow import BOT, TAG, Book
 from tests.simulation.stage import Stage
 from tests.simulation.store_troubles import FULL, LOCKED, READS
-from tests.simulation.threat_mutations import THREATS
+from tests.simulation.threat_table import TABLE, unproven
 from tests.simulation.writer import REFUSALS, write
 
 EACH, CHUNKS = 20, 25
@@ -192,14 +191,23 @@ def test_a_life_that_breaks_an_invariant_is_told_as_a_short_story(on: Stage) -> 
     assert Story.load(failure.story.dump()) == failure.story
 
 
-def test_each_threat_of_people_and_policy_has_a_bug_that_its_own_test_catches() -> None:
-    """docs/security.md names the test beside the threat; the bug takes the threat's defence out."""
-    text = (ROOT / "docs" / "security.md").read_text()
-    named = dict(re.findall(r"^\| (\d+) \|(.*)$", text, re.MULTILINE))
-    for bug in THREATS:
-        assert f"`{bug.by}`" in named[str(bug.threat)], bug.name
-    had = {1, 2, 3, 4, 5, 6, 7, 9, 15, 20, 21, 24, 26, 28, 36, 37, 38, 39}
-    assert {bug.threat for bug in THREATS} == had
+def test_each_test_of_the_threats_table_has_a_bug_that_makes_it_fail() -> None:
+    """docs/security.md names tests beside each threat; a bug takes the threat's defence out."""
+    assert unproven(TABLE.read_text(), MUTATIONS) == []
+
+
+def test_a_row_of_the_threats_table_without_its_deliberate_bug_is_refused() -> None:
+    text = TABLE.read_text()
+    row = "| 99 | Somebody | stands against it | `tests/core/test_ids.py::test_an_id` |"
+    assert unproven(f"{text}\n{row}\n", MUTATIONS) == [
+        "row 99: no deliberate bug takes its defence out",
+        "row 99: no deliberate bug makes tests/core/test_ids.py::test_an_id fail",
+    ]
+    bug = threat(99, "let somebody", "core/test_ids.py::test_an_id")
+    assert unproven(f"{text}\n{row}\n", (*MUTATIONS, bug)) == []
+    assert unproven(text, (*MUTATIONS, bug)) == [
+        "let somebody: row 99 does not name tests/core/test_ids.py::test_an_id"
+    ]
 
 
 def test_every_deliberate_bug_still_fits_the_source() -> None:

@@ -1,17 +1,25 @@
-"""The defences of docs/security.md taken out, each caught by a test that is named there.
+"""The defences of docs/security.md taken out, each caught by the tests that are named there.
 
 Where two defences stand behind each other, both are taken out: what is left would still refuse.
+
+**To add a row to the table**, or a test to a row, add `threat(NUMBER, "what the bug does", "the
+test, below tests/", Change(file, old, new))` here, or for payloads, AWS and the bot itself in
+`threat_mutations_world`. Each test that a row names needs a bug that makes it fail; one bug may
+serve several, by `also=`. A bug in `mutations` that names the test by its whole address serves as
+well. `python -m tests.simulation.mutants --threat NUMBER` shows whether they do, and a quick test
+refuses a row or a test without its bug.
 """
 
 from __future__ import annotations
 
-from tests.simulation.mutation import Change, Mutation
+from tests.simulation.mutation import Change, Mutation, threat
+from tests.simulation.threat_mutations_world import WORLD
 
 REVIEW, APPROVALS = "bot/core/review.py", "bot/core/approvals.py"
 ACCESS, PEOPLE = "bot/access/review.py", "bot/core/people.py"
 SEATING = "bot/core/seating.py"
 GLASS, POST_REVIEW = "bot/core/break_glass.py", "bot/core/post_review.py"
-HTTP = "bot/http.py"
+HTTP, EXTEND = "bot/http.py", "bot/access/extend.py"
 LIFECYCLE, LIMITS = "bot/core/lifecycle.py", "bot/access/limits.py"
 
 _NOBODY_EXCLUDED = Change(APPROVALS, "    if user in excluded:\n        return frozenset()\n", "")
@@ -32,13 +40,9 @@ _DECIDED_AGAIN = Change(
 )
 
 
-def _threat(number: int, name: str, by: str, *changes: Change) -> Mutation:
-    return Mutation(name, changes, f"tests/{by}", threat=number)
-
-
-THREATS: tuple[Mutation, ...] = (
+PEOPLE_AND_POLICY: tuple[Mutation, ...] = (
     # The requester approves
-    _threat(
+    threat(
         1,
         "let the requester review their own",
         "access/test_review.py::test_the_requester_reviews_nothing_of_their_own_not_even_as_an_owner",
@@ -46,7 +50,7 @@ THREATS: tuple[Mutation, ...] = (
         _NO_PRINCIPAL_COMPARED,
         _NOBODY_EXCLUDED,
     ),
-    _threat(
+    threat(
         1,
         "let a second account on the principal review",
         "access/test_review.py::"
@@ -54,7 +58,7 @@ THREATS: tuple[Mutation, ...] = (
         _NO_PRINCIPAL_COMPARED,
         _NOBODY_EXCLUDED,
     ),
-    _threat(
+    threat(
         1,
         "compare only the principals that an address proves",
         "access/test_second_account.py::"
@@ -65,8 +69,30 @@ THREATS: tuple[Mutation, ...] = (
             'name = person.email.rpartition("@")[0]',
         ),
     ),
+    threat(
+        1,
+        "let a deputy of the requester's second account review",
+        "access/test_second_account.py::"
+        "test_a_second_account_that_owns_the_rule_has_no_deputy_for_the_first",
+        Change(
+            "bot/access/delegate.py",
+            "one for one in found if _may_review(facts, request, one.owner))",
+            "one for one in found if facts.person(one.owner))",
+        ),
+    ),
+    threat(
+        1,
+        "count an owner's two accounts as two words",
+        "access/test_second_account.py::"
+        "test_an_owners_two_accounts_are_one_word_also_by_a_deputy_of_one",
+        Change(
+            ACCESS,
+            "next((holder[key] for key in sorted(own & holder.keys())), owner)",
+            "owner",
+        ),
+    ),
     # A click by somebody who may not
-    _threat(
+    threat(
         2,
         "let anybody review who is asked",
         "access/test_review.py::test_somebody_who_was_an_owner_until_a_minute_ago_reviews_nothing",
@@ -76,7 +102,7 @@ THREATS: tuple[Mutation, ...] = (
             "    if people.users or people.groups:\n        return True\n    _ensure",
         ),
     ),
-    _threat(
+    threat(
         2,
         "let guests, bots and the deactivated review",
         "access/test_review.py::test_an_owner_who_is_no_full_member_reviews_nothing",
@@ -87,7 +113,7 @@ THREATS: tuple[Mutation, ...] = (
             "    if clicker.id == request.requester:",
         ),
     ),
-    _threat(
+    threat(
         2,
         "believe the team that the payload names",
         "e2e/test_approval.py::"
@@ -99,8 +125,14 @@ THREATS: tuple[Mutation, ...] = (
         ),
         Change(PEOPLE, "    if not person.is_in(team_id):", "    if not team_id:"),
     ),
+    threat(
+        2,
+        "keep whom an event says has left",
+        "e2e/test_lookups.py::test_somebody_taken_out_of_a_group_asks_for_nothing_more_by_it",
+        Change("bot/slack/people.py", "self._groups.forget(group_id)", "self._people.forget('')"),
+    ),
     # Clicks that race, or come too late
-    _threat(
+    threat(
         3,
         "decide what another decides at the same moment",
         "access/test_races.py::test_of_approve_and_deny_at_once_one_holds",
@@ -111,8 +143,9 @@ THREATS: tuple[Mutation, ...] = (
             "        .values(\n            _decided_columns",
             ".where(requests.c.id == request.id)\n        .values(\n            _decided_columns",
         ),
+        also=("access/test_races.py::test_two_owners_who_approve_at_once_make_one_grant",),
     ),
-    _threat(
+    threat(
         3,
         "take a click on an old copy for a new one",
         "e2e/test_approval.py::"
@@ -120,7 +153,7 @@ THREATS: tuple[Mutation, ...] = (
         _DECIDED_AGAIN,
     ),
     # What changes between the request and the approval
-    _threat(
+    threat(
         4,
         "approve what the level meant when it was asked for",
         "access/test_policy_changes.py::test_a_click_after_the_change_grants_nothing",
@@ -131,7 +164,7 @@ THREATS: tuple[Mutation, ...] = (
         ),
         Change(ACCESS, "    if decision.access != request.access:", "    if not decision.access:"),
     ),
-    _threat(
+    threat(
         4,
         "count an approval for good, owner or not",
         "access/test_review.py::"
@@ -143,7 +176,7 @@ THREATS: tuple[Mutation, ...] = (
         ),
     ),
     # Extensions
-    _threat(
+    threat(
         5,
         "count an extension by itself",
         "e2e/test_extension.py::test_an_extension_cannot_add_up_past_the_rules_maximum",
@@ -153,7 +186,7 @@ THREATS: tuple[Mutation, ...] = (
             "            duration=self.duration,",
         ),
     ),
-    _threat(
+    threat(
         5,
         "let anybody extend",
         "e2e/test_extension.py::test_nobody_extends_for_somebody_else",
@@ -163,7 +196,7 @@ THREATS: tuple[Mutation, ...] = (
             'may ask to prolong the grant at `now`."""\n    if not by:',
         ),
     ),
-    _threat(
+    threat(
         5,
         "miss an extension that is being given while its access is revoked",
         "access/test_races.py::test_an_end_that_races_an_extension_ends_that_too",
@@ -173,14 +206,32 @@ THREATS: tuple[Mutation, ...] = (
             "        requests.lock(tx, new)\n        return line\n",
         ),
     ),
+    threat(
+        5,
+        "extend on a cluster that has moved",
+        "access/test_policy_changes.py::"
+        "test_no_automatic_extension_is_given_on_a_cluster_that_has_moved",
+        Change(EXTEND, "    if moved(facts.policy, request.cluster):", "    if not request.id:"),
+    ),
+    threat(
+        5,
+        "revoke one part of an access alone",
+        "access/test_revoking.py::"
+        "test_a_longer_one_that_eks_has_not_confirmed_is_not_taken_away_alone",
+        Change(
+            "bot/access/end.py",
+            "chosen = _held_line(tx, grant_id) or (grants.get(tx, grant_id),)",
+            "chosen = (grants.get(tx, grant_id),)",
+        ),
+    ),
     # Break-glass
-    _threat(
+    threat(
         6,
         "let anybody break glass",
         "access/test_break_glass.py::test_somebody_who_is_not_among_the_responders_is_refused",
         Change(GLASS, "    return False, tuple(silent)", "    return True, tuple(silent)"),
     ),
-    _threat(
+    threat(
         6,
         "forget that a review is overdue",
         "access/test_break_glass.py::"
@@ -191,13 +242,13 @@ THREATS: tuple[Mutation, ...] = (
             "    waits = _waits_because((), revoked, live, admitted)",
         ),
     ),
-    _threat(
+    threat(
         6,
         "break glass without a reason",
         "access/test_break_glass.py::test_what_may_not_be_asked_for_is_refused_and_stores_nothing",
         Change(GLASS, "        *reason_problems(ask),\n", ""),
     ),
-    _threat(
+    threat(
         6,
         "let whoever broke glass review it",
         "access/test_post_review.py::"
@@ -209,7 +260,7 @@ THREATS: tuple[Mutation, ...] = (
             "    if not clicker.id and people_on(",
         ),
     ),
-    _threat(
+    threat(
         6,
         "let a second account review a break-glass",
         "access/test_post_review.py::"
@@ -218,27 +269,85 @@ THREATS: tuple[Mutation, ...] = (
             POST_REVIEW, "    if same or clicker.id in people_on", "    if clicker.id in people_on"
         ),
     ),
+    threat(
+        6,
+        "take any level of the schedule for on call",
+        "oncall/test_pagerduty.py::"
+        "test_the_first_level_of_a_named_schedule_is_on_call_and_the_second_is_not",
+        Change(
+            "bot/oncall.py",
+            "if by_schedule and entry.escalation_level == _FIRST_LEVEL:",
+            "if by_schedule:",
+        ),
+    ),
+    threat(
+        6,
+        "break glass however often it is broken already",
+        "access/test_break_glass.py::"
+        "test_who_has_as_many_as_may_be_waits_for_an_owner_with_the_next",
+        Change(GLASS, "len(live) >= entry.max_live:", "len(live) >= 1000 * entry.max_live:"),
+    ),
     # Floods
-    _threat(
+    threat(
         7,
         "take as many clicks as come",
         "e2e/test_defences.py::test_a_flood_of_one_person_is_stopped_and_giving_back_is_not",
         Change(LIMITS, ">= MOST_A_MINUTE:", ">= 1000 * MOST_A_MINUTE:"),
     ),
-    _threat(
+    threat(
         7,
         "let as many requests wait as come",
         "access/test_second_account.py::test_ten_requests_of_one_person_may_wait_and_no_more",
         Change(LIMITS, ">= MOST_PENDING:", ">= 1000 * MOST_PENDING:"),
     ),
-    _threat(
+    threat(
         7,
         "pass on as many questions as come",
         "access/test_question.py::test_there_is_an_end_to_questions",
         Change("bot/access/question.py", "audit.ASKED)) >= MOST:", "audit.ASKED)) >= 1000 * MOST:"),
     ),
+    threat(
+        7,
+        "let as many extensions wait as come",
+        "access/test_second_account.py::test_an_extension_that_waits_counts_like_any_other_request",
+        Change(
+            EXTEND,
+            "        ensure_not_too_many_pending(tx, request.requester)\n",
+            "        assert request.requester\n",
+        ),
+    ),
+    threat(
+        7,
+        "ask Slack for each who asks, and leave nothing for what must not wait",
+        "e2e/test_lookups.py::test_one_person_who_asks_often_keeps_nobody_from_locking_down",
+        Change(
+            "bot/slack/call_budget.py",
+            "most = allowance.a_minute if reserved else allowance.a_minute - allowance.reserved",
+            "most = allowance.a_minute",
+        ),
+        Change(
+            "bot/slack/shared_answers.py",
+            "if cached is not None and cached.began >= since:",
+            "if cached is not None and cached.began > self._now():",
+        ),
+        also=(
+            "slack/test_lookups.py::"
+            "test_ordinary_questions_leave_the_reserve_to_what_must_not_wait",
+        ),
+    ),
+    threat(
+        8,
+        "believe an address that nobody has confirmed",
+        "core/test_policy_principals.py::test_an_address_that_proves_nothing_gives_no_principal",
+        Change(
+            "bot/core/principals.py",
+            "    if not person.email_confirmed:\n        raise",
+            "    if not email:\n        raise",
+        ),
+        also=("access/test_submit.py::test_an_email_address_that_proves_nothing_is_nobody",),
+    ),
     # What strangers post
-    _threat(
+    threat(
         9,
         "parse what is not signed",
         "test_http.py::test_what_has_not_slacks_signature_is_not_even_parsed",
@@ -249,20 +358,21 @@ THREATS: tuple[Mutation, ...] = (
             "",
         ),
     ),
-    _threat(
+    threat(
         9,
         "read what cannot be signed",
         "test_http.py::test_what_cannot_have_slacks_signature_is_not_even_read",
         Change(HTTP, "        if not _may_be_signed(request, ", "        if not max(1, "),
+        also=("test_http.py::test_a_time_that_is_none_or_long_ago_is_refused",),
     ),
-    _threat(
+    threat(
         24,
         "work on a payload on the event loop",
         "test_http.py::test_a_payload_under_way_holds_up_no_probe",
         Change(HTTP, "return await run_in_threadpool(_answer, slack,", "return _answer(slack,"),
     ),
     # Changes by hand at EKS
-    _threat(
+    threat(
         15,
         "give back by an extension what others took away",
         "reconcile/test_drift_by_hand.py::"
@@ -273,7 +383,7 @@ THREATS: tuple[Mutation, ...] = (
             "for grant in [one for one in live if one.id in lost]:",
         ),
     ),
-    _threat(
+    threat(
         15,
         "reach whatever account the credentials are of",
         "reconcile/test_access_faults.py::"
@@ -283,16 +393,17 @@ THREATS: tuple[Mutation, ...] = (
             "    if account != cluster.account:\n        raise TemporaryAwsProblem(",
             "    if not account:\n        raise TemporaryAwsProblem(",
         ),
+        also=("reconcile/test_cluster_gone.py::test_credentials_of_another_account_prove_nothing",),
     ),
     # A broken policy file
-    _threat(
+    threat(
         20,
         "forget the last good policy",
         "e2e/test_policy_alarm.py::"
         "test_people_read_that_the_policy_file_is_broken_and_that_it_is_good_again",
         _LAST_GOOD_FORGOTTEN,
     ),
-    _threat(
+    threat(
         20,
         "ask the policy before revoking",
         "e2e/test_outages.py::"
@@ -305,13 +416,13 @@ THREATS: tuple[Mutation, ...] = (
             "            work(entry_id)\n            self._backstop_loop.wake()\n",
         ),
     ),
-    _threat(
+    threat(
         20,
         "have whoever revokes wait for a policy file that is being read",
         "test_policy_file.py::test_whoever_revokes_does_not_wait_for_a_file_that_is_being_read",
         Change("bot/policy_file.py", "_SOON_SECONDS = 1.0", "_SOON_SECONDS = None"),
     ),
-    _threat(
+    threat(
         20,
         "tell every finding of a policy file",
         "test_policy_file.py::test_of_many_findings_the_first_are_told_and_the_rest_is_counted",
@@ -319,15 +430,26 @@ THREATS: tuple[Mutation, ...] = (
         Change("bot/policy_findings.py", "[:MOST_FINDINGS]", "[:]"),
         Change("bot/policy_findings.py", "found[MOST_FINDINGS:]", "found[:0]"),
     ),
-    _threat(
+    threat(
         20,
         "record whatever an event says, however much it is",
         "store/test_audit_secrets.py::"
         "test_what_is_too_much_for_an_event_is_cut_and_holds_no_half_of_a_secret",
         Change("bot/store/audit.py", "bounded(masked(event.details))", "masked(event.details)"),
     ),
+    threat(
+        20,
+        "let nobody revoke where there is no policy",
+        "e2e/test_outages.py::"
+        "test_an_owner_revokes_though_the_bot_has_had_no_good_policy_since_its_start",
+        Change(
+            "bot/slack/fact_finder.py",
+            "        except PolicyUnavailable:\n            return None\n",
+            "        except PolicyUnavailable:\n            raise\n",
+        ),
+    ),
     # A trail that was rewritten
-    _threat(
+    threat(
         21,
         "take a later anchor's word for an earlier one",
         "store/test_audit_tampered.py::"
@@ -340,20 +462,20 @@ THREATS: tuple[Mutation, ...] = (
         ),
     ),
     # Approvals from a seat that is not that person's
-    _threat(
+    threat(
         28,
         "let two deputies speak for one owner",
         "core/test_approvals.py::"
         "test_one_owner_with_two_deputies_is_one_word_also_where_an_escalation_comes_later",
         Change(SEATING, "(frozenset({person, seat}), at)", "(frozenset({person}), at)"),
     ),
-    _threat(
+    threat(
         28,
         "count an owner beside their own deputy",
         "core/test_approvals.py::test_an_owner_who_counts_as_a_deputy_has_no_deputy_beside_them",
         Change(SEATING, "(frozenset({person, seat}), at)", "(frozenset({seat}), at)"),
     ),
-    _threat(
+    threat(
         28,
         "count whoever came first, needed or not",
         "core/test_approvals.py::test_an_approval_that_is_not_needed_takes_nobodys_place",
@@ -364,13 +486,13 @@ THREATS: tuple[Mutation, ...] = (
             "            found.setdefault((taken & matter[room], room), way)\n",
         ),
     ),
-    _threat(
+    threat(
         28,
         "forget a name that somebody wants later",
         "core/test_approvals.py::test_approvals_count_as_in_small_worlds_where_every_way_is_tried",
         Change(SEATING, "names | own | {person} if own", "own | {person} if own"),
     ),
-    _threat(
+    threat(
         28,
         "take everybody for what they are by the last click",
         "access/test_delegate.py::test_a_word_given_as_a_deputy_stands_after_the_delegation",
@@ -381,7 +503,7 @@ THREATS: tuple[Mutation, ...] = (
         ),
     ),
     # A command read as more than was meant
-    _threat(
+    threat(
         26,
         "take an option that is not known for the reason",
         "slack/test_misspelt_requests.py::test_no_misspelling_gives_more_than_the_right_spelling",
@@ -391,7 +513,7 @@ THREATS: tuple[Mutation, ...] = (
             "        return DASHES.sub('', bare).partition('=')[0] in {*_OPTIONS, *_SAME}\n",
         ),
     ),
-    _threat(
+    threat(
         26,
         "take no namespace for the whole cluster",
         "slack/test_misspelt_requests.py::"
@@ -402,7 +524,7 @@ THREATS: tuple[Mutation, ...] = (
             "    if level.only_cluster and says_no_place(ask):",
         ),
     ),
-    _threat(
+    threat(
         26,
         "take a tick for the whole of one cluster for that of another",
         "slack/test_request_form.py::"
@@ -413,7 +535,7 @@ THREATS: tuple[Mutation, ...] = (
             "    return bool(values and cluster and level)\n",
         ),
     ),
-    _threat(
+    threat(
         26,
         "propose the level that comes first, whatever it gives",
         "core/test_policy_offers.py::test_what_is_proposed_gives_no_more_than_was_meant",
@@ -424,7 +546,7 @@ THREATS: tuple[Mutation, ...] = (
         ),
     ),
     # What others on the machine or on the way could read
-    _threat(
+    threat(
         36,
         "leave the SQLite file open to everybody on the machine",
         "store/test_database.py::test_nobody_else_reads_a_sqlite_file_nor_those_beside_it",
@@ -433,7 +555,7 @@ THREATS: tuple[Mutation, ...] = (
             "bot/store/database.py", "            if mode & _OTHERS:", "            if not mode:"
         ),
     ),
-    _threat(
+    threat(
         36,
         "leave a SQLite file of before open to everybody",
         "store/test_database.py::"
@@ -442,7 +564,7 @@ THREATS: tuple[Mutation, ...] = (
             "bot/store/database.py", "            if mode & _OTHERS:", "            if not mode:"
         ),
     ),
-    _threat(
+    threat(
         36,
         "send the tokens to whatever address is set",
         "test_settings.py::test_a_token_goes_to_no_address_on_which_it_could_be_read",
@@ -453,13 +575,13 @@ THREATS: tuple[Mutation, ...] = (
             "        return _secret(self.slack_app_token",
         ),
     ),
-    _threat(
+    threat(
         37,
         "answer any web site on the port of the local EKS",
         "sandbox/test_other_sites.py::test_a_foreign_host_and_another_sites_page_are_refused",
         Change("bot/sandbox/eks_server.py", "        if problem is not None:", "        if False:"),
     ),
-    _threat(
+    threat(
         37,
         "answer any web site on the paths of Slack's API",
         "sandbox/test_other_sites.py::test_a_foreign_host_and_another_sites_page_are_refused",
@@ -468,8 +590,9 @@ THREATS: tuple[Mutation, ...] = (
             "Starlette(routes=routes, middleware=[Middleware(NoOtherSite)])",
             "Starlette(routes=routes)",
         ),
+        also=("sandbox/test_other_sites.py::test_another_sites_page_opens_no_socket",),
     ),
-    _threat(
+    threat(
         37,
         "take every name for this machine's",
         "sandbox/test_other_sites.py::test_a_foreign_host_and_another_sites_page_are_refused",
@@ -479,7 +602,7 @@ THREATS: tuple[Mutation, ...] = (
             '    if not host.startswith(("127.", "localhost", "[::1]")):',
         ),
     ),
-    _threat(
+    threat(
         38,
         "let a session of a person's role be called as its maker likes",
         "aws/test_person_role.py::test_nobody_else_is_let_in_and_nobody_under_another_name",
@@ -489,7 +612,7 @@ THREATS: tuple[Mutation, ...] = (
             '            "EKSGetTokenAuth", "bob@example.com"\n',
         ),
     ),
-    _threat(
+    threat(
         39,
         "tell everybody who the administrators of a cluster are",
         "e2e/test_who.py::"
@@ -500,7 +623,7 @@ THREATS: tuple[Mutation, ...] = (
             "        principals = self._sees_principals(policy, cluster, person) or True\n",
         ),
     ),
-    _threat(
+    threat(
         39,
         "take somebody without a principal for one who may ask",
         "core/test_rights.py::"
@@ -512,3 +635,5 @@ THREATS: tuple[Mutation, ...] = (
         ),
     ),
 )
+
+THREATS = (*PEOPLE_AND_POLICY, *WORLD)
