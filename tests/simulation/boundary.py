@@ -21,6 +21,7 @@ from sqlalchemy import event
 from sqlalchemy.exc import OperationalError
 
 from bot.store.database import Database
+from bot.store.silence import ListeningConnection
 from tests.simulation.store_troubles import FULL, Troubles
 
 BEGIN, COMMIT = "begin", "commit"
@@ -238,7 +239,7 @@ def _disk_full() -> sqlite3.OperationalError:
 
 
 def _postgresql(boundary: Boundary, troubles: Troubles) -> dict[str, Callable[..., Any]]:
-    class Watched(psycopg.Connection):
+    class Watched(ListeningConnection):
         hurries = False
         patience = ""
 
@@ -252,11 +253,11 @@ def _postgresql(boundary: Boundary, troubles: Troubles) -> dict[str, Callable[..
                 raise psycopg.OperationalError("server closed the connection") from gone
             super().commit()
 
-    def connects(_: Any, __: Any, given: Any, options: dict[str, Any]) -> psycopg.Connection:
-        return Watched.connect(*given, **options)
+    def connected(session: Any, _: Any) -> None:
+        session.__class__ = Watched  # the bot makes its sessions itself, of the class above
 
     def taken(session: Any, *_: Any) -> None:
         troubles.postgresql(session)
         _begin(boundary)
 
-    return {"do_connect": connects, "checkout": taken}
+    return {"connect": connected, "checkout": taken}
