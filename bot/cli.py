@@ -10,7 +10,7 @@ import sys
 import threading
 from contextlib import suppress
 from dataclasses import asdict
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from importlib.util import find_spec
 from pathlib import Path
 from queue import Empty, SimpleQueue
@@ -25,12 +25,15 @@ from bot import cli_audit, cli_drift, cli_forget, cli_lockdown, cli_policy, cons
 from bot.access import end
 from bot.cli_common import (
     BEING_REMOVED,
+    AsName,
+    asked_why,
     current_database,
     environment,
     existing,
     explained,
     known_grant,
     opened,
+    read_time,
 )
 from bot.cli_exit import FINDING, GOOD, Json, fail
 from bot.core.durations import format_duration, parse_duration
@@ -172,18 +175,29 @@ def doctor(as_json: Json = False) -> None:
 def list_grants(
     cluster: Annotated[str | None, typer.Option(help="Only this cluster's.")] = None,
     ended: Annotated[
-        str | None, typer.Option(help="Also what ended within this time, such as 7d.")
+        str | None, typer.Option(help="Also what ended within this time, such as 7d or 400d.")
+    ] = None,
+    since: Annotated[
+        str | None, typer.Option("--from", metavar="TIME", help="What ended from this time on.")
+    ] = None,
+    until: Annotated[
+        str | None, typer.Option(metavar="TIME", help="With --from: what ended before this time.")
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Access that is live now, from the store; and when what ended was seen to be gone."""
+    """Access that is live now, from the store; and when what ended was seen to be gone.
+
+    With --from, what ended in a span of time alone.
+    """
+    if since is not None or until is not None:
+        _list_ended(cluster, since, until, ended, as_json=as_json)
+        return
     within = _length(ended) if ended is not None else None
     with current_database() as database, database.reading() as tx:
         where, unknown = _on(tx, cluster)
         live = grants.live(tx, cluster=cluster)
         if within is not None:
-            since = utc_now() - within
-            live = (*grants.ended_since(tx, since, cluster=cluster), *live)
+            live = (*grants.ended_since(tx, _ago(within), cluster=cluster), *live)
     if as_json:
         typer.echo(json.dumps([console.grant_json(grant) for grant in live], indent=2))
         return
@@ -192,6 +206,34 @@ def list_grants(
         typer.echo(f"Nobody has access through the bot{where} now{lately}.{unknown}")
         return
     typer.echo(console.grant_table(live, utc_now()))
+
+
+def _list_ended(
+    cluster: str | None, since: str | None, until: str | None, ended: str | None, *, as_json: bool
+) -> None:
+    if since is None or ended is not None:
+        fail("Write --from TIME, or --from TIME --until TIME, and no --ended beside it.")
+    first = read_time(since)
+    last = read_time(until) if until is not None else None
+    if last is not None and last <= first:
+        fail(f"--until {until} is not after --from {since}, so nothing can have ended between.")
+    with current_database() as database, database.reading() as tx:
+        where, unknown = _on(tx, cluster)
+        found = grants.ended_since(tx, first, cluster=cluster, before=last)
+    if as_json:
+        typer.echo(json.dumps([console.grant_json(grant) for grant in found], indent=2))
+    elif found:
+        typer.echo(console.grant_table(found, utc_now()))
+    else:
+        typer.echo(f"No access through the bot{where} ended then.{unknown}")
+
+
+def _ago(length: timedelta) -> datetime:
+    """The moment so long ago; the first that there is, where it is longer ago than that."""
+    try:
+        return utc_now() - length
+    except OverflowError:
+        return datetime.min.replace(tzinfo=UTC)
 
 
 def _on(tx: Connection, cluster: str | None) -> tuple[str, str]:
@@ -205,7 +247,7 @@ def _on(tx: Connection, cluster: str | None) -> tuple[str, str]:
 
 def _length(text: str) -> timedelta:
     try:
-        return parse_duration(text)
+        return parse_duration(text, longest=None)
     except InvalidInput as error:
         fail(error.sentence)
 
@@ -220,11 +262,13 @@ def revoke(
     everything: Annotated[bool, typer.Option("--all", help="Every live grant.")] = False,
     cluster: Annotated[str | None, typer.Option(help="With --all: only this cluster's.")] = None,
     reason: Annotated[str, typer.Option(help="Why; it goes into the audit trail.")] = "",
+    as_name: AsName = None,
 ) -> None:
     """End access now. The running bot removes it, and reads back that it is gone."""
     if (grant is None) != everything or (cluster is not None and not everything):
         fail("Name one grant, or --all, or --all --cluster CLUSTER.")
-    with current_database() as database:
+    reason = asked_why(reason)
+    with current_database(as_name=as_name) as database:
         with database.reading() as tx:
             where, unknown = _on(tx, cluster)
         chosen = (
@@ -277,9 +321,7 @@ def _revoke(database: Database, grant_id: str, why: str, *, skip_ended: bool) ->
     for _ in range(_REVOKE_TRIES):
         try:
             with database.transaction() as tx:
-                end.revoke_whole(
-                    tx, grant_id, EndReason.REVOKED, OPERATOR, utc_now(), why=why.strip()
-                )
+                end.revoke_whole(tx, grant_id, EndReason.REVOKED, OPERATOR, utc_now(), why=why)
         except Conflict as error:
             if error.code == "grant_moved_on":
                 continue

@@ -8,7 +8,6 @@ import os
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, TextIO
@@ -16,7 +15,7 @@ from typing import Annotated, TextIO
 import typer
 
 from bot import console_audit
-from bot.cli_common import current_database, environment
+from bot.cli_common import current_database, environment, read_time
 from bot.cli_exit import FINDING, GOOD, Json, fail
 from bot.core.audit_access import differences
 from bot.core.audit_anchors import anchors_in
@@ -78,8 +77,8 @@ def audit_export(
     request: Annotated[str | None, typer.Option(help="Only this request's.")] = None,
 ) -> None:
     """Print the events of a time span, oldest first."""
-    first = _time(since) if since is not None else None
-    last = _time(until) if until is not None else None
+    first = read_time(since) if since is not None else None
+    last = read_time(until) if until is not None else None
     if first is not None and last is not None and last <= first:
         fail(f"--until {until} is not after --from {since}, so there can be no events between.")
     request_id = _request(request) if request is not None else None
@@ -105,7 +104,7 @@ def audit_at(
     as_json: Json = False,
 ) -> None:
     """Who had access to what at a moment, and who approved it. Exits 1 if the store disagrees."""
-    at = _time(moment)
+    at = read_time(moment)
     if at > utc_now():
         fail(f"{moment} has not been yet. `eks-access grants` shows who has access now.")
     with current_database() as database, database.reading(unhurried=True) as tx:
@@ -179,20 +178,6 @@ def _read_anchors(source: str) -> list[Anchor]:
             "position and a hash: from the bot's log, or the message in the audit channel."
         )
     return found
-
-
-def _time(text: str) -> datetime:
-    try:
-        time = datetime.fromisoformat(text.strip())
-    except ValueError:
-        fail(
-            f"`{text}` is no time. Write it as 2026-11-26T14:30:00+01:00, or as "
-            "`2026-11-26 14:30`, which is read as UTC."
-        )
-    if time.tzinfo is None:
-        typer.echo(f"{text} has no time zone and is read as UTC.", err=True)
-        return time.replace(tzinfo=UTC)
-    return time.astimezone(UTC)
 
 
 def _request(text: str) -> str:

@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+import os
+import pwd
+import socket
+import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Annotated
+
+import typer
 
 from bot.cli_exit import fail
+from bot.core import operators
 from bot.core.errors import DomainError, InvalidInput, StoreUnavailable
 from bot.core.ids import parse_id
 from bot.logs import cause_without_secrets
@@ -20,6 +29,71 @@ BEING_REMOVED = (
     "shows it until it is gone."
 )
 
+AsName = Annotated[
+    str | None,
+    typer.Option(
+        "--as",
+        metavar="NAME",
+        help="Who you are, where several people share this account; for the audit trail.",
+    ),
+]
+
+
+def asked_why(reason: str) -> str:
+    """The reason, asked for on a terminal. Nobody is kept from ending access by having none."""
+    if not reason.strip() and sys.stdin.isatty() and sys.stderr.isatty():
+        reason = typer.prompt("Why", default="", show_default=False, err=True)
+    if not reason.strip():
+        typer.echo(
+            "No reason was given, and the audit trail has none. `--reason TEXT` gives one.",
+            err=True,
+        )
+    return reason.strip()
+
+
+def operator(as_name: str | None) -> dict[str, str]:
+    """Who runs this command, as far as that is known. Exits 2 where `--as` is no name.
+
+    The account is the process's own and no variable's, which anybody can set. Only SUDO_USER is
+    believed, and only as what sudo says of itself.
+    """
+    found = {"user": f"uid {os.getuid()}"}
+    with suppress(KeyError, OSError):  # a container's user often has no name
+        found["user"] = pwd.getpwuid(os.getuid()).pw_name
+    if os.environ.get("SUDO_USER"):
+        found["sudo_user"] = os.environ["SUDO_USER"]
+    with suppress(OSError):
+        found["host"] = socket.gethostname()
+    if as_name is not None:
+        found["name"] = " ".join(as_name.split())
+        if not found["name"] or len(found["name"]) > operators.MOST_NAME_CHARACTERS:
+            fail(
+                f"--as takes a name of 1 to {operators.MOST_NAME_CHARACTERS} characters. "
+                "Nothing was changed."
+            )
+    return {key: _printable(value) for key, value in found.items() if value}
+
+
+def _printable(text: str) -> str:
+    """One line of characters that every database and terminal takes."""
+    kept = "".join(letter if letter.isprintable() else "?" for letter in text)
+    return kept.encode("utf-8", "replace").decode()[: operators.MOST_NAME_CHARACTERS]
+
+
+def read_time(text: str) -> datetime:
+    """The moment that was typed, in UTC. Exits 2 where it is none."""
+    try:
+        time = datetime.fromisoformat(text.strip())
+    except ValueError:
+        fail(
+            f"`{text}` is no time. Write it as 2026-11-26T14:30:00+01:00, or as "
+            "`2026-11-26 14:30`, which is read as UTC."
+        )
+    if time.tzinfo is None:
+        typer.echo(f"{text} has no time zone and is read as UTC.", err=True)
+        return time.replace(tzinfo=UTC)
+    return time.astimezone(UTC)
+
 
 def environment() -> Settings:
     """The environment's settings. Exits 2 where they are not valid."""
@@ -30,20 +104,23 @@ def environment() -> Settings:
 
 
 @contextmanager
-def current_database(settings: Settings | None = None) -> Iterator[Database]:
+def current_database(
+    settings: Settings | None = None, *, as_name: str | None = None
+) -> Iterator[Database]:
     """The database that is there, in the shape of this version; what goes wrong is explained.
 
-    It is the one that `settings` name, or else the environment's.
+    It is the one that `settings` name, or else the environment's. The audit trail says who runs
+    the command, which is `as_name` where that was given.
     """
-    with explained(), existing(settings or environment()) as database:
+    with explained(), existing(settings or environment(), as_name) as database:
         migrate.ensure_current(database)
         yield database
 
 
 @contextmanager
-def existing(settings: Settings) -> Iterator[Database]:
+def existing(settings: Settings, as_name: str | None = None) -> Iterator[Database]:
     """The database, but no new file: in a wrong directory that would say that nobody has access."""
-    with opened(settings) as database:
+    with opened(settings, as_name) as database:
         file = database.engine.url.database
         if database.is_sqlite and file is not None and not Path(file).exists():
             fail(
@@ -66,8 +143,9 @@ def known_grant(database: Database, typed: str) -> str:
 
 
 @contextmanager
-def opened(settings: Settings) -> Iterator[Database]:
-    database = Database(settings.database_url.get_secret_value())
+def opened(settings: Settings, as_name: str | None = None) -> Iterator[Database]:
+    url = settings.database_url.get_secret_value()
+    database = Database(url, operator=operator(as_name))
     try:
         yield database
     finally:

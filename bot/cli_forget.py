@@ -14,7 +14,7 @@ from bot.access import end
 from bot.aws import access_entries
 from bot.aws.clients import EksClients
 from bot.aws.errors import NO_CLUSTER, NO_ENTRIES
-from bot.cli_common import current_database, environment, known_grant
+from bot.cli_common import AsName, current_database, environment, known_grant
 from bot.cli_exit import FINDING, Json, fail
 from bot.core.errors import AwsProblem, Conflict
 from bot.core.model import Grant
@@ -45,6 +45,7 @@ def forget(
             "It then stays until somebody deletes it by hand.",
         ),
     ] = False,
+    as_name: AsName = None,
     as_json: Json = False,
 ) -> None:
     """End access as gone with its cluster, without reading it back. Exits 1 where that is refused.
@@ -56,7 +57,7 @@ def forget(
         fail("Say with --reason how you know that it is gone. Nothing was changed.")
     settings = environment()
     policy = _policy(settings)
-    with current_database(settings) as database:
+    with current_database(settings, as_name=as_name) as database:
         grant_id = known_grant(database, grant)
         found = _find(database, grant_id)
         answer = _ask_eks(database, found)

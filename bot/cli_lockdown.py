@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from bot.access import lockdown as use_case
-from bot.cli_common import BEING_REMOVED, current_database, environment
+from bot.cli_common import BEING_REMOVED, AsName, asked_why, current_database, environment
 from bot.cli_exit import FINDING, GOOD, Json
 from bot.core.errors import PolicyUnavailable
 from bot.core.lifecycle import OPERATOR
@@ -29,10 +29,14 @@ app = typer.Typer(
 def turn_on(
     reason: Annotated[str, typer.Option(help="Why; everybody who asks for access reads it.")],
     revoke: Annotated[bool, typer.Option("--revoke", help="Revoke what is live, too.")] = False,
+    as_name: AsName = None,
 ) -> None:
     """Grant nothing new until it is turned off. The running bot tells the security channel."""
     settings = environment()
-    with current_database(settings) as database, database.transaction() as tx:
+    with (
+        current_database(settings, as_name=as_name) as database,
+        database.transaction() as tx,
+    ):
         lockdown, revoked = use_case.begin(
             tx, by=OPERATOR, reason=reason, revoking=revoke, now=utc_now()
         )
@@ -43,11 +47,19 @@ def turn_on(
 
 
 @app.command("off")
-def turn_off() -> None:
+def turn_off(
+    reason: Annotated[str, typer.Option(help="Why; it goes into the audit trail.")] = "",
+    as_name: AsName = None,
+) -> None:
     """Let access be granted again, as the policy says."""
+    why = asked_why(reason)
     settings = environment()
-    with current_database(settings) as database, database.transaction() as tx:
-        announce_ended(tx, _policy(settings), use_case.end(tx, by=OPERATOR, now=utc_now()))
+    with (
+        current_database(settings, as_name=as_name) as database,
+        database.transaction() as tx,
+    ):
+        over = use_case.end(tx, by=OPERATOR, now=utc_now(), why=why)
+        announce_ended(tx, _policy(settings), over)
     typer.echo("Lockdown is over: access is granted as the policy says.")
 
 

@@ -83,8 +83,8 @@ def _revoke_everything(tx: Connection, by: str, now: datetime, why: str) -> Iter
             continue  # it ended by itself meanwhile, and must not keep the rest
 
 
-def end(tx: Connection, *, by: str, now: datetime) -> Lockdown:
-    """Let granting begin again.
+def end(tx: Connection, *, by: str, now: datetime, why: str = "") -> Lockdown:
+    """Let granting begin again. `why` goes into the audit trail.
 
     Raises Conflict where lockdown is not on, and Refused for anybody in Slack where an operator
     began it: it may be the answer to a Slack account that was stolen.
@@ -97,5 +97,5 @@ def end(tx: Connection, *, by: str, now: datetime) -> Lockdown:
             "`eks-access lockdown off`.",
         )
     lockdown = lockdowns.end(tx, by=by, now=now)
-    audit.record(tx, [rules.ended(lockdown)])
+    audit.record(tx, [rules.ended(lockdown, why)])
     return lockdown

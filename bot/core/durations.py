@@ -24,9 +24,10 @@ _SECONDS = {"d": 86_400, "h": 3_600, "m": 60, "s": 1}
 _MOST_LETTERS = 24
 
 
-def parse_duration(text: str) -> timedelta:
-    """The length of time written in `text`, from one second to LONGEST.
+def parse_duration(text: str, *, longest: timedelta | None = LONGEST) -> timedelta:
+    """The length of time written in `text`, from one second to `longest`.
 
+    With None as far as it goes: for a look back, which may be as long as somebody likes.
     Raises InvalidInput with the nearest valid form, where there is one.
     """
     form = _FORM.fullmatch(text) if 0 < len(text) <= _MOST_LETTERS else None
@@ -44,10 +45,12 @@ def parse_duration(text: str) -> timedelta:
             f"{quoted(text)} is no time at all. Write for example {EXAMPLES}.",
             field="duration",
         )
-    if seconds > LONGEST.total_seconds():
+    if longest is None:
+        return timedelta(seconds=min(seconds, int(timedelta.max.total_seconds()) - 1))
+    if seconds > longest.total_seconds():
         raise InvalidInput(
             "bad_duration",
-            f"{quoted(text)} is longer than {format_duration(LONGEST)}, which nothing here lasts. "
+            f"{quoted(text)} is longer than {format_duration(longest)}, which nothing here lasts. "
             f"Write for example {EXAMPLES}.",
             field="duration",
         )

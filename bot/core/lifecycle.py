@@ -25,6 +25,7 @@ from bot.core.model import (
 
 BOT = "bot"
 OPERATOR = "operator"
+"""Who acts from the command line. Which person that is stands in the event's details."""
 
 PROVISION_WITHIN = timedelta(minutes=15)
 """How long EKS may take to show the access before the grant is given up."""

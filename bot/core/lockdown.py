@@ -98,13 +98,16 @@ def widened(lockdown: Lockdown, by: str, now: datetime) -> AuditEvent:
     )
 
 
-def ended(lockdown: Lockdown) -> AuditEvent:
-    """The event of its end."""
+def ended(lockdown: Lockdown, why: str = "") -> AuditEvent:
+    """The event of its end; `why` are the words of whoever ended it, if they said any."""
     if lockdown.ended_at is None or lockdown.ended_by is None:
         raise ValueError("a lockdown that is over has the time of its end")
     return AuditEvent(
         at=lockdown.ended_at,
         actor=lockdown.ended_by,
         action="lockdown.ended",
-        details={"began_at": lockdown.began_at.isoformat()},
+        details={
+            "began_at": lockdown.began_at.isoformat(),
+            **({"why": why} if why else {}),
+        },
     )

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from sqlalchemy import Connection
 
+from bot.core import operators
 from bot.core.lifecycle import OPERATOR
 from bot.core.lockdown import Lockdown
 from bot.core.policy import Policy
 from bot.slack import blocks
 from bot.slack.blocks import Message
-from bot.slack.text import count, date, mention
+from bot.slack.phrases import OPERATOR_LIMIT
+from bot.slack.text import count, date, mention, safe
 from bot.store import announcements
+from bot.store.database import operator_of
 
 
 def announce_begun(tx: Connection, policy: Policy | None, lockdown: Lockdown, revoked: int) -> None:
@@ -23,7 +26,7 @@ def announce_begun(tx: Connection, policy: Policy | None, lockdown: Lockdown, re
     shown = [
         blocks.section(
             "lockdown",
-            f":lock: *Lockdown* since {date(lockdown.began_at)}, by {_who(lockdown.began_by)}",
+            f":lock: *Lockdown* since {date(lockdown.began_at)}, by {_who(lockdown.began_by, tx)}",
             "Nothing new is granted until it is over: no request, no approval, no extension.",
             live,
         ),
@@ -35,7 +38,9 @@ def announce_begun(tx: Connection, policy: Policy | None, lockdown: Lockdown, re
 
 def announce_ended(tx: Connection, policy: Policy | None, lockdown: Lockdown) -> None:
     """Tell the same channels that it is over."""
-    line = f":unlock: *Lockdown is over*, by {_who(lockdown.ended_by)}. Access can be asked for."
+    line = (
+        f":unlock: *Lockdown is over*, by {_who(lockdown.ended_by, tx)}. Access can be asked for."
+    )
     message = Message("Lockdown is over", [blocks.section("lockdown", line)])
     _announce(tx, policy, f"lockdown.ended:{lockdown.id}", message, lockdown)
 
@@ -50,8 +55,12 @@ def lockdown_state(lockdown: Lockdown | None) -> Message:
     return Message("Lockdown is on: nothing new is granted", shown)
 
 
-def _who(by: str | None) -> str:
-    return "an operator" if by is None or by == OPERATOR else mention(by)
+def _who(by: str | None, tx: Connection | None = None) -> str:
+    """Who did it: of an operator, in whose transaction it is told, also which person that is."""
+    if by is not None and by != OPERATOR:
+        return mention(by)
+    known = operators.in_words({operators.KEY: operator_of(tx)}) if tx is not None else ""
+    return f"an operator ({safe(known, OPERATOR_LIMIT)})" if known else "an operator"
 
 
 def _announce(

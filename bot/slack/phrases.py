@@ -41,6 +41,7 @@ from bot.slack.text import (
 )
 
 NAME_LIMIT = 40
+OPERATOR_LIMIT = 120
 _NAMES_SHOWN = 3
 _POLICY_LIMIT = 60
 # `{where}` is "in this namespace" or the like.

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 
+from bot.core import operators
 from bot.core.errors import DomainError
+from bot.core.lifecycle import OPERATOR
 from bot.core.model import (
     AccessRequest,
     AuditEvent,
@@ -360,4 +362,7 @@ def _event(event: AuditEvent, names: Mapping[str, str]) -> str:
         words = code(event.action, 60)
     lag = event.details.get("lag_seconds")
     after = f", {lag:,.1f} s later" if isinstance(lag, int | float) else ""
-    return f"{date(event.at, 'second')} · {phrases.person(event.actor, names)} {words}{after}"
+    operator = operators.called(event.details) if event.actor == OPERATOR else ""
+    who = phrases.person(event.actor, names)
+    who += f" ({safe(operator, phrases.OPERATOR_LIMIT)})" if operator else ""
+    return f"{date(event.at, 'second')} · {who} {words}{after}"

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from sqlalchemy import Column, Connection, Row, bindparam, insert, select
 
+from bot.core import operators
 from bot.core.audit_bounds import bounded
+from bot.core.lifecycle import OPERATOR
 from bot.core.masking import masked
 from bot.core.model import AuditEvent
+from bot.store.database import operator_of
 from bot.store.tables import audit_events
 
 ASKED = "request.asked"
@@ -33,6 +36,7 @@ def record(tx: Connection, events: Iterable[AuditEvent]) -> None:
     What looks like a secret in them is masked: people type it into reasons, other services put it
     into their errors, and from here nothing can be taken out again. What is more than an event may
     hold is cut, after it was masked: half a secret no longer looks like one.
+    What is done from the command line has with it who is at it, as the database was told.
     """
     rows = [
         {
@@ -41,7 +45,7 @@ def record(tx: Connection, events: Iterable[AuditEvent]) -> None:
             "action": _fitting(event.action, audit_events.c.action),
             "request_id": _fitting(event.request_id, audit_events.c.request_id),
             "cluster": _fitting(event.cluster, audit_events.c.cluster),
-            "details": bounded(masked(event.details)),
+            "details": bounded(masked({**_by_whom(tx, event), **event.details})),
         }
         for event in events
     ]
@@ -53,6 +57,11 @@ def _fitting(name: str | None, column: Column[Any]) -> str | None:
     """The name, cut to what its column holds: SQLite would store it whole, PostgreSQL nothing."""
     most = getattr(column.type, "length", None)
     return name if name is None or most is None or len(name) <= most else f"{name[: most - 1]}…"
+
+
+def _by_whom(tx: Connection, event: AuditEvent) -> dict[str, Mapping[str, str]]:
+    who = operator_of(tx)
+    return {operators.KEY: who} if event.actor == OPERATOR and who else {}
 
 
 def of_request(tx: Connection, request_id: str) -> list[AuditEvent]:

@@ -13,7 +13,7 @@ import sqlite3
 import stat
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -67,15 +67,22 @@ class Database:
 
     `url` is SQLAlchemy's: `sqlite:///FILE`, or `postgresql://USER:PASSWORD@HOST/NAME`, which is
     read as psycopg 3. Nothing connects before the first transaction. `patience` is in seconds, and
-    `renewals` counts how often the sessions until then were given up, after an error.
+    `renewals` counts how often the sessions until then were given up, after an error. `operator`
+    is who works on it from the command line; the audit trail says so (see `bot.core.operators`).
     """
 
     def __init__(
-        self, url: str, *, patience: timedelta = PATIENCE, statement: timedelta = STATEMENT
+        self,
+        url: str,
+        *,
+        patience: timedelta = PATIENCE,
+        statement: timedelta = STATEMENT,
+        operator: Mapping[str, str] | None = None,
     ) -> None:
         self.engine = _engine(url, patience.total_seconds(), statement.total_seconds())
         self.patience = patience.total_seconds()
         self.renewals = 0
+        self._operator = dict(operator or {})
         event.listen(self.engine, "handle_error", self._count_renewals)
         self._writer = threading.RLock()
         self._thread = threading.local()
@@ -98,7 +105,9 @@ class Database:
         if getattr(self._thread, "writes", False):
             raise RuntimeError("a transaction inside another one of the same thread")
         with self._turn_to_write(left), _translated(), self.engine.connect() as connection:
-            tx = connection.execution_options(eks_access_left=left)
+            tx = connection.execution_options(
+                eks_access_left=left, eks_access_operator=self._operator
+            )
             with tx.begin() as begun:
                 if left is not None and not self.is_sqlite:
                     _hurry_postgresql(tx, left)
@@ -244,6 +253,12 @@ def unhurried_statements(connection: Connection, how: str = "SET LOCAL") -> Iter
 def _session_of(connection: Connection) -> ListeningConnection:
     """The session of PostgreSQL under it."""
     return cast("ListeningConnection", connection.connection.driver_connection)
+
+
+def operator_of(tx: Connection) -> Mapping[str, str]:
+    """Who works on the database from the command line; empty where that is the bot."""
+    operator: Mapping[str, str] = tx.get_execution_options().get("eks_access_operator", {})
+    return operator
 
 
 def _engine(url: str, patience: float, statement: float) -> Engine:

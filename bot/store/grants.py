@@ -128,17 +128,21 @@ def ended_since(
     since: datetime,
     *,
     cluster: str | None = None,
+    before: datetime | None = None,
     due_by: datetime | None = None,
 ) -> tuple[Grant, ...]:
     """Grants whose end was confirmed at or after a moment, the latest last.
 
-    With `due_by` only those whose access was to be gone by then.
+    With `before` only those of before that moment; with `due_by` those whose access was to be gone
+    by then.
     """
     query = select(grants).where(
         grants.c.state == GrantState.ENDED.value, grants.c.ended_at >= since
     )
     if cluster is not None:
         query = query.where(grants.c.cluster == cluster)
+    if before is not None:
+        query = query.where(grants.c.ended_at < before)
     if due_by is not None:
         query = query.where(_was_to_end_by(due_by))
     return tuple(_grant(row) for row in tx.execute(query.order_by(grants.c.ended_at)))

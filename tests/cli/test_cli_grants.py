@@ -7,7 +7,7 @@ import re
 import shutil
 from contextlib import closing
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -140,6 +140,64 @@ def test_a_cluster_that_never_had_any_access_is_no_all_clear(cli, store, command
     said = cli(*command, "--cluster", "modern-access-lap", DATABASE_URL=store[0]).stdout
     assert "on modern-access-lap" in said
     assert "is that its name?" in said
+
+
+@pytest.mark.parametrize("back", ["90d", "400d", "99999999d", "9" * 20 + "d"])
+def test_a_look_back_may_be_as_long_as_somebody_likes(cli, store, back):
+    url, three = store
+    end(url, three[0], utc_now() - timedelta(days=85))
+    shown = cli("grants", "--ended", back, "--json", DATABASE_URL=url)
+    assert shown.exit_code == 0
+    assert [one["id"] for one in json.loads(shown.stdout)] == list(three)
+    assert len(json.loads(cli("grants", "--ended", "30d", "--json", DATABASE_URL=url).stdout)) == 2
+
+
+def end(url: str, grant_id: str, moment: datetime) -> None:
+    """Let a grant have ended at a moment."""
+    with closing(Database(url)) as database, database.transaction() as tx:
+        ended = replace(
+            grants.get(tx, grant_id),
+            state=GrantState.ENDED,
+            end_reason=EndReason.EXPIRED,
+            revoking_since=moment,
+            ended_at=moment,
+        )
+        grants.change(tx, ended, expected=GrantState.ACTIVE)
+
+
+def test_what_ended_in_a_span_of_time_is_listed_alone(cli, store):
+    url, three = store
+    spring = datetime(2026, 3, 1, tzinfo=UTC)
+    for number, grant in enumerate(three):
+        end(url, grant, spring + timedelta(days=number))
+
+    def ended(*span: str) -> list[str]:
+        result = cli("grants", *span, "--json", DATABASE_URL=url)
+        return [one["id"] for one in json.loads(result.stdout)]
+
+    assert ended("--from", "2026-03-01T00:00Z") == list(three)
+    assert ended("--from", "2026-03-01T00:00Z", "--until", "2026-03-03") == list(three[:2])
+    assert ended("--from", "2026-03-01T01:00+00:00", "--until", "2026-03-03") == [three[1]]
+    table = cli("grants", "--from", "2026-03-02", "--until", "2026-03-03", DATABASE_URL=url)
+    assert [line.split()[0] for line in table.stdout.splitlines()] == ["GRANT", three[1]]
+    none = cli("grants", "--from", "2027-03-02", "--cluster", "prdo-eu", DATABASE_URL=url)
+    assert "No access through the bot on prdo-eu ended then." in none.stdout
+    assert "is that its name?" in none.stdout
+
+
+@pytest.mark.parametrize(
+    ("span", "said"),
+    [
+        (["--until", "2026-03-03"], "--from TIME"),
+        (["--from", "2026-03-03", "--ended", "7d"], "no --ended"),
+        (["--from", "2026-03-03", "--until", "2026-03-03"], "is not after"),
+        (["--from", "spring"], "`spring` is no time"),
+    ],
+)
+def test_a_span_of_time_that_is_none_is_told(cli, store, span, said):
+    result = cli("grants", *span, DATABASE_URL=store[0])
+    assert result.exit_code == 2
+    assert said in result.stderr
 
 
 def test_a_length_of_time_that_is_none_is_told(cli, store):

@@ -300,6 +300,38 @@ BUGS: tuple[Mutation, ...] = (
         "tests/slack/test_drift_views.py::"
         "test_what_the_digest_does_not_name_is_counted_by_what_it_allows",
     ),
+    # Who was at the command line
+    _bug(
+        "leave out of the trail who was at the command line",
+        "bot/store/audit.py",
+        "    return {operators.KEY: who} if event.actor == OPERATOR and who else {}\n",
+        "    return {operators.KEY: who} if event.actor == who else {}\n",
+        "tests/cli/test_cli_operator.py::"
+        "test_what_ends_or_changes_something_says_who_did_it_and_why",
+    ),
+    _bug(
+        "believe a variable who is at the command line",
+        "bot/cli_common.py",
+        "pwd.getpwuid(os.getuid()).pw_name",
+        'os.environ.get("LOGNAME") or pwd.getpwuid(os.getuid()).pw_name',
+        "tests/cli/test_cli_operator.py::"
+        "test_a_variable_makes_nobody_somebody_else_and_sudo_says_who_came",
+    ),
+    _bug(
+        "revoke nothing where the account has no name",
+        "bot/cli_common.py",
+        "    with suppress(KeyError, OSError):  # a",
+        "    with suppress(OSError):  # a",
+        "tests/cli/test_cli_operator.py::"
+        "test_access_ends_where_neither_the_account_nor_the_host_has_a_name",
+    ),
+    _bug(
+        "look back for thirty days alone",
+        "bot/cli.py",
+        "parse_duration(text, longest=None)",
+        "parse_duration(text)",
+        "tests/cli/test_cli_grants.py::test_a_look_back_may_be_as_long_as_somebody_likes",
+    ),
     # What is given is no wider than meant
     _bug(
         "take what may be missing in a ticket's form for one way",

@@ -246,6 +246,14 @@ HISTORY = [
 ]
 
 
+def test_status_names_the_operator_and_not_the_machine() -> None:
+    operator = {"name": "Ana <!here>", "user": "root", "host": "bastion-1"}
+    event_ = event("grant.revoking", "operator", reason="revoked", operator=operator)
+    told = str(shown(status_reply(approved(), (YES,), None, [event_], names=NAMES, now=NOW)))
+    assert "an operator (Ana &lt;!here&gt;) " in told
+    assert "bastion-1" not in told
+
+
 def test_status_tells_the_history() -> None:
     lines = shown(status_reply(approved(), (YES,), over(), HISTORY, names=NAMES, now=END + SECOND))
     assert lines == [
