@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any
 
 from sqlalchemy import Column, Connection, Row, bindparam, insert, select
@@ -45,9 +46,9 @@ def record(tx: Connection, events: Iterable[AuditEvent]) -> None:
             "action": _fitting(event.action, audit_events.c.action),
             "request_id": _fitting(event.request_id, audit_events.c.request_id),
             "cluster": _fitting(event.cluster, audit_events.c.cluster),
-            "details": bounded(masked({**_by_whom(tx, event), **event.details})),
+            "details": bounded(masked(event.details)),
         }
-        for event in events
+        for event in (_signed(tx, one) for one in events)
     ]
     if rows:
         tx.execute(_ADD, rows)
@@ -59,9 +60,12 @@ def _fitting(name: str | None, column: Column[Any]) -> str | None:
     return name if name is None or most is None or len(name) <= most else f"{name[: most - 1]}…"
 
 
-def _by_whom(tx: Connection, event: AuditEvent) -> dict[str, Mapping[str, str]]:
+def _signed(tx: Connection, event: AuditEvent) -> AuditEvent:
+    """The event, with which person it is by where it is by somebody at the command line."""
     who = operator_of(tx)
-    return {operators.KEY: who} if event.actor == OPERATOR and who else {}
+    if event.actor != OPERATOR or not who:
+        return event
+    return replace(event, details={operators.KEY: who, **event.details})
 
 
 def of_request(tx: Connection, request_id: str) -> list[AuditEvent]:
