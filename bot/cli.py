@@ -21,7 +21,7 @@ import typer
 from sqlalchemy import Connection, select
 
 import bot
-from bot import cli_audit, cli_drift, cli_forget, cli_lockdown, cli_policy, console
+from bot import cli_audit, cli_drift, cli_forget, cli_lockdown, cli_policy, cli_suspend, console
 from bot.access import end
 from bot.cli_common import (
     BEING_REMOVED,
@@ -252,6 +252,9 @@ def _length(text: str) -> timedelta:
         fail(error.sentence)
 
 
+app.command()(cli_suspend.suspend)
+app.command()(cli_suspend.unsuspend)
+app.command("suspensions")(cli_suspend.list_suspensions)
 app.command("drift")(cli_drift.list_differences)
 app.command("forget")(cli_forget.forget)
 
@@ -321,7 +324,13 @@ def _revoke(database: Database, grant_id: str, why: str, *, skip_ended: bool) ->
     for _ in range(_REVOKE_TRIES):
         try:
             with database.transaction() as tx:
-                end.revoke_whole(tx, grant_id, EndReason.REVOKED, OPERATOR, utc_now(), why=why)
+                now = utc_now()
+                if skip_ended:
+                    end.revoke_whole(tx, grant_id, EndReason.REVOKED, OPERATOR, now, why=why)
+                else:
+                    grant = end.revoke_or_note(tx, grant_id, OPERATOR, now, why=why)
+                    if grant.end_reason is not EndReason.REVOKED:
+                        return end.noted(grant)
         except Conflict as error:
             if error.code == "grant_moved_on":
                 continue

@@ -9,6 +9,7 @@ from sqlalchemy import Connection
 from bot.access import end
 from bot.access.facts import Facts
 from bot.access.grant import give
+from bot.access.known import as_stored
 from bot.access.limits import ensure_not_too_many_pending
 from bot.access.lockdown import ensure_may_break_glass
 from bot.access.submit import ensure_one_person, refusal
@@ -40,6 +41,7 @@ def begin(
     Conflict where they have just this by break-glass already.
     """
     ensure_may_break_glass(tx, facts, requester_id)
+    facts = as_stored(tx, facts)
     requester = facts.person(requester_id)
     locks.one_at_a_time(tx, requester_id)  # of two at once, each must see the other
     overdue = post_reviews.overdue(tx, requester_id, facts.now)

@@ -9,6 +9,7 @@ from datetime import datetime
 from sqlalchemy import Connection
 
 from bot.access.facts import Facts
+from bot.access.known import as_stored
 from bot.core.delegating import MOST_DEPUTIES, delegable
 from bot.core.errors import Conflict, DirectoryUnavailable, NotFound, Refused
 from bot.core.model import AccessRequest, AuditEvent, Delegation, Requirement
@@ -26,6 +27,8 @@ def begin(
     Raises Refused with the reason, and DirectoryUnavailable where it hangs on a group that nobody
     answered for.
     """
+    locks.while_granting(tx)  # as it can come to be granted by it: no suspension begins meanwhile
+    facts = as_stored(tx, facts)
     for user in (owner, deputy):
         outsider = not_full_member(facts.person(user), facts.team_id)
         if outsider is not None and user == owner:
@@ -33,8 +36,8 @@ def begin(
         if outsider is not None:
             raise Refused(
                 "no_deputy",
-                f"{facts.person(deputy).name} is no full member of this workspace, and only those "
-                "decide. Nothing was changed; name somebody else.",
+                f"{facts.person(deputy).name} cannot decide: they are suspended, or not a full "
+                "member of this workspace. Nothing was changed; name somebody else.",
             )
     if deputy == owner:
         raise Refused("own_deputy", "Nobody is their own deputy. Name somebody else.")
@@ -83,6 +86,14 @@ def end(tx: Connection, owner: str, deputy: str | None, now: datetime) -> tuple[
     return tuple(replace(one, ended_at=now) for one in held)
 
 
+def end_all_of(tx: Connection, person: str, by: str, now: datetime) -> tuple[Delegation, ...]:
+    """End every delegation that this person gave or was given, in the name of `by`."""
+    held = tuple(one for one in delegations.holding(tx, now) if person in {one.owner, one.deputy})
+    for one in held:
+        _end(tx, one, by, now)
+    return tuple(replace(one, ended_at=now) for one in held)
+
+
 def with_deputies(
     tx: Connection, facts: Facts, request: AccessRequest, reviewers: Collection[str]
 ) -> Facts:
@@ -92,6 +103,7 @@ def with_deputies(
     member any more, and whoever may be the requester under another account. Raises Conflict
     (`try_again`) where an owner was not looked up, because they named their deputy only just now.
     """
+    facts = as_stored(tx, facts)
     found = delegations.of_deputies(tx, reviewers, request.created_at)
     usable = tuple(one for one in found if _may_review(facts, request, one.owner))
     return replace(facts, delegations=usable)
@@ -106,4 +118,6 @@ def _may_review(facts: Facts, request: AccessRequest, owner_id: str) -> bool:
 def _end(tx: Connection, one: Delegation, by: str, now: datetime) -> None:
     if delegations.end(tx, one, now):
         details = {"delegation": one.id, "deputy": one.deputy}
+        if by != one.owner:
+            details["owner"] = one.owner
         audit.record(tx, [AuditEvent(now, by, "delegation.ended", details=details)])

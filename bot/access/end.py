@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from sqlalchemy import Connection
 
 from bot.access.facts import RevokingFacts
+from bot.access.known import ensure_not_suspended
 from bot.core import lifecycle
 from bot.core.errors import Conflict, Refused
 from bot.core.model import AccessRequest, EndReason, Grant, GrantState, Owners, RequestState
 from bot.core.policy import Policy
 from bot.core.revoking import may_revoke, revokers_now
-from bot.store import audit, entries, grants, post_reviews, requests
+from bot.core.rule_choice import REVOKED_WITHIN
+from bot.store import audit, entries, given, grants, locks, post_reviews, requests
 from bot.store.gone import end_with_cluster
 
 
@@ -63,6 +65,7 @@ def take_away(tx: Connection, facts: RevokingFacts, request_id: str, why: str = 
     request = requests.get(tx, request_id)
     if request.requester == facts.by:
         return give_back(tx, request_id, facts.by, facts.now)
+    ensure_not_suspended(tx, facts.by)
     refusal = may_revoke(
         who_may_revoke(tx, facts.policy, request, facts.now),
         request,
@@ -78,7 +81,27 @@ def take_away(tx: Connection, facts: RevokingFacts, request_id: str, why: str = 
             "nothing_to_revoke",
             f"Request {request_id} gave no access: it is {request.state.value.lower()}.",
         )
-    return revoke_whole(tx, request_id, EndReason.REVOKED, facts.by, facts.now, why=why)
+    return revoke_or_note(tx, request_id, facts.by, facts.now, why=why)
+
+
+def revoke_or_note(tx: Connection, grant_id: str, by: str, now: datetime, *, why: str) -> Grant:
+    """Revoke the whole access. Of one that just ended otherwise, note that it counts as revoked.
+
+    Nobody evades what follows a revocation by returning the access a moment before it. Returns the
+    grant, whose reason is not REVOKED where that was noted; raises Conflict where nothing is left
+    to revoke or to note.
+    """
+    # Before the row, as whoever grants something: what is given next sees what is noted here.
+    locks.one_at_a_time(tx, grants.get(tx, grant_id).requester)
+    held = _held_line(tx, grant_id)
+    last = grants.of_line(tx, grant_id)[-1]
+    lately = last.revoking_since is not None and now - last.revoking_since < REVOKED_WITHIN
+    had = last.end_reason not in {EndReason.FAILED, EndReason.NOT_BEGUN}
+    if held or not lately or not had or not given.note_late_revocation(tx, last.id, now):
+        return revoke_whole(tx, grant_id, EndReason.REVOKED, by, now, why=why)
+    audit.record(tx, [lifecycle.revoked_late(last, now, by=by, why=why)])
+    requests.touch(tx, last.id)
+    return last
 
 
 def who_may_revoke(
@@ -98,6 +121,15 @@ def revoke_whole(
     """
     chosen = _held_line(tx, grant_id) or (grants.get(tx, grant_id),)
     return [revoke(tx, one.id, reason, by, now, why=why) for one in chosen][-1]
+
+
+def noted(grant: Grant) -> str:
+    """What whoever revoked a grant that had just ended otherwise is told."""
+    hours = REVOKED_WITHIN // timedelta(hours=1)
+    return (
+        f"{grant.id} had already ended, or is being removed. Your revocation is on record: for "
+        f"{hours} hours no automatic rule gives this person access to {grant.cluster.name}."
+    )
 
 
 def _held_line(tx: Connection, grant_id: str) -> tuple[Grant, ...]:

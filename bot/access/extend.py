@@ -15,6 +15,7 @@ from sqlalchemy import Connection
 from bot.access import tickets
 from bot.access.facts import Facts
 from bot.access.grant import give
+from bot.access.known import as_stored
 from bot.access.limits import ensure_not_too_many_pending
 from bot.access.lockdown import ensure_granting
 from bot.access.submit import ensure_one_person, refusal
@@ -38,6 +39,7 @@ def extend(
     active or not this person's, and Refused with the reasons where the rules do not allow it.
     """
     ensure_granting(tx)
+    facts = as_stored(tx, facts)
     locks.one_at_a_time(tx, by)  # before the row, as everybody who grants something
     first = requests.get_locked(tx, grant_id)
     ensure_no_break_glass(first)

@@ -9,6 +9,7 @@ from sqlalchemy import Connection
 
 from bot.access.end import revoke
 from bot.access.facts import Facts
+from bot.access.known import as_stored
 from bot.core import lockdown as rules
 from bot.core.errors import Conflict, InvalidInput, Refused
 from bot.core.lifecycle import OPERATOR
@@ -34,8 +35,9 @@ def ensure_may_break_glass(tx: Connection, facts: Facts, person_id: str) -> None
     raise Refused("lockdown", rules.granting_stopped(current))
 
 
-def ensure_may_change(facts: Facts, person_id: str) -> None:
+def ensure_may_change(tx: Connection, facts: Facts, person_id: str) -> None:
     """Raise Refused unless the policy lets this person turn lockdown on and off."""
+    facts = as_stored(tx, facts)
     problem = rules.may_change(
         facts.policy, facts.person(person_id), facts.membership, team_id=facts.team_id
     )

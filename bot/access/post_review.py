@@ -9,6 +9,7 @@ from datetime import datetime
 from sqlalchemy import Connection
 
 from bot.access.facts import Facts
+from bot.access.known import as_stored
 from bot.core.errors import Conflict, InvalidInput, Refused
 from bot.core.lifecycle import BOT
 from bot.core.model import AuditEvent, Grant, GrantState
@@ -56,7 +57,7 @@ def review(
             "no_review_owed",
             f"Request {request_id} is no break-glass that began, so it owes no review.",
         )
-    reviewer = facts.person(reviewer_id)
+    reviewer = as_stored(tx, facts).person(reviewer_id)
     refusal = may_post_review(
         facts.policy,
         request,

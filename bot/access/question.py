@@ -5,6 +5,7 @@ from __future__ import annotations
 from sqlalchemy import Connection
 
 from bot.access.facts import Facts
+from bot.access.known import as_stored
 from bot.core import lifecycle
 from bot.core.errors import Conflict, InvalidInput, Refused
 from bot.core.model import AccessRequest, AuditEvent
@@ -28,6 +29,7 @@ def ask(
     """
     text = _checked("question", question)
     request = requests.get_locked(tx, request_id)
+    facts = as_stored(tx, facts)
     outsider = not_full_member(facts.person(asker_id), facts.team_id)
     if outsider is not None:
         raise Refused(outsider.code, outsider.sentence)

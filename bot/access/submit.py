@@ -9,6 +9,7 @@ from sqlalchemy import Connection
 from bot.access import tickets
 from bot.access.facts import Facts
 from bot.access.grant import give
+from bot.access.known import as_stored
 from bot.access.limits import ensure_not_too_many_pending
 from bot.access.lockdown import ensure_granting
 from bot.core import lifecycle
@@ -27,6 +28,7 @@ def submit(tx: Connection, facts: Facts, requester_id: str, ask: Ask) -> AccessR
     and Conflict where the person already waits for the same.
     """
     ensure_granting(tx)
+    facts = as_stored(tx, facts)
     requester = facts.person(requester_id)
     locks.one_at_a_time(tx, requester_id)  # of two requests, each must see what the other used
     # Before what was revoked is read: what somebody revokes in between is seen in one of the two.

@@ -172,6 +172,22 @@ def deny(request: AccessRequest, review: Review) -> tuple[AccessRequest, tuple[A
     return decided, (_decision(decided, review.reviewer, "request.denied"),)
 
 
+def close(
+    request: AccessRequest, now: datetime, *, by: str, reason: str
+) -> tuple[AccessRequest, tuple[AuditEvent, ...]]:
+    """PENDING → DENIED by security or an operator, whom no rule need name as an owner."""
+    if request.state is not RequestState.PENDING:
+        raise Conflict("already_decided", f"Request {request.id} is already decided.")
+    decided = replace(
+        request,
+        state=RequestState.DENIED,
+        decided_at=now,
+        decided_by=by,
+        decision_reason=reason,
+    )
+    return decided, (_decision(decided, by, "request.denied"),)
+
+
 def ensure_extensible(grant: Grant, by: str, now: datetime) -> None:
     """Raise Conflict unless `by` may ask to prolong the grant at `now`."""
     if by != grant.requester:
@@ -288,6 +304,14 @@ def revoke(
         ended, more = end(revoking, now)
         return ended, events + more
     return revoking, events
+
+
+def revoked_late(grant: Grant, now: datetime, *, by: str, why: str) -> AuditEvent:
+    """The event of somebody revoking a grant that had just ended otherwise: it changes no state."""
+    details = {"ended": grant.end_reason.value if grant.end_reason else None}
+    if why:
+        details["why"] = why
+    return _grant_event(grant, now, by, "grant.revoked_late", details)
 
 
 def end(grant: Grant, now: datetime) -> tuple[Grant, tuple[AuditEvent, ...]]:

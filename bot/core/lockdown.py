@@ -8,12 +8,24 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import NamedTuple
 
 from bot.core.model import AuditEvent, Person, Reason
 from bot.core.people import Membership, belongs, gone_words, not_full_member
 from bot.core.policy import Policy
 
 MOST_REASON_LETTERS = 500
+
+
+class Securing(NamedTuple):
+    """What only owners of lockdown may do, in words, and the same at the command line."""
+
+    act: str
+    command: str
+
+
+LOCKDOWN = Securing("turn it on or off", "eks-access lockdown on")
+SUSPENDING = Securing("suspend somebody, or end that", "eks-access suspend")
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +60,16 @@ def may_change(
 
     Raises DirectoryUnavailable where it hangs on a group nobody answered for.
     """
+    return not_security(policy, person, membership, LOCKDOWN, team_id=team_id)
+
+
+def not_security(
+    policy: Policy, person: Person, membership: Membership, what: Securing, *, team_id: str
+) -> Reason | None:
+    """Why this person may not do what only owners of lockdown may, or None where they may.
+
+    Raises DirectoryUnavailable where it hangs on a group nobody answered for.
+    """
     outsider = not_full_member(person, team_id)
     if outsider is not None:
         return outsider
@@ -55,14 +77,14 @@ def may_change(
         return Reason(
             "no_lockdown_owners",
             "The policy names nobody who may do this from Slack. Whoever runs the bot can: "
-            "`eks-access lockdown on`.",
+            f"`{what.command}`.",
         )
     owners = policy.lockdown.owners.owners
     if belongs(person.id, owners, membership):
         return None
     return Reason(
         "not_owner",
-        "Only the lockdown's owners can turn it on or off, and you are none of them. Nothing was "
+        f"Only the lockdown's owners can {what.act}, and you are none of them. Nothing was "
         "changed." + gone_words(owners, membership, "lockdown"),
     )
 

@@ -74,6 +74,7 @@ class Person:
 
     `id` is the Slack user id and the only identity that decides anything. `teams` are workspaces
     of an Enterprise Grid that they are in; `team_id` may then be another of these, or "".
+    `suspended` is not Slack's: the store says it; see bot.core.suspension.
     """
 
     id: str
@@ -87,6 +88,7 @@ class Person:
     is_guest: bool = False
     is_stranger: bool = False
     teams: frozenset[str] = frozenset()
+    suspended: bool = False
 
     def is_in(self, team_id: str) -> bool:
         """Whether they are of this workspace, and not only met over Slack Connect."""

@@ -16,6 +16,12 @@ from bot.core.model import Owners, Person, Reason
 
 Membership = Mapping[str, Collection[str]]
 
+SUSPENDED = (
+    "You are suspended here: you get no new access and decide nothing. You can still return or "
+    "cancel what is yours. Talk to your security team; they can end it."
+)
+"""What a suspended person is told. Why they are suspended, security tells them."""
+
 
 class Gone(frozenset[str]):
     """The members of a group or channel through which nobody counts. `why` is said of it."""
@@ -48,13 +54,18 @@ def gone_words(people: Owners, membership: Membership, place: str) -> str:
 
 
 def not_full_member(person: Person, team_id: str) -> Reason | None:
-    """Why this person may neither ask nor review, or None. `team_id` is the installed workspace."""
+    """Why this person may neither ask nor review, or None. `team_id` is the installed workspace.
+
+    Whether they are suspended is in `person`, from the store.
+    """
     if not person.is_in(team_id):
         return Reason(
             "other_organisation",
             "Your Slack account belongs to another organisation. Only full members of this "
             "workspace can ask for access or review it: ask with an account of your own here.",
         )
+    if person.suspended:
+        return Reason("suspended", SUSPENDED)
     if person.deleted:
         return Reason(
             "deactivated",

@@ -7,7 +7,7 @@ the next round knows which part of what it sees is the bot's.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -26,7 +26,7 @@ from bot.core.errors import (
     TemporaryAwsProblem,
 )
 from bot.core.lifecycle import BOT
-from bot.core.model import GrantState
+from bot.core.model import Grant, GrantState
 from bot.reconcile import access_grants, role_fallback
 from bot.reconcile.access_grants import Snapshot, plan_for
 from bot.reconcile.access_troubles import Trouble, Waiting, goes_on, looked, rest
@@ -212,7 +212,7 @@ class AccessReconciler:
             if not still_held():
                 raise ClaimLost
             try:
-                self._apply(client, entry, action, giving[-1].id if giving else "", epoch)
+                self._apply(client, entry, action, giving, epoch)
             except AwsProblem as problem:
                 troubles.append(Trouble(problem, action))
                 if not goes_on(action, problem):
@@ -321,10 +321,11 @@ class AccessReconciler:
         client: EKSClient,
         entry: Entry,
         action: planner.Action,
-        grant_id: str,
+        giving: Sequence[Grant],
         epoch: int,
     ) -> None:
-        self._intend(entry, action, epoch)
+        self._intend(entry, action, giving, epoch)
+        grant_id = giving[-1].id if giving else ""
         log.info(
             "applying",
             action=type(action).__name__,
@@ -360,8 +361,14 @@ class AccessReconciler:
             noted = drift.open_at(tx, entry.id)
         return stored, self._drift.look(entry, observed, stored, noted)
 
-    def _intend(self, entry: Entry, action: planner.Action, epoch: int) -> None:
-        """Store what is about to be done. Raises WentBack where that was planned too early."""
+    def _intend(
+        self, entry: Entry, action: planner.Action, giving: Sequence[Grant], epoch: int
+    ) -> None:
+        """Store what is about to be done.
+
+        Raises WentBack where that was planned too early, and Conflict where it would give what
+        has been revoked since.
+        """
         now = self._clock()
         takes_away = isinstance(action, planner.Disassociate | planner.DeleteEntry)
         with self._database.transaction() as tx:
@@ -369,6 +376,8 @@ class AccessReconciler:
                 self._memory.note(tx)
             elif not self._memory.is_same(tx, epoch):
                 raise WentBack
+            else:
+                access_grants.ensure_still_giving(tx, entry.id, giving)
             match action:
                 case planner.CreateEntry(groups):
                     entries.intend_creation(tx, entry.id, groups, now)

@@ -12,10 +12,12 @@ from datetime import datetime
 from sqlalchemy import Connection
 
 from bot.core import backstop, lifecycle, not_given, planner
+from bot.core.errors import Conflict
 from bot.core.model import EndReason, Grant, GrantState
 from bot.core.planner import EntryRecord, ObservedEntry, Plan
+from bot.core.suspension import SUSPENDED
 from bot.reconcile.storing import store_grant
-from bot.store import backstops, entries, grants, requests
+from bot.store import backstops, entries, grants, requests, suspensions
 from bot.store.backstops import Kept
 from bot.store.entries import Entry
 
@@ -57,8 +59,19 @@ def snapshot(tx: Connection, entry: Entry, now: datetime) -> Snapshot:
 
 
 def pass_time(tx: Connection, entry_id: int, now: datetime) -> None:
-    """Let time pass for the grants of an entry, and set right what a wrong clock said of them."""
-    for grant in grants.live_of_entry(tx, entry_id):
+    """Let time pass for the grants of an entry, and set right what a wrong clock said of them.
+
+    Whoever is suspended keeps nothing, whatever gave it.
+    """
+    live = grants.live_of_entry(tx, entry_id)
+    barred = suspensions.among(tx, {one.requester for one in live})
+    for grant in live:
+        if grant.requester in barred and grant.state is not GrantState.REVOKING:
+            by_bot = lifecycle.revoke(
+                grant, now, EndReason.REVOKED, by=lifecycle.BOT, why=SUSPENDED
+            )
+            store_grant(tx, grant, *by_bot)
+            continue
         set_right = lifecycle.after_clock_jump(grant, now)
         if set_right is not None:
             store_grant(tx, grant, *set_right)
@@ -98,6 +111,18 @@ def plan_for(
         deployment=entry.deployment,
         standing=entry.cluster.standing,
     )
+
+
+def ensure_still_giving(tx: Connection, entry_id: int, giving: Sequence[Grant]) -> None:
+    """Raise Conflict where one of these grants gives no access any more, or its person may not.
+
+    The last look before EKS is asked to give: a revocation or a suspension may have been committed
+    since the plan was made.
+    """
+    still = {one.id for one in grants.live_of_entry(tx, entry_id) if one.gives_access}
+    barred = suspensions.among(tx, {one.requester for one in giving})
+    if not still.issuperset(one.id for one in giving) or barred:
+        raise Conflict("grant_moved_on", "A grant was revoked since this was planned.")
 
 
 def backed(

@@ -13,15 +13,24 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from bot.access import break_glass, delegate, end, lockdown, post_review, question, review
+from bot.access import (
+    break_glass,
+    delegate,
+    end,
+    lockdown,
+    post_review,
+    question,
+    review,
+    suspension,
+)
 from bot.access.extend import extend
 from bot.access.facts import Facts, RevokingFacts
 from bot.access.submit import submit
 from bot.core.durations import format_duration
-from bot.core.model import AccessRequest, Ask, GrantState, RequestState
+from bot.core.model import AccessRequest, Ask, EndReason, GrantState, RequestState
 from bot.core.names import listed
 from bot.core.starts import parse_moment, parse_until, place, shown_in
-from bot.slack import delegations
+from bot.slack import delegations, suspensions
 from bot.slack.blocks import Message
 from bot.slack.glass_card import verdict
 from bot.slack.glass_messages import begun
@@ -39,6 +48,8 @@ def carry_out(tx: Connection, facts: Facts, item: Item) -> Message:
     """
     if item.kind is Kind.BREAK_GLASS:
         return _break_glass(tx, facts, item)
+    if item.kind is Kind.SUSPEND:
+        return _suspend(tx, facts, item)
     return note(_BY_KIND[item.kind](tx, facts, item))
 
 
@@ -59,7 +70,9 @@ def give_back(tx: Connection, item: Item, now: datetime) -> str:
 def revoke(tx: Connection, facts: RevokingFacts, item: Item) -> str:
     """Take access away for somebody. Returns the sentence that tells the person."""
     request_id = str(item.document["request_id"])
-    end.take_away(tx, facts, request_id, item.document.get("reason", ""))
+    grant = end.take_away(tx, facts, request_id, item.document.get("reason", ""))
+    if grant.requester != item.actor and grant.end_reason is not EndReason.REVOKED:
+        return end.noted(grant)
     return f"{request_id} is being removed. Its card says when EKS has confirmed that it is gone."
 
 
@@ -145,7 +158,7 @@ def _answer(tx: Connection, facts: Facts, item: Item) -> str:
 
 
 def _lockdown(tx: Connection, facts: Facts, item: Item) -> str:
-    lockdown.ensure_may_change(facts, item.actor)
+    lockdown.ensure_may_change(tx, facts, item.actor)
     if not item.document["on"]:
         over = lockdown.end(tx, by=item.actor, now=facts.now)
         announce_ended(tx, facts.policy, over)
@@ -160,6 +173,22 @@ def _lockdown(tx: Connection, facts: Facts, item: Item) -> str:
     announce_begun(tx, facts.policy, begun, len(revoked))
     live = f" Being removed: {len(revoked)} live." if begun.revoking else ""
     return f"Lockdown is on: nothing new is granted.{live} `/eks-access lockdown off` ends it."
+
+
+def _suspend(tx: Connection, facts: Facts, item: Item) -> Message:
+    suspension.ensure_may_suspend(tx, facts, item.actor)
+    person, reason = str(item.document["person"]), str(item.document["reason"])
+    done = suspension.begin(tx, person, by=item.actor, reason=reason, now=facts.now)
+    suspensions.announce_begun(tx, facts.policy, done)
+    return suspensions.begun_reply(done)
+
+
+def _unsuspend(tx: Connection, facts: Facts, item: Item) -> str:
+    suspension.ensure_may_suspend(tx, facts, item.actor)
+    person = str(item.document["person"])
+    over = suspension.end(tx, person, by=item.actor, now=facts.now)
+    suspensions.announce_ended(tx, facts.policy, over)
+    return f"{person} is no longer suspended. What was removed does not come back."
 
 
 def _break_glass(tx: Connection, facts: Facts, item: Item) -> Message:
@@ -211,6 +240,7 @@ _BY_KIND: dict[Kind, Callable[[Connection, Facts, Item], str]] = {
     Kind.ASK: _ask,
     Kind.ANSWER: _answer,
     Kind.LOCKDOWN: _lockdown,
+    Kind.UNSUSPEND: _unsuspend,
     Kind.DELEGATE: _delegate,
     Kind.UNDELEGATE: _undelegate,
     Kind.REVIEW: _review,

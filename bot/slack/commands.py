@@ -17,7 +17,7 @@ from bot.core.errors import InvalidInput
 from bot.core.model import Ask
 from bot.core.names import nearest, quoted
 from bot.core.starts import parse_moment
-from bot.slack import delegate_command, id_commands, lockdown_command
+from bot.slack import delegate_command, id_commands, lockdown_command, suspend_command
 from bot.slack.delegate_command import (
     Delegate,
     Delegations,
@@ -36,6 +36,7 @@ from bot.slack.options import (
     unquoted,
     unwrapped,
 )
+from bot.slack.suspend_command import SuspendCommand, read_suspend, read_unsuspend
 from bot.slack.text import clean
 
 LONGEST = 3000
@@ -54,6 +55,7 @@ FORMS = {
     "deny": id_commands.FORMS["deny"],
     "cancel": id_commands.FORMS["cancel"],
     "lockdown": lockdown_command.FORM,
+    **suspend_command.FORMS,
     "revoke": id_commands.FORMS["revoke"],
     "review": id_commands.FORMS["review"],
     "delegate": delegate_command.FORM,
@@ -133,6 +135,7 @@ Command = (
     | Who
     | IdCommand
     | Lockdown
+    | SuspendCommand
     | OpenDelegation
     | Delegate
     | Undelegate
@@ -283,6 +286,8 @@ _READERS: Mapping[str, Callable[[Sequence[str]], Command]] = {
     "who": _who,
     **id_commands.READERS,
     "lockdown": read_lockdown,
+    "suspend": read_suspend,
+    "unsuspend": read_unsuspend,
     "delegate": read_delegate,
     "delegations": _alone("delegations", Delegations()),
     "clusters": _alone("clusters", Clusters()),

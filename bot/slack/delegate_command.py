@@ -5,18 +5,15 @@ A name that is typed is only text: who is meant is chosen in a form, unless a Sl
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from bot.core.errors import InvalidInput
 from bot.core.names import quoted
 from bot.core.starts import parse_until
-from bot.slack.options import unquoted
+from bot.slack.options import PERSON, unquoted
 
 FORM = "delegate [U02BOB until DATE | off]"
-
-_ID = re.compile(r"<?@?([UW][A-Z0-9]{2,30})(?:\|[^>]*)?>?\Z", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +51,7 @@ def read_delegate(words: Sequence[str]) -> OpenDelegation | Delegate | Undelegat
     if first.lower() == "off":
         return _off(rest)
     until = _until(rest)
-    match = _ID.match(first)
+    match = PERSON.match(first)
     if match is None:
         return OpenDelegation(until)
     if not until:
@@ -70,7 +67,7 @@ def read_delegate(words: Sequence[str]) -> OpenDelegation | Delegate | Undelegat
 def _off(rest: Sequence[str]) -> Undelegate:
     if not rest:
         return Undelegate()
-    match = _ID.match(unquoted(rest[0]))
+    match = PERSON.match(unquoted(rest[0]))
     if match is None or len(rest) > 1:
         raise InvalidInput(
             "bad_delegate",

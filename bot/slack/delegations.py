@@ -54,14 +54,21 @@ def delegations_reply(held: Sequence[Delegation], names: Mapping[str, str]) -> M
 
 
 def announce_begun(tx: Connection, begun: Delegation, asked: Sequence[Requirement]) -> None:
-    """Tell the owners' channels whom it concerns, and the deputy."""
+    """Tell the owners' channels whom it concerns, the deputy, and the owner by direct message."""
     rules = listed([f"*{safe(one.key, 60)}*" for one in asked], 5)
     line = (
         f"{mention(begun.deputy)} decides in the place of {mention(begun.owner)} until "
         f"{date(begun.until)}, for {rules}."
     )
+    key = f"delegation.begun:{begun.id}"
     for place in dict.fromkeys([*(one.channel for one in asked), begun.deputy]):
-        _announce(tx, f"delegation.begun:{begun.id}", place, line, begun)
+        _announce(tx, key, place, line, begun)
+    # An account may be stolen, and what it handed over would outlive its recovery.
+    own = (
+        f"{line} If you did not do this, end it with `/eks-access delegate off {begun.deputy}` "
+        "and tell your security team."
+    )
+    _announce(tx, key, begun.owner, own, begun)
 
 
 def announce_ended(

@@ -12,11 +12,13 @@ from typing import Any
 from sqlalchemy import Connection
 
 from bot.access.extend import ensure_no_break_glass
+from bot.access.known import ensure_not_suspended
 from bot.access.question import ensure_asked
 from bot.aws.clients import EksClients
 from bot.core.errors import DomainError, NotFound, Refused
 from bot.core.lifecycle import ensure_extensible, ensure_open
-from bot.core.model import AccessRequest, Cluster, Grant, Person
+from bot.core.lockdown import SUSPENDING, not_security
+from bot.core.model import AccessRequest, Cluster, Grant, Owners, Person
 from bot.core.offers import clusters_for, levels_on, requester_groups
 from bot.core.policy import Policy
 from bot.core.review import decides
@@ -40,7 +42,17 @@ from bot.slack.questions import answer_modal, question_modal
 from bot.slack.replies import clusters_reply, error_reply, mine_reply, status_reply, who_reply
 from bot.slack.roster import read_roster
 from bot.slack.sources import Sources
-from bot.store import audit, delegations, grants, lockdowns, post_reviews, requests
+from bot.slack.suspend_command import Suspensions
+from bot.slack.suspensions import suspend_modal, suspensions_reply
+from bot.store import (
+    audit,
+    delegations,
+    grants,
+    lockdowns,
+    post_reviews,
+    requests,
+    suspensions,
+)
 
 _SHORTEST_EXTENSION = timedelta(minutes=1)
 
@@ -75,6 +87,8 @@ class Desk:
                     return self._clusters(person)
                 case Delegations():
                     return self._delegations()
+                case Suspensions():
+                    return self._suspensions(user_id)
                 case Lockdown():
                     with self._sources.database.reading() as tx:
                         return lockdown_state(lockdowns.current(tx))
@@ -156,6 +170,30 @@ class Desk:
             ends = place(parse_until(until), person.time_zone, self._sources.clock())
             day = local_day(ends - timedelta(seconds=1), person.time_zone)
         return delegate_modal(day)
+
+    def suspension(self, user_id: str, reason: str) -> dict[str, Any]:
+        """The form that suspends somebody, with the reason that was typed. Raises DomainError."""
+        self._ensure_security(user_id)
+        return suspend_modal(reason)
+
+    def _suspensions(self, user_id: str) -> Message:
+        """Who is suspended and why: for those who may end it."""
+        self._ensure_security(user_id)
+        with self._sources.database.reading() as tx:
+            return suspensions_reply(suspensions.every(tx))
+
+    def _ensure_security(self, user_id: str) -> None:
+        """Raise Refused unless the person may suspend, and DirectoryUnavailable."""
+        person, policy = self._sources.member(user_id), self._sources.policy().policy
+        owners = policy.lockdown.owners.owners if policy.lockdown is not None else Owners()
+        asking = self._sources.directory.asking(MAX_AGE)
+        membership = asking.membership_as_told(owners.groups)
+        team = self._sources.directory.team_id()
+        with self._sources.database.reading() as tx:
+            ensure_not_suspended(tx, user_id)
+        problem = not_security(policy, person, membership, SUSPENDING, team_id=team)
+        if problem is not None:
+            raise Refused(problem.code, problem.sentence)
 
     def _delegations(self) -> Message:
         with self._sources.database.reading() as tx:

@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any
 
+from bot.access.known import ensure_not_suspended
 from bot.core.ask_checks import says_no_place
 from bot.core.choices import choices_for
 from bot.core.decide import begins_at, decide_for, groups_needed, with_ticket
@@ -78,6 +79,7 @@ class FormDesk:
         """
         self._sources.member(user_id)
         with self._sources.database.reading() as tx:
+            ensure_not_suspended(tx, user_id)
             lockdown = lockdowns.current(tx)
         if lockdown is not None:
             return notice_modal(granting_stopped(lockdown))

@@ -12,6 +12,7 @@ from typing import Any
 
 from sqlalchemy import Connection
 
+from bot.access.known import ensure_not_suspended
 from bot.access.post_review import ensure_reviewable
 from bot.core.ask_checks import namespace_problem
 from bot.core.break_glass import entries_for, may_ask, place_problem
@@ -63,6 +64,8 @@ class GlassDesk:
 
         Raises DomainError where there is nothing to offer this person.
         """
+        with self._sources.database.reading() as tx:
+            ensure_not_suspended(tx, user_id)
         policy = self._sources.policy().policy
         entries = self._entries(policy, user_id)
         if not entries:

@@ -10,6 +10,7 @@ from typing import TypeVar
 from bot.core.durations import format_duration
 from bot.core.lockdown import Lockdown, granting_stopped
 from bot.core.model import AccessRequest, Grant, GrantState, Review
+from bot.core.people import SUSPENDED
 from bot.core.policy import Tickets
 from bot.core.post_review import PostReview
 from bot.slack import blocks, phrases
@@ -58,6 +59,7 @@ def home_view(
     now: datetime,
     health: Health | None = None,
     lockdown: Lockdown | None = None,
+    suspended: bool = False,
     glass: HomeGlass = HomeGlass(),
     tickets: Tickets | None = None,
 ) -> View:
@@ -74,7 +76,9 @@ def home_view(
         blocks.actions("begin", *_begin(glass)),
         blocks.context("how", "`/eks-access help` has what can be typed."),
     ]
-    if lockdown is not None:
+    if suspended:
+        shown.append(blocks.sentence("suspended", SUSPENDED))
+    elif lockdown is not None:
         shown.append(blocks.sentence("lockdown", granting_stopped(lockdown)))
     if health is not None:
         shown.append(blocks.context("health", _health(health)))
@@ -216,6 +220,8 @@ def _past(
 
 def _health(health: Health) -> str:
     numbers = [count(health.pending, "pending request"), count(health.live, "live grant")]
+    if health.suspended:
+        numbers.append(f"{count(health.suspended, 'person', 'people')} suspended")
     troubles = {
         "late removal": health.late,
         "access entry with trouble at EKS": health.eks_problems,

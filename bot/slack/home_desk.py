@@ -18,7 +18,7 @@ from bot.slack.cards import past_deciding
 from bot.slack.glass_desk import GlassDesk
 from bot.slack.home import HISTORY_SHOWN, HomeGlass, home_view
 from bot.slack.sources import Sources
-from bot.store import delegations, grants, lockdowns, post_reviews, requests
+from bot.store import delegations, grants, lockdowns, post_reviews, requests, suspensions
 from bot.store.health import Health, health
 
 _LOOKED_AT = 200
@@ -39,6 +39,7 @@ class HomeDesk:
             mine = [(requests.get(tx, one.id), one) for one in live]
             own = requests.of_requester(tx, user_id, state=RequestState.PENDING, limit=_LOOKED_AT)
             lockdown = lockdowns.current(tx)
+            suspended = suspensions.current(tx, user_id) is not None
             over = requests.finished(tx, user_id, HISTORY_SHOWN)
             history = [(one, grants.find(tx, one.id)) for one in over]
             others = [
@@ -63,6 +64,7 @@ class HomeDesk:
             names=self._sources.directory.names(people),
             health=self._health_for(user_id, now),
             lockdown=lockdown,
+            suspended=suspended,
             glass=HomeGlass(
                 offered=bool(self._glass.offered(user_id)),
                 may_become=frozenset(one.id for one in own if self._glass.offered_for(one)),

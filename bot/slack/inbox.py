@@ -293,7 +293,7 @@ class InboxWorker:
                 return True
             if status >= 500:  # noqa: PLR2004
                 return False
-        elif item.response_url is None and answer["good"]:
+        elif item.response_url is None and answer["good"] and item.kind is not Kind.SUSPEND:
             return True  # a form: its request's direct message is the answer
         self._client.chat_postMessage(
             channel=item.actor, text=answer["text"], blocks=answer["blocks"]
@@ -317,6 +317,8 @@ def _without_slack(item: Item) -> str:
             command = f"eks-access revoke {item.document.get('request_id', 'ID')}"
         case Kind.LOCKDOWN if item.document.get("on"):
             command = "eks-access lockdown on --reason …"
+        case Kind.SUSPEND:
+            command = f"eks-access suspend {item.document['person']} --reason …"
         case _:
             return ""
     return f"Whoever runs the bot does it without Slack: `{command}`."

@@ -47,6 +47,8 @@ from bot.slack.refusals import Refusals
 from bot.slack.replies import NEEDED_RIGHTS, error_reply, fault_reply, help_reply, note
 from bot.slack.request_form import REQUEST_CALLBACK
 from bot.slack.response_url import respond
+from bot.slack.suspend_command import OpenSuspension
+from bot.slack.suspensions import SUSPEND_CALLBACK
 from bot.store import inbox
 from bot.store.database import Database
 from bot.store.inbox import Kind
@@ -151,6 +153,7 @@ class Listeners:
         app.view(QUESTION_CALLBACK)(self._takes(Kind.ASK, stored.submitted_question))
         app.view(ANSWER_CALLBACK)(self._takes(Kind.ANSWER, stored.submitted_answer))
         app.view(DELEGATE_CALLBACK)(self._takes(Kind.DELEGATE, stored.submitted_delegation))
+        app.view(SUSPEND_CALLBACK)(self._takes(Kind.SUSPEND, stored.submitted_suspension))
         app.options("cluster")(self._suggest_clusters)
         for choice in ("cluster", "level", "namespaces", WHOLE_CLUSTER, "duration", "start"):
             app.action(choice)(self._form_changed)
@@ -203,6 +206,12 @@ class Listeners:
                 user_id = body["user_id"]
                 self._later(
                     lambda: self._open_form(body, lambda: self._desk.delegation(user_id, until))
+                )
+                ack()
+            case OpenSuspension(reason):
+                user_id = body["user_id"]
+                self._later(
+                    lambda: self._open_form(body, lambda: self._desk.suspension(user_id, reason))
                 )
                 ack()
             case _:

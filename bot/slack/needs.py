@@ -10,6 +10,7 @@ from typing import Any
 from pydantic import TypeAdapter
 from sqlalchemy import Connection
 
+from bot.access.known import ensure_not_suspended
 from bot.access.lockdown import ensure_granting
 from bot.access.tickets import ticket_to_check
 from bot.core.break_glass import groups_for_break_glass, schedules_for
@@ -27,7 +28,7 @@ from bot.store.inbox import Item, Kind
 
 ask_adapter = TypeAdapter(Ask)
 
-URGENT = frozenset({Kind.BREAK_GLASS, Kind.REVOKE, Kind.LOCKDOWN})
+URGENT = frozenset({Kind.BREAK_GLASS, Kind.REVOKE, Kind.LOCKDOWN, Kind.SUSPEND})
 """What has the reserve of Slack's limits: it must not wait because others asked much."""
 
 ASKS_ONLY = frozenset({Kind.REQUEST, Kind.EXTEND, Kind.ASK, Kind.ANSWER})
@@ -55,6 +56,7 @@ def ensure_worth_asking(tx: Connection, item: Item, now: datetime) -> None:
 
     The use case looks once more, in the transaction of what it does.
     """
+    ensure_not_suspended(tx, item.actor)
     match item.kind:
         case Kind.REQUEST:
             ensure_granting(tx)
@@ -92,7 +94,7 @@ def needs_of(  # noqa: PLR0911 - one answer for each kind
                 return _for_break_glass(policy, people, request.ask)
             needs = _for_request(policy, people, request.ask)
             return needs if item.kind is Kind.APPROVE else replace(needs, ticket=None)
-        case Kind.LOCKDOWN if policy.lockdown is not None:
+        case Kind.LOCKDOWN | Kind.SUSPEND | Kind.UNSUSPEND if policy.lockdown is not None:
             return Needs(alone, policy.lockdown.owners.owners.groups)
         case Kind.DELEGATE:
             people = alone | {str(item.document["deputy"])}

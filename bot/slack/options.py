@@ -21,6 +21,9 @@ from bot.slack.text import count, listed
 
 DASHES = re.compile("[-\u2010-\u2015\u2212]")
 
+PERSON = re.compile(r"<?@?([UW][A-Z0-9]{2,30})(?:\|[^>]*)?>?\Z", re.ASCII)
+"""A Slack user id, also in the forms in which people and Slack write a mention."""
+
 _OPTIONS = ("namespace", "whole-cluster", "for", "at", "ticket")
 _WHOLE = "whole-cluster"
 _EXAMPLES = {"namespace": "NS", "for": "2h", "ticket": "T", "at": "TIME"}

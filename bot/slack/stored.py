@@ -20,7 +20,9 @@ from bot.slack.submissions import (
     read_question,
     read_review,
     read_revocation,
+    read_suspension,
 )
+from bot.slack.suspend_command import Suspend, Unsuspend
 from bot.store.inbox import Kind
 
 Document = Mapping[str, Any]
@@ -46,8 +48,8 @@ def stored(command: commands.Command) -> tuple[Kind, Document] | None:  # noqa: 
         case Lockdown(Turn.ON | Turn.OFF as turn, reason, revoking):
             turned = {"on": turn is Turn.ON, "reason": reason, "revoking": revoking}
             return Kind.LOCKDOWN, turned
-        case Delegate() | Undelegate():
-            return _delegation(command)
+        case Delegate() | Undelegate() | Suspend() | Unsuspend():
+            return _about_somebody(command)
         case Approve(id) | Cancel(id) | Return(id):
             return _BY_ID[type(command)], {"request_id": id}
         case Revoke(id, reason):
@@ -58,10 +60,18 @@ def stored(command: commands.Command) -> tuple[Kind, Document] | None:  # noqa: 
             return None
 
 
-def _delegation(command: Delegate | Undelegate) -> tuple[Kind, Document]:
-    if isinstance(command, Delegate):
-        return Kind.DELEGATE, {"deputy": command.deputy, "until": command.until}
-    return Kind.UNDELEGATE, {"deputy": command.deputy}
+def _about_somebody(
+    command: Delegate | Undelegate | Suspend | Unsuspend,
+) -> tuple[Kind, Document]:
+    match command:
+        case Delegate(deputy, until):
+            return Kind.DELEGATE, {"deputy": deputy, "until": until}
+        case Undelegate(deputy):
+            return Kind.UNDELEGATE, {"deputy": deputy}
+        case Suspend(person, reason):
+            return Kind.SUSPEND, {"person": person, "reason": reason}
+        case Unsuspend(person):
+            return Kind.UNSUSPEND, {"person": person}
 
 
 def request(ask: Ask) -> Document:
@@ -115,3 +125,8 @@ def submitted_review(view: object) -> Document:
 def submitted_delegation(view: object) -> Document:
     deputy, until = read_delegation(view)
     return {"deputy": deputy, "until": until}
+
+
+def submitted_suspension(view: object) -> Document:
+    person, reason = read_suspension(view)
+    return {"person": person, "reason": reason}

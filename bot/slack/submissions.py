@@ -113,6 +113,15 @@ def read_delegation(view: object) -> tuple[str, str]:
     return deputy, until
 
 
+def read_suspension(view: object) -> tuple[str, str]:
+    """The person's Slack id and the reason in a suspension modal's `view`."""
+    state = _state(view)
+    person = _element(state, "person").get("selected_user")
+    if not isinstance(person, str) or not _USER.match(person):
+        raise InvalidInput("missing_person", "Choose who is to be suspended.", field="person")
+    return person, _reason(state, "The reason is missing; it goes to security.")
+
+
 def _named(view: object, missing: str) -> str:
     """The id of the request that `view` is about, from what it was opened with."""
     request_id = view.get("private_metadata") if isinstance(view, dict) else None

@@ -4,13 +4,21 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from sqlalchemy import Connection, exists, not_, or_, select
+from sqlalchemy import Connection, and_, exists, func, not_, or_, select, update
 
 from bot.core.ask_checks import START_WITHIN
 from bot.core.model import EndReason
 from bot.core.rule_choice import ANY_RULE, CAPS_WITHIN, REVOKED_WITHIN, Spent
 from bot.store import requests
 from bot.store.tables import grants, lockdowns
+
+# What a lockdown revoked was not revoked because of the person: it does not count.
+_BY_LOCKDOWN = exists().where(
+    lockdowns.c.revoking,
+    lockdowns.c.began_at <= grants.c.revoking_since,
+    or_(lockdowns.c.ended_at.is_(None), lockdowns.c.ended_at >= grants.c.revoking_since),
+)
+_REVOKED = and_(grants.c.end_reason == EndReason.REVOKED.value, not_(_BY_LOCKDOWN))
 
 
 def automatically(
@@ -37,26 +45,26 @@ def automatically(
     return used | ({ANY_RULE: Spent(revoked=revoked)} if revoked is not None else {})
 
 
-def _revoked_lately(tx: Connection, requester: str, cluster: str, since: datetime) -> str | None:
-    """The id of the person's access on the cluster that others revoked last, after `since`.
-
-    What a lockdown revoked was not revoked because of the person: it does not count.
-    """
-    by_lockdown = exists().where(
-        lockdowns.c.revoking,
-        lockdowns.c.began_at <= grants.c.revoking_since,
-        or_(lockdowns.c.ended_at.is_(None), lockdowns.c.ended_at >= grants.c.revoking_since),
+def note_late_revocation(tx: Connection, grant_id: str, now: datetime) -> bool:
+    """Let a grant that ended otherwise count as revoked now. False where it does already."""
+    noted = tx.execute(
+        update(grants)
+        .where(grants.c.id == grant_id, grants.c.revoked_late_at.is_(None), not_(_REVOKED))
+        .values(revoked_late_at=now)
     )
+    return noted.rowcount == 1
+
+
+def _revoked_lately(tx: Connection, requester: str, cluster: str, since: datetime) -> str | None:
+    """The id of the person's access on the cluster that others revoked last, after `since`."""
     query = (
         select(grants.c.id)
         .where(
             grants.c.requester == requester,
             grants.c.cluster == cluster,
-            grants.c.end_reason == EndReason.REVOKED.value,
-            grants.c.revoking_since > since,
-            not_(by_lockdown),
+            or_(_REVOKED & (grants.c.revoking_since > since), grants.c.revoked_late_at > since),
         )
-        .order_by(grants.c.revoking_since.desc())
+        .order_by(func.coalesce(grants.c.revoked_late_at, grants.c.revoking_since).desc())
         .limit(1)
     )
     return tx.scalar(query)

@@ -158,17 +158,22 @@ def live_of_entry(tx: Connection, entry_id: int) -> tuple[Grant, ...]:
 
 
 def live_of_line(tx: Connection, grant_id: str) -> tuple[Grant, ...]:
-    """What is live of one access and not being removed, the oldest first.
+    """What is live of one access and not being removed, the oldest first."""
+    over = {GrantState.REVOKING, GrantState.ENDED}
+    return tuple(one for one in of_line(tx, grant_id) if one.state not in over)
 
-    One access is a grant, what it extends, and all that takes over from any of these.
+
+def of_line(tx: Connection, grant_id: str) -> tuple[Grant, ...]:
+    """One access, the oldest first: a grant, what it extends, and all that takes over from these.
+
+    A grant that takes over is made while the other is live, so the last one ends last.
     """
     every = _live(tx, {"entry_id": entry_of(tx, grant_id)}, frozenset(GrantState))
     first: dict[str, str] = {}
     for grant in every:  # by id, so that each comes after what it extends
         first[grant.id] = first.get(grant.extends, grant.extends) if grant.extends else grant.id
-    over = {GrantState.REVOKING, GrantState.ENDED}
     mine = first.get(grant_id)
-    return tuple(one for one in every if first[one.id] == mine and one.state not in over)
+    return tuple(one for one in every if first[one.id] == mine)
 
 
 def live(

@@ -33,6 +33,8 @@ class Kind(StrEnum):
     ASK = "ask"
     ANSWER = "answer"
     LOCKDOWN = "lockdown"
+    SUSPEND = "suspend"
+    UNSUSPEND = "unsuspend"
     BREAK_GLASS = "break_glass"
     REVOKE = "revoke"
     REVIEW = "review"
@@ -43,7 +45,7 @@ class Kind(StrEnum):
 GIVING_BACK = frozenset({Kind.RETURN, Kind.CANCEL})
 """What takes access away or a request back; it must always be possible."""
 
-REVOKING = frozenset({Kind.REVOKE, Kind.LOCKDOWN})
+REVOKING = frozenset({Kind.REVOKE, Kind.LOCKDOWN, Kind.SUSPEND})
 """What takes the access of others away. Whether somebody may, Slack is asked."""
 
 NEVER_LIMITED = GIVING_BACK | REVOKING
@@ -164,12 +166,12 @@ def add(
 
 
 def subject(kind: Kind, document: Mapping[str, Any]) -> str | None:
-    """What the item is about, where one of them is enough: a request's id, or a lockdown's turn."""
+    """What one waiting item is enough of: a request, a person, a lockdown's turn."""
     if kind is Kind.LOCKDOWN:
         turn = "on" if document.get("on") else _LOCKDOWN_OFF
         return f"{turn}, revoking" if document.get("revoking") else turn
-    request_id = document.get("request_id")
-    return str(request_id)[:_SUBJECT_LENGTH] if kind in NEVER_LIMITED and request_id else None
+    about = document.get("person" if kind is Kind.SUSPEND else "request_id")
+    return str(about)[:_SUBJECT_LENGTH] if kind in NEVER_LIMITED and about else None
 
 
 def takes_away(kind: Kind, document: Mapping[str, Any]) -> bool:

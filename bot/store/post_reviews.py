@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from pydantic import TypeAdapter
-from sqlalchemy import Connection, Integer, Row, bindparam, insert, select, update
+from sqlalchemy import Connection, Integer, Row, and_, bindparam, insert, or_, select, update
 
 from bot.core.errors import Conflict
 from bot.core.model import EndReason, EscalationStep, Owners
@@ -121,8 +121,13 @@ def revoked(tx: Connection, requester: str) -> list[str]:
         .where(
             post_reviews.c.requester == requester,
             post_reviews.c.reviewed_at.is_(None),
-            grants.c.end_reason == EndReason.REVOKED.value,
-            grants.c.ended_by != requester,
+            or_(
+                and_(
+                    grants.c.end_reason == EndReason.REVOKED.value,
+                    grants.c.ended_by != requester,
+                ),
+                grants.c.revoked_late_at.is_not(None),
+            ),
         )
     )
     return list(tx.scalars(query.order_by(post_reviews.c.request_id)))

@@ -194,6 +194,26 @@ lockdowns = Table(
     ),
 )
 
+suspensions = Table(
+    "suspensions",
+    metadata,
+    _column("id", _Counter, primary_key=True, autoincrement=True),
+    _column("person", String(32)),
+    _column("began_at", UtcDateTime),
+    _column("began_by", String(32)),
+    _column("reason", Text),
+    _column("ended_at", UtcDateTime, nullable=True),
+    _column("ended_by", String(32), nullable=True),
+    # A person is suspended once, or not at all.
+    Index(
+        "uq_suspensions_on",
+        "person",
+        unique=True,
+        sqlite_where=text("ended_at IS NULL"),
+        postgresql_where=text("ended_at IS NULL"),
+    ),
+)
+
 entries = Table(
     "entries",
     metadata,
@@ -287,6 +307,8 @@ grants = Table(
     _column("starts_at", UtcDateTime, nullable=True),
     _column("confirmed_at", UtcDateTime, nullable=True),
     _column("revoking_since", UtcDateTime, nullable=True),
+    # When somebody revoked it though it had just ended otherwise: it counts as revoked then.
+    _column("revoked_late_at", UtcDateTime, nullable=True),
     _column("ended_at", UtcDateTime, nullable=True),
     _column("end_reason", String(16), nullable=True),
     _column("ended_by", String(32), nullable=True),

@@ -126,7 +126,8 @@ def test_the_audit_trail_has_both_ends(desk: Desk) -> None:
 
 
 def may(desk: Desk, who: str) -> None:
-    lockdown.ensure_may_change(desk.facts(), who)
+    with desk.database.reading() as tx:
+        lockdown.ensure_may_change(tx, desk.facts(), who)
 
 
 def test_only_its_owners_turn_it_on_from_slack(desk: Desk) -> None:

@@ -93,5 +93,6 @@ NOT_BY_A_CASE = {
     "no_longer_allowed",  # the policy changes between two decisions: test_policy_review
     "policy_changed",  # the same
     "no_principal",  # a policy without a template: test_policy_principals
+    "suspended",  # the store says it, and not Slack: tests/access/test_suspension
     "sso_role",  # an error of the policy file already
 }

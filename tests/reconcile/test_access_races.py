@@ -22,11 +22,12 @@ from entry_world import (
 from points import watched
 from sqlalchemy import Connection, event
 
-from bot.access import end
+from bot.access import end, suspension
 from bot.core.errors import StoreUnavailable
+from bot.core.lifecycle import OPERATOR
 from bot.core.model import EndReason, GrantState
 from bot.reconcile.access import AccessReconciler
-from bot.store import grants
+from bot.store import grants, suspensions
 from bot.store.database import Database
 
 POSTGRESQL = pytest.mark.parametrize("database_kind", ["postgresql"])
@@ -316,3 +317,46 @@ def test_a_return_and_a_round_at_the_same_moment_do_not_block_each_other(
     world.settle()
     assert world.grant(grant_id).end_reason is EndReason.RETURNED
     assert world.entry() is None
+
+
+# The last look before EKS is asked to give
+
+
+def _suspended(world: World, who: str, grant_id: str) -> None:
+    del grant_id
+    with world.database.transaction() as tx:
+        suspension.begin(tx, f"U{who.upper()}", by=OPERATOR, reason="INC-77", now=world.clock())
+
+
+def _revoked(world: World, who: str, grant_id: str) -> None:
+    del who
+    world.revoke(grant_id)
+
+
+@pytest.mark.parametrize("ends", [_suspended, _revoked])
+def test_eks_is_not_asked_to_give_what_was_ended_since_the_plan(
+    world: World, ends: Callable[[World, str, str], None]
+) -> None:
+    client = world.clients.for_cluster(POLICY.clusters_by_name[LAB])
+    before = world.ask(who="ben")
+    with watched(world.database, client) as points:
+        world.bot.reconcile(entry_of(world, before))
+    last = points.passed.index("CreateAccessEntry") - 1
+    grant_id = world.ask(who="ana")
+    with watched(world.database, client) as points:
+        points.at(last, lambda: ends(world, "ana", grant_id))
+        world.bot.reconcile(entry_of(world, grant_id))
+    assert "CreateAccessEntry" not in points.passed
+    world.settle()
+    grant = world.grant(grant_id)
+    assert (grant.state, grant.confirmed_at) == (GrantState.ENDED, None)
+
+
+def test_whoever_is_suspended_keeps_nothing_whatever_gave_it(world: World) -> None:
+    grant_id = world.active("view", "a", who="ana")
+    with world.database.transaction() as tx:
+        suspensions.begin(tx, "UANA", by=OPERATOR, reason="INC-77", now=world.clock())
+    world.bot.reconcile(entry_of(world, grant_id))
+    world.settle()
+    assert world.grant(grant_id).end_reason is EndReason.REVOKED
+    assert world.entry(role("ana")) is None

@@ -176,6 +176,87 @@ BUGS: tuple[Mutation, ...] = (
         "return self._by_time[-1][1] if until else self._without_time",
         "tests/store/test_audit_tampered.py",
     ),
+    # Nobody who is kept out comes in
+    _bug(
+        "give something to whoever is suspended",
+        "bot/core/people.py",
+        "    if person.suspended:\n",
+        "    if person.suspended and not team_id:\n",
+        "tests/access/test_suspension.py::test_whoever_is_suspended_gets_nothing_new",
+    ),
+    _bug(
+        "count what a suspended person approved",
+        "bot/access/delegate.py",
+        "    facts = as_stored(tx, facts)\n    found",
+        "    found",
+        "tests/access/test_suspension.py::test_what_they_approved_does_not_count_any_more",
+    ),
+    _bug(
+        "leave whoever is suspended what they have",
+        "bot/access/suspension.py",
+        "tuple(_revoked(tx, live, by, now))",
+        "tuple(_revoked(tx, live[:0], by, now))",
+        "tests/access/test_suspension.py::test_what_is_live_is_revoked_and_what_waits_is_closed",
+    ),
+    _bug(
+        "leave open what a suspended person asked for",
+        "bot/access/suspension.py",
+        "tuple(_closed(tx, waiting, by, now))",
+        "tuple(_closed(tx, waiting[:0], by, now))",
+        "tests/access/test_suspension.py::test_what_is_live_is_revoked_and_what_waits_is_closed",
+    ),
+    _bug(
+        "leave the deputies of whoever is suspended",
+        "bot/access/suspension.py",
+        "end_all_of(tx, person, by, now)",
+        "end_all_of(tx, by, by, now)",
+        "tests/access/test_suspension.py::test_deputies_of_theirs_end_and_they_are_nobodys_deputy",
+    ),
+    _bug(
+        "suspend beside whoever is granting",
+        "bot/access/suspension.py",
+        "    locks.until_nobody_grants(tx)\n",
+        "",
+        "tests/access/test_suspension.py::test_a_grant_on_its_way_is_revoked_too",
+    ),
+    _bug(
+        "let anybody end what an operator suspended",
+        "bot/access/suspension.py",
+        "current.began_by == OPERATOR and by != OPERATOR",
+        "current.began_by == by and by != OPERATOR",
+        "tests/access/test_suspension.py::"
+        "test_an_operators_suspension_is_ended_by_an_operator_alone",
+    ),
+    _bug(
+        "end a suspension however late",
+        "bot/store/inbox.py",
+        "REVOKING = frozenset({Kind.REVOKE, Kind.LOCKDOWN, Kind.SUSPEND})",
+        "REVOKING = frozenset({Kind.REVOKE, Kind.LOCKDOWN, Kind.SUSPEND, Kind.UNSUSPEND})",
+        "tests/store/test_inbox.py",
+    ),
+    _bug(
+        "let a return evade the revocation that comes after it",
+        "bot/access/end.py",
+        "or not given.note_late_revocation(tx, last.id, now)",
+        "or last.id",
+        "tests/access/test_suspension.py::test_a_return_just_before_a_revoke_evades_nothing",
+    ),
+    _bug(
+        "ask EKS to give what was revoked since the plan",
+        ACCESS,
+        "                access_grants.ensure_still_giving(tx, entry.id, giving)\n",
+        '                log.debug("planned")\n',
+        "tests/reconcile/test_access_races.py::"
+        "test_eks_is_not_asked_to_give_what_was_ended_since_the_plan",
+    ),
+    _bug(
+        "tell nobody of a deputy in their name",
+        "bot/slack/delegations.py",
+        "_announce(tx, key, begun.owner, own, begun)",
+        "_announce(tx, key, begun.deputy, own, begun)",
+        "tests/e2e/test_suspension.py::"
+        "test_nobody_else_suspends_and_an_owner_is_told_of_a_deputy_in_their_name",
+    ),
     # No secret is written down
     _bug(
         "write down a secret with blanks before it",
@@ -427,7 +508,7 @@ BUGS: tuple[Mutation, ...] = (
     _bug(
         "forget the intent before a write",
         ACCESS,
-        "        self._intend(entry, action, epoch)\n",
+        "        self._intend(entry, action, giving, epoch)\n",
         "",
     ),
     # Standing access

@@ -87,7 +87,7 @@ def test_whoever_may_not_do_something_is_known_for_a_minute(
     assert not refusals.has_refused("U02BEN")
 
 
-@pytest.mark.parametrize("kind", sorted(set(Kind) - {Kind.REVOKE, Kind.LOCKDOWN}))
+@pytest.mark.parametrize("kind", sorted(set(Kind) - {Kind.REVOKE, Kind.LOCKDOWN, Kind.SUSPEND}))
 def test_what_is_limited_or_asks_nobody_is_decided_each_time(
     refusals: Refusals, kind: Kind
 ) -> None:

@@ -142,8 +142,23 @@ def test_what_ends_access_stands_in_queues_of_its_own(database: Database) -> Non
     with database.transaction() as tx:
         items = {kind: add(tx, kind, document={"request_id": "7K3-QMX"}) for kind in Kind}
         assert inbox.due(tx, NOW, 100, GIVING_BACK) == [items[Kind.CANCEL], items[Kind.RETURN]]
-        assert inbox.due(tx, NOW, 100, REVOKING) == [items[Kind.LOCKDOWN], items[Kind.REVOKE]]
-        assert len(inbox.due(tx, NOW, 100, ORDINARY)) == len(Kind) - 4
+        revoking = [items[kind] for kind in (Kind.LOCKDOWN, Kind.SUSPEND, Kind.REVOKE)]
+        assert inbox.due(tx, NOW, 100, REVOKING) == revoking
+        assert len(inbox.due(tx, NOW, 100, ORDINARY)) == len(Kind) - 5
+
+
+def test_to_suspend_is_carried_out_however_late_and_to_end_it_is_not() -> None:
+    """As with a lockdown: by its end somebody gets access again."""
+    assert inbox.takes_away(Kind.SUSPEND, {"person": "U01ANA"})
+    assert not inbox.takes_away(Kind.UNSUSPEND, {"person": "U01ANA"})
+
+
+def test_of_each_person_one_suspension_waits(database: Database) -> None:
+    with database.transaction() as tx:
+        add(tx, Kind.SUSPEND, document={"person": "U01ANA"})
+        with pytest.raises(Conflict):
+            add(tx, Kind.SUSPEND, document={"person": "U01ANA"})
+        add(tx, Kind.SUSPEND, document={"person": "U02BEN"})
 
 
 @pytest.mark.parametrize("kind", [Kind.REVOKE, Kind.RETURN, Kind.CANCEL])
