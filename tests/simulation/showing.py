@@ -22,6 +22,12 @@ _DIRECT = {
     "ACTIVE": "is active until",
     "ENDED": "has ended",
     "FAILED": "could not be given",
+    "EXTENDED": "goes on: it was extended",
+}
+_OF_EXTENSION = {
+    "PENDING": "The access you have ends when",
+    "ACTIVE": "is extended until",
+    "FAILED": "could not be extended",
 }
 
 
@@ -56,7 +62,8 @@ def verify_slack(
         if direct is None:
             raise Violation("cards", f"nothing was written to {request.requester}")
         if not slack.people[request.requester].deleted:
-            _verify(slack, direct.id, request, _DIRECT[state])
+            extension = _OF_EXTENSION if request.extends is not None else {}
+            _verify(slack, direct.id, request, (_DIRECT | extension)[state])
     if slack.rejections:
         raise Violation("cards", f"Slack would reject what was sent: {slack.rejections[0]}")
 
@@ -64,8 +71,9 @@ def verify_slack(
 def _state(request: RequestRow, grant: GrantRow | None) -> str:
     if grant is None:
         return request.state
-    failed = grant.state == "ENDED" and grant.reason == "failed"
-    return "FAILED" if failed else grant.state
+    if grant.state != "ENDED":
+        return grant.state
+    return {"failed": "FAILED", "superseded": "EXTENDED"}.get(str(grant.reason), "ENDED")
 
 
 def _verify(slack: ManagedWorkspace, channel: str, request: RequestRow, shown: str) -> None:
