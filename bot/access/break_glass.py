@@ -14,9 +14,9 @@ from bot.access.limits import ensure_not_too_many_pending
 from bot.access.lockdown import ensure_may_break_glass
 from bot.access.submit import ensure_one_person, refusal
 from bot.core import lifecycle
-from bot.core.break_glass import NEEDS_APPROVAL, evaluate_break_glass
+from bot.core.break_glass import NEEDS_APPROVAL, evaluate_break_glass, owners_alarmed
 from bot.core.errors import Conflict, NotFound, Refused
-from bot.core.model import AccessRequest, Ask, AuditEvent, Decision
+from bot.core.model import AccessRequest, Ask, AuditEvent, Decision, Owners
 from bot.core.policy import BreakGlass
 from bot.core.post_review import post_review_of
 from bot.core.principals import principal_for
@@ -86,6 +86,7 @@ def begin(
         shown_in=decision.shown_in,
         break_glass=True,
         replaces=replaced,
+        alarmed=owners_alarmed(facts.policy, ask, but=_told_anyway(entry, requester_id)),
         notes=tuple(one.sentence for one in decision.reasons if one.code in _SAID_TO_ALL),
     )
     if not decision.automatic:
@@ -145,6 +146,11 @@ def _owe_review(tx: Connection, facts: Facts, request: AccessRequest, entry: Bre
         },
     )
     audit.record(tx, [event])
+
+
+def _told_anyway(entry: BreakGlass, requester_id: str) -> Owners:
+    """Those who are mentioned as reviewers, and whoever breaks the glass."""
+    return entry.review.owners.owners.union(Owners(users=frozenset({requester_id})))
 
 
 def _held(tx: Connection, requester_id: str) -> list[AccessRequest]:

@@ -176,6 +176,24 @@ def alarm_channels(policy: Policy, ask: Ask) -> tuple[str, ...]:
     return tuple(dict.fromkeys(channel for channel in channels if channel is not None))
 
 
+def owners_alarmed(policy: Policy, ask: Ask, but: Owners) -> tuple[tuple[str, Owners], ...]:
+    """Whom the alarm mentions in each channel of the place's owners: nobody twice, and not `but`.
+
+    Somebody who is named and in a group as well cannot be told here.
+    """
+    told = but
+    found: dict[str, Owners] = {}
+    for approval in approvals_near(policy, ask):
+        owners = approval.owners.owners
+        for part in approval.also:
+            owners = owners.union(part.owners.owners)
+        new = Owners(owners.users - told.users, owners.groups - told.groups)
+        told = told.union(new)
+        if new.users or new.groups:
+            found[approval.channel] = found.get(approval.channel, Owners()).union(new)
+    return tuple(found.items())
+
+
 def approvals_near(policy: Policy, ask: Ask) -> tuple[Approval, ...]:
     """The approvals of the rules that cover the place, or of all on its cluster where none does."""
     targets = ask.namespaces or (None,)

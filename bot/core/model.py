@@ -363,6 +363,7 @@ class AccessRequest:
     a request that asks no owner there. `replaces` is the request that this break-glass came from.
     `steps` are the reminders and escalations that were done while it waited.
     `notes` are sentences about how it was decided that everybody who is told has to know.
+    `alarmed` are, of a break-glass, the owners who are mentioned in each channel of theirs.
     `ticket_service` is the service that was asked whether the ticket is open, where access ends
     with it.
     """
@@ -396,6 +397,7 @@ class AccessRequest:
     steps: tuple[Step, ...] = ()
     notes: tuple[str, ...] = ()
     ticket_service: str | None = None
+    alarmed: tuple[tuple[str, Owners], ...] = ()
 
     @property
     def ask(self) -> Ask:

@@ -26,7 +26,7 @@ from bot.core.removal import LATE_AFTER, late
 from bot.slack import blocks, phrases
 from bot.slack.blocks import Block, Message
 from bot.slack.progress import further_owners, notes, requirement_lines
-from bot.slack.text import date, mention, plain, safe
+from bot.slack.text import date, plain, safe
 
 
 def request_card(
@@ -44,7 +44,7 @@ def request_card(
     the clock. `tickets` says where tickets are; without it the ticket is only text.
     """
     shown: list[Block] = [
-        blocks.section("request", *_headline(request)),
+        blocks.section("request", *_headline(request, names)),
         *_state(request, reviews, grant, names, now),
         reason(request, tickets),
     ]
@@ -65,20 +65,21 @@ def request_card(
     return Message(text=_fallback(request, grant, names), blocks=shown)
 
 
-def _headline(request: AccessRequest) -> list[str]:
+def _headline(request: AccessRequest, names: Mapping[str, str]) -> list[str]:
     starts = ", starting when access is confirmed" if phrases.is_open(request) else ""
     if request.start_at is not None and request.start_missed:
         starts = f", starting at the approval; asked for from {date(request.start_at)}"
     elif request.start_at is not None:
         starts = f", starting {date(request.start_at)}"
+    who = phrases.person(request.requester, names)
     asks = "asks" if phrases.is_open(request) else "asked"
     if request.extends is not None:
         return [
-            f"{mention(request.requester)} {asks} to extend {phrases.subject(request)}",
+            f"{who} {asks} to extend {phrases.subject(request)}",
             f"{phrases.length(request)}; it goes on from {request.extends}",
         ]
     return [
-        f"{mention(request.requester)} {asks} for {phrases.subject(request)}",
+        f"{who} {asks} for {phrases.subject(request)}",
         f"{phrases.length(request)}{starts}",
     ]
 

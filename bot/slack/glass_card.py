@@ -15,7 +15,7 @@ from bot.core.post_review import PostReview
 from bot.slack import blocks, phrases
 from bot.slack.blocks import Block, Message
 from bot.slack.cards import granted, problem, reason, shared_warning
-from bot.slack.text import date, mention, safe
+from bot.slack.text import date, safe
 
 _MINUTE = timedelta(minutes=1)
 _STEPS = ((timedelta(minutes=15), _MINUTE), (timedelta(hours=2), 5 * _MINUTE))
@@ -32,10 +32,13 @@ def glass_card(
     names: Mapping[str, str],
     now: datetime,
     tickets: Tickets | None = None,
+    channel: str | None = None,
 ) -> Message:
     """The card as it is true at `now`; `owed` is the review that the break-glass owes.
 
-    `waiting` is its card as that of a request like others, which it is until it is given.
+    `waiting` is its card as that of a request like others, which it is until it is given. In each
+    `channel` those are mentioned whom it is for, so that nobody has the same alarm twice: owners of
+    the review in the first, owners of the place in their own.
     """
     if request.state is not RequestState.APPROVED or grant is None:
         return Message(
@@ -57,7 +60,12 @@ def glass_card(
     facts.append(f"Principal {phrases.principal(request.principal.arn)}")
     shown.append(blocks.context("facts", *facts, *shared_warning(request.principal, names)))
     if owed is not None:
-        shown += review_state(request, owed, names, now, over=gone)
+        asked = channel in {None, *request.shown_in[:1]}
+        shown += review_state(request, owed, names, now, over=gone, mentions=asked)
+    owners = dict(request.alarmed).get(channel or "")
+    if owners is not None and not gone:
+        who = phrases.owners(owners, request.requester)
+        shown.append(blocks.section("owners", f"{who}: you own this place and can revoke it."))
     shown += _buttons(request, grant, owed)
     shown.append(blocks.context("id", _small_print(request)))
     has = "had" if gone else "has"
@@ -76,8 +84,12 @@ def review_state(
     now: datetime,
     *,
     over: bool,
+    mentions: bool = True,
 ) -> list[Block]:
-    """What is owed, or what the reviewer found, in their own words. `over`: the access is gone."""
+    """What is owed, or what the reviewer found, in their own words. `over`: the access is gone.
+
+    `mentions`: whoever reviews it is mentioned.
+    """
     if not owed.open:
         by = phrases.person(owed.reviewer, names)
         at = f" · {date(owed.reviewed_at)}" if owed.reviewed_at else ""
@@ -85,11 +97,11 @@ def review_state(
             blocks.section("review", f"*REVIEWED* by {by}: *{verdict(owed)}*{at}"),
             blocks.quote("findings", owed.findings or ""),
         ]
-    who = phrases.owners(owed.owners_at(now), request.requester)
+    who = f" · {phrases.owners(owed.owners_at(now), request.requester)}" if mentions else ""
     if owed.overdue(now):
-        lines = [f":rotating_light: *REVIEW IS OVERDUE* since {date(owed.due_at)} · {who}"]
+        lines = [f":rotating_light: *REVIEW IS OVERDUE* since {date(owed.due_at)}{who}"]
     else:
-        lines = [f"*Review due by {date(owed.due_at)}* · {who}"]
+        lines = [f"*Review due by {date(owed.due_at)}*{who}"]
     then = (
         "What was done, and was it justified?" if over else "It is given once the access is over."
     )
@@ -144,7 +156,7 @@ def _headline(
         how = f"approved by {phrases.approvers(request, reviews, names)}"
     has = "had" if gone else "has"
     return [
-        f":rotating_light: *Break-glass:* {mention(request.requester)} {has} "
+        f":rotating_light: *Break-glass:* {phrases.person(request.requester, names)} {has} "
         f"{phrases.subject(request)}",
         f"for {format_duration(request.duration)}, {how}",
     ]

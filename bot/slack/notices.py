@@ -1,6 +1,7 @@
 """Short messages beside the card: an edited message notifies nobody, so what matters is said anew.
 
-They go into the thread of the card. The requester is mentioned where they must know.
+They go into the thread of the card. The requester is not mentioned: they read it in a message of
+their own.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from bot.core.removal import late
 from bot.slack import blocks, phrases
 from bot.slack.blocks import Message
 from bot.slack.cards import problem
-from bot.slack.text import date, mention, safe
+from bot.slack.text import date, safe
 
 _TOLD_LETTERS = 150
 """How much of a reason a notification shows."""
@@ -45,7 +46,7 @@ def decision_notice(
     posts it can tell that it was said already.
     """
     what = phrases.what(request)
-    who = mention(request.requester)
+    who = phrases.person(request.requester, names)
     match request.state:
         case RequestState.PENDING:
             return None
@@ -92,7 +93,7 @@ def _granted(
     names: Mapping[str, str],
     now: datetime,
 ) -> Message | None:
-    who = mention(request.requester)
+    who = phrases.person(request.requester, names)
     what = phrases.subject(request)
     if grant is not None and late(grant, now):
         said = _notice(
@@ -129,7 +130,7 @@ def _over(
     }.get(reason)
     if line is None:
         return None
-    said = _notice(f"{mention(request.requester)}: {line}")
+    said = _notice(f"{phrases.person(request.requester, names)}: {line}")
     with_problem = reason in {EndReason.FAILED, EndReason.NOT_BEGUN}
     return Message(said.text, said.blocks + (problem(grant) if with_problem else []))
 

@@ -22,7 +22,7 @@ from bot.core.model import (
 )
 from bot.core.policy import Tickets
 from bot.core.post_review import PostReview
-from bot.core.removal import late, late_at
+from bot.core.removal import LATE_AFTER, lag, late, late_at
 from bot.reconcile.messages import Projection, Wanted
 from bot.reconcile.slack_errors import SHARED, problem_of
 from bot.slack import blocks, phrases
@@ -44,6 +44,7 @@ WARN_NOT_WITHIN = timedelta(minutes=5)
 
 CARD = "card"
 DIRECT = "direct"
+WARNING = "news:ends-soon"
 
 
 def project(
@@ -76,11 +77,22 @@ def project(
     carded = sorted(recipient for key, recipient in standing if key == CARD)
     channels = _channels(request, owed, [audit_channel] if audit_channel is not None else carded)
     card = request_card(request, reviews, grant, names=names, now=now, tickets=tickets)
-    if request.break_glass:
-        card = glass_card(
-            card, request, reviews, grant, owed, names=names, now=now, tickets=tickets
-        )
-    wanted = [Wanted(CARD, channel, card.text, card.blocks) for channel in channels]
+    wanted = []
+    for channel in channels:
+        shown = card
+        if request.break_glass:
+            shown = glass_card(
+                card,
+                request,
+                reviews,
+                grant,
+                owed,
+                names=names,
+                now=now,
+                tickets=tickets,
+                channel=channel,
+            )
+        wanted.append(Wanted(CARD, channel, shown.text, shown.blocks))
     for stage, notice in _notices(request, reviews, grant, names, now):
         wanted += [
             Wanted(f"notice:{stage}", channel, notice.text, notice.blocks, thread=CARD, once=True)
@@ -102,7 +114,8 @@ def project(
         now=now,
     )
     wanted.append(Wanted(DIRECT, request.requester, direct.text, direct.blocks))
-    news_stage = _news_stage(request, grant, now)
+    warned = (WARNING, request.requester) in standing
+    news_stage = _news_stage(request, grant, now, warned=warned)
     if news_stage is not None:
         news = blocks.section("news", direct.text)
         wanted.append(
@@ -208,7 +221,7 @@ def _warning(
     soon = ends_soon(request, grant, names=names, now=now)
     return [
         Wanted(
-            "news:ends-soon",
+            WARNING,
             request.requester,
             soon.text,
             soon.blocks,
@@ -243,7 +256,9 @@ def _questions(
     ]
 
 
-def _news_stage(request: AccessRequest, grant: Grant | None, now: datetime) -> str | None:
+def _news_stage(
+    request: AccessRequest, grant: Grant | None, now: datetime, *, warned: bool
+) -> str | None:
     """What the requester must be told anew; None where the first message says all there is."""
     if request.state in (RequestState.DENIED, RequestState.LAPSED):
         return request.state.value.lower()
@@ -253,6 +268,9 @@ def _news_stage(request: AccessRequest, grant: Grant | None, now: datetime) -> s
         return "failed"
     if grant.state is GrantState.REVOKING and late(grant, now):
         return "late"
+    on_time = (lag(grant) or timedelta()) < LATE_AFTER
+    if grant.end_reason is EndReason.EXPIRED and on_time and warned:
+        return None  # they were told when it would end, and it did
     said = {GrantState.SCHEDULED, GrantState.ACTIVE, GrantState.ENDED}
     return grant.state.value.lower() if grant.state in said else None
 

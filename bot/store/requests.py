@@ -29,6 +29,7 @@ from bot.core.model import (
     Cluster,
     EndReason,
     GrantState,
+    Owners,
     Principal,
     RequestState,
     Requirement,
@@ -44,6 +45,7 @@ from bot.store.tables import grants, requests, reviews
 _cluster = TypeAdapter(Cluster)
 _access = TypeAdapter(Access)
 _principal = TypeAdapter(Principal)
+_alarmed = TypeAdapter(tuple[tuple[str, Owners], ...])
 _requirements = TypeAdapter(tuple[Requirement, ...])
 _steps = TypeAdapter(tuple[Step, ...])
 
@@ -154,6 +156,7 @@ def add(tx: Connection, request: AccessRequest) -> None:
             "ticket_service": request.ticket_service,
             "replaces": request.replaces,
             "notes": list(request.notes),
+            "alarmed": _alarmed.dump_python(request.alarmed, mode="json"),
         },
     }
     try:
@@ -461,4 +464,5 @@ def _request(row: Row[Any]) -> AccessRequest:
         replaces=document.get("replaces"),
         steps=_steps.validate_python(row.steps),
         notes=tuple(document.get("notes", ())),
+        alarmed=_alarmed.validate_python(document.get("alarmed", ())),
     )

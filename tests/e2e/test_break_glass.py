@@ -97,6 +97,21 @@ def actions(stage: Stage) -> list[str]:
         return [event.action for event in audit.latest(tx, 200)]
 
 
+def test_a_break_glass_notifies_each_of_those_concerned_once(
+    stage: Stage, cleo: Human, dan: Human, iris: Human
+) -> None:
+    """The owners of the place in their channel, security in theirs. Cleo is an owner there too."""
+    break_glass(stage, cleo)
+    wait_told(stage, cleo, "is active until")
+
+    def rung(who: Human) -> list[str]:
+        return [each.channel for each in who.notifications]
+
+    assert (rung(dan), rung(iris)) == ([PLATFORM], [SECURITY])
+    assert not {SECURITY, "C0AUDIT"} & set(rung(cleo))
+    assert rung(cleo).count(PLATFORM) == 1
+
+
 def test_whoever_is_on_call_has_access_at_once_and_everybody_concerned_is_told(
     stage: Stage, cleo: Human, iris: Human
 ) -> None:
@@ -108,7 +123,7 @@ def test_whoever_is_on_call_has_access_at_once_and_everybody_concerned_is_told(
     assert "A review by somebody else is due by" in answer
     wait_card_says(stage, card, "ACTIVE until")
     alarm = words(card)
-    assert "Break-glass: <@U03CLEO> has cluster-admin on prod-eu / whole cluster" in alarm
+    assert "Break-glass: Cleo Roux has cluster-admin on prod-eu / whole cluster" in alarm
     assert "The API server is down" in alarm
     assert "about 30 min left" in alarm
     assert "<!subteam^S05SECURITY>" in alarm

@@ -81,7 +81,7 @@ def test_a_question_is_asked_from_home(stage: Stage, ana: Human, ben: Human) -> 
     press(ben, "ask")
     ben.wait_modal()
     assert ben.submit(question="Which job?").errors == {}
-    wait_told(stage, ana, "Answer in the thread")
+    wait_told(stage, ana, "Answer…")
 
 
 def test_home_opens_the_form_extends_returns_and_asks_again(stage: Stage, ana: Human) -> None:

@@ -91,6 +91,29 @@ BUGS: tuple[Mutation, ...] = (
         "tests/access/test_question.py::test_only_what_was_asked_is_answered_and_by_the_requester",
     ),
     _bug(
+        "mention the same owners of a break-glass in every channel",
+        "bot/slack/glass_card.py",
+        "asked = channel in {None, *request.shown_in[:1]}",
+        "asked = channel != request",
+        "tests/slack/test_glass.py::"
+        "test_each_of_those_concerned_is_mentioned_once_in_the_channel_it_is_for",
+    ),
+    _bug(
+        "mention no owner of the place where glass is broken",
+        "bot/core/break_glass.py",
+        "        if new.users or new.groups:\n            found[",
+        "        if new.users and not new.users:\n            found[",
+        "tests/e2e/test_break_glass.py::test_a_break_glass_notifies_each_of_those_concerned_once",
+    ),
+    _bug(
+        "ring for the end that was announced and came on time",
+        "bot/slack/projection.py",
+        "if grant.end_reason is EndReason.EXPIRED and on_time",
+        "if grant.end_reason is EndReason.FAILED and on_time",
+        "tests/slack/test_projection.py::"
+        "test_an_end_that_was_announced_and_came_on_time_makes_no_sound",
+    ),
+    _bug(
         "give access back on one click",
         "bot/slack/blocks.py",
         'return button("return", label, request_id, confirm=confirm)',

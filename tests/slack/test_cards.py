@@ -77,7 +77,7 @@ def card(asked=None, given=None, reviews=(), now=NOW, **more) -> list[str]:
 
 def test_a_pending_card_has_all_that_an_owner_needs() -> None:
     assert card() == [
-        "<@U01ANA> asks for *edit* on *prod-eu* / `payments`",
+        "Ana Ruiz asks for *edit* on *prod-eu* / `payments`",
         "for 2 h, starting when access is confirmed",
         "*PENDING* · lapses 2026-01-05 15:40 UTC · waiting since 2026-01-05 14:40 UTC",
         "> Clearing a stuck settlement job",
@@ -411,7 +411,7 @@ def test_many_namespaces_are_all_listed() -> None:
     names = [f"team-{number}" for number in range(40)]
     lines = card(request(access=access("Edit", *names), namespaces=tuple(names)))
     assert lines[0] == (
-        "<@U01ANA> asks for *edit* on *prod-eu* / `team-0`, `team-1`, `team-10` and 37 more"
+        "Ana Ruiz asks for *edit* on *prod-eu* / `team-0`, `team-1`, `team-10` and 37 more"
     )
     assert "All 40 namespaces:" in lines
     assert {f"`{name}`" for name in names} <= set(lines)

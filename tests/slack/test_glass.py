@@ -98,6 +98,19 @@ def card(*state: Any, **more: Any) -> list[str]:
 # The card
 
 
+def test_each_of_those_concerned_is_mentioned_once_in_the_channel_it_is_for() -> None:
+    owners = Owners(frozenset({BEN}), frozenset({"S02PAYLEADS"}))
+    asked = approved(**{**GLASS, "alarmed": (("C01PAY", owners),)})
+    shown = projected(live(), asked=asked)
+    security = " ".join(read(message(shown, "card").blocks))
+    assert "*Review due by 2026-01-06 14:40 UTC* · <!subteam^S05SEC>" in security
+    assert "<!subteam^S02PAYLEADS>" not in security
+    owned = " ".join(read(message(shown, "card", "C01PAY").blocks))
+    assert "<!subteam^S02PAYLEADS> and <@U02BEN>: you own this place and can revoke it." in owned
+    assert "<!subteam^S05SEC>" not in owned
+    assert "<@U01ANA>" not in security + owned
+
+
 def test_the_alarm_says_who_what_why_how_long_is_left_and_what_is_owed() -> None:
     shown = projected(live(), now=END - 33 * MINUTE)
     assert [one.recipient for one in shown.wanted if one.key == "card"] == ["C0SEC", "C01PAY"]
@@ -106,7 +119,7 @@ def test_the_alarm_says_who_what_why_how_long_is_left_and_what_is_owed() -> None
         "Break-glass: Ana Ruiz has edit on prod-eu / payments for 2 h: active (7K3-QMX)"
     )
     assert read(alarm.blocks) == [
-        f":rotating_light: *Break-glass:* <@U01ANA> has {WHAT}",
+        f":rotating_light: *Break-glass:* Ana Ruiz has {WHAT}",
         "for 2 h, without an approval",
         "*ACTIVE* until 2026-01-05 16:42 UTC · about 35 min left",
         "> Clearing a stuck settlement job",
@@ -159,7 +172,7 @@ def test_nobody_revokes_what_is_being_removed_already() -> None:
 
 def test_once_it_is_over_the_review_is_asked_for_and_then_stands_there() -> None:
     lines = card(over(), now=END + MINUTE)
-    assert f":rotating_light: *Break-glass:* <@U01ANA> had {WHAT}" in lines
+    assert f":rotating_light: *Break-glass:* Ana Ruiz had {WHAT}" in lines
     assert lines[-5:] == [
         "Principal `role/eks-jit/ana` in account 111122223333",
         "*Review due by 2026-01-06 14:40 UTC* · <!subteam^S05SEC>",

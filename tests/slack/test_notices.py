@@ -73,20 +73,18 @@ def test_an_escalation_mentions_everybody_who_can_decide_now() -> None:
     ]
 
 
-def test_decisions_notify_the_requester() -> None:
-    assert notice(approved(), None, (YES,)) == [
-        f"<@U01ANA>: {WHAT} for 2 h is approved by Ben Ito."
-    ]
+def test_decisions_stand_in_the_thread_and_mention_nobody() -> None:
+    assert notice(approved(), None, (YES,)) == [f"Ana Ruiz: {WHAT} for 2 h is approved by Ben Ito."]
     assert notice(decided(RequestState.DENIED, BEN, "No")) == [
-        f"<@U01ANA>: {WHAT} is denied by Ben Ito.",
+        f"Ana Ruiz: {WHAT} is denied by Ben Ito.",
         "> No",
     ]
     assert notice(decided(RequestState.LAPSED, "bot")) == [
-        f"<@U01ANA>: nobody decided in time about {WHAT}. "
+        f"Ana Ruiz: nobody decided in time about {WHAT}. "
         "Nothing was granted; the request can be made again."
     ]
     assert notice(decided(RequestState.CANCELLED, ANA)) == [
-        f"<@U01ANA> no longer asks for {WHAT}. There is nothing to decide."
+        f"Ana Ruiz no longer asks for {WHAT}. There is nothing to decide."
     ]
 
 
@@ -111,11 +109,11 @@ def test_a_late_removal_calls_the_owners() -> None:
 def test_a_failure_and_a_revocation_are_news_and_an_ordinary_end_is_not() -> None:
     failed = over(EndReason.FAILED, problem="Another entry is there.")
     assert notice(approved(), failed) == [
-        f"<@U01ANA>: {WHAT} could not be given.",
+        f"Ana Ruiz: {WHAT} could not be given.",
         "Another entry is there.",
     ]
     assert notice(approved(), over(EndReason.REVOKED, ended_by=CLEO)) == [
-        f"<@U01ANA>: {WHAT} was revoked by Cleo Roux."
+        f"Ana Ruiz: {WHAT} was revoked by Cleo Roux."
     ]
     assert notice(approved(), over()) is None
 

@@ -38,10 +38,9 @@ from bot.slack.projection import WARN_BEFORE, WARN_NOT_WITHIN, project
 WHAT = "*edit* on *prod-eu* / `payments`"
 
 
-def projected(given_: Grant, now=NOW) -> Projection:
-    return project(
-        approved(), (YES,), given_, names=NAMES, audit_channel=None, unreachable={}, now=now
-    )
+def projected(given_: Grant, now=NOW, **more) -> Projection:
+    options = {"names": NAMES, "audit_channel": None, "unreachable": {}, "now": now, **more}
+    return project(approved(), (YES,), given_, **options)
 
 
 def warning(given_: Grant, now=NOW) -> Wanted | None:
@@ -133,3 +132,18 @@ def test_slack_takes_all_messages_of_every_request(  # noqa: PLR0917 - drawn one
         assert not {"extend", "return"} & {
             one for each in shown.wanted for one in buttons(each.blocks)
         }
+
+
+def test_an_end_that_was_announced_and_came_on_time_makes_no_sound() -> None:
+    """The first message says it; whoever was not warned, or had it taken away, is told anew."""
+
+    warning = [("news:ends-soon", "U01ANA")]
+
+    def told(given_: Grant, standing: Sequence[tuple[str, str]] = warning) -> bool:
+        shown = projected(given_, END + 20 * MINUTE, standing=standing)
+        return any(one.key == "news:ended" for one in shown.wanted)
+
+    assert not told(over())
+    assert told(over(), [])
+    assert told(over(EndReason.REVOKED, ended_by=BEN))
+    assert told(over(ended_at=END + 10 * MINUTE))
