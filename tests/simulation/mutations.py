@@ -1350,14 +1350,6 @@ BUGS: tuple[Mutation, ...] = (
     ),
     # What Slack says has failed
     _bug(
-        "store what Slack has given up by then",
-        "bot/slack/listeners.py",
-        "self._database.transaction(left=_time_to_store)",
-        "self._database.transaction()",
-        "tests/e2e/test_late_acknowledgement.py::"
-        "test_a_break_glass_that_slack_says_failed_is_not_done_once_the_table_is_free",
-    ),
-    _bug(
         "commit what came to its commit too late",
         "bot/store/database.py",
         "if left is not None and left() <= 0:",
