@@ -17,6 +17,9 @@ from bot.core.people import not_full_member
 from bot.core.review import no_reviewer, principal_to_compare
 from bot.store import audit, delegations, locks
 
+_OUTSIDER = "no full member of this workspace, and only those decide"
+_NO_DEPUTY = {"suspended": "suspended, and decides nothing now"}
+
 
 def begin(
     tx: Connection, facts: Facts, owner: str, deputy: str, until: datetime
@@ -36,8 +39,8 @@ def begin(
         if outsider is not None:
             raise Refused(
                 "no_deputy",
-                f"{facts.person(deputy).name} cannot decide: they are suspended, or not a full "
-                "member of this workspace. Nothing was changed; name somebody else.",
+                f"{facts.person(deputy).name} is {_NO_DEPUTY.get(outsider.code, _OUTSIDER)}. "
+                "Nothing was changed; name somebody else.",
             )
     if deputy == owner:
         raise Refused("own_deputy", "Nobody is their own deputy. Name somebody else.")
