@@ -47,6 +47,7 @@ FORMS = {
     "[--ticket T] REASON",
     "break-glass": "break-glass CLUSTER LEVEL [-n NS | --whole-cluster] [--for 30m] REASON",
     "mine": "mine",
+    "pending": "pending",
     "who": "who CLUSTER",
     "status": id_commands.FORMS["status"],
     "extend": id_commands.FORMS["extend"],
@@ -87,6 +88,11 @@ class BreakGlass:
 @dataclass(frozen=True, slots=True)
 class Mine:
     pass
+
+
+@dataclass(frozen=True, slots=True)
+class Pending:
+    """What waits for this person's decision or review."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +138,7 @@ Command = (
     | Request
     | BreakGlass
     | Mine
+    | Pending
     | Who
     | IdCommand
     | Lockdown
@@ -283,6 +290,7 @@ _READERS: Mapping[str, Callable[[Sequence[str]], Command]] = {
     "break-glass": _break_glass,
     "breakglass": _break_glass,
     "mine": _alone("mine", Mine()),
+    "pending": _alone("pending", Pending()),
     "who": _who,
     **id_commands.READERS,
     "lockdown": read_lockdown,

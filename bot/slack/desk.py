@@ -68,7 +68,7 @@ class Desk:
         self.help = HelpDesk(sources)
         self.form = FormDesk(sources)
 
-    def answer(  # noqa: PLR0911 - one answer for each question
+    def answer(  # noqa: C901, PLR0911 - one answer for each question
         self, command: commands.Command, user_id: str
     ) -> Message:
         """The answer to a command that asks a question."""
@@ -79,6 +79,8 @@ class Desk:
             match command:
                 case commands.Mine():
                     return self._mine(user_id)
+                case commands.Pending():
+                    return self.home.pending(user_id)
                 case Status(request_id):
                     return self._status(request_id)
                 case commands.Who(cluster):

@@ -14,7 +14,7 @@ from bot.core.people import SUSPENDED
 from bot.core.policy import Tickets
 from bot.core.post_review import PostReview
 from bot.slack import blocks, phrases
-from bot.slack.blocks import Block, View
+from bot.slack.blocks import Block, Message, View
 from bot.slack.cards import decide_buttons, reason, shared_warning
 from bot.slack.glass_card import review_owed
 from bot.slack.progress import requirement_lines
@@ -82,30 +82,7 @@ def home_view(
         shown.append(blocks.sentence("lockdown", granting_stopped(lockdown)))
     if health is not None:
         shown.append(blocks.context("health", _health(health)))
-    if not complete:
-        shown.append(
-            blocks.context(
-                "incomplete",
-                "Slack did not say who is in every user group, so more may wait for your decision. "
-                "Open Home again in a minute; the cards in the channels work.",
-            )
-        )
-    shown += _part(
-        "waiting",
-        "Waiting for your decision",
-        waiting,
-        lambda pair: _waiting(*pair, names, tickets),
-        most=_WAITING_SHOWN,
-        rest="They are in their owners' channels.",
-    )
-    shown += _part(
-        "reviews",
-        "Waiting for your review",
-        glass.to_review,
-        lambda pair: [_review(*pair, names, now)],
-        most=_REVIEWS_SHOWN,
-        rest="Their cards are in the security channel.",
-    )
+    shown += _decisions(waiting, glass.to_review, complete, names, now, tickets)
     shown += _part(
         "live",
         "Your access",
@@ -136,6 +113,59 @@ def home_view(
         shown.append(blocks.header("history", "Recently over"))
         shown += [_past(*pair, glass.owed, now) for pair in history[:HISTORY_SHOWN]]
     return {"type": "home", "callback_id": "home", "blocks": shown}
+
+
+def pending_reply(
+    waiting: Sequence[tuple[AccessRequest, Sequence[Review]]],
+    to_review: Sequence[tuple[AccessRequest, PostReview]],
+    *,
+    complete: bool,
+    names: Mapping[str, str],
+    now: datetime,
+    tickets: Tickets | None = None,
+) -> Message:
+    """What waits for this person, as on their Home."""
+    shown = _decisions(waiting, to_review, complete, names, now, tickets)
+    if not (waiting or to_review):
+        shown.append(blocks.section("nothing", "Nothing waits for your decision or your review."))
+    number = len(waiting) + len(to_review)
+    return Message(f"Waiting for your decision or review: {number:,}", shown)
+
+
+def _decisions(  # noqa: PLR0917 - what both show, in the order in which they show it
+    waiting: Sequence[tuple[AccessRequest, Sequence[Review]]],
+    to_review: Sequence[tuple[AccessRequest, PostReview]],
+    complete: bool,
+    names: Mapping[str, str],
+    now: datetime,
+    tickets: Tickets | None,
+) -> list[Block]:
+    shown: list[Block] = []
+    if not complete:
+        shown.append(
+            blocks.context(
+                "incomplete",
+                "Slack did not say who is in every user group, so more may wait for your decision. "
+                "Look again in a minute; the cards in the channels work.",
+            )
+        )
+    shown += _part(
+        "waiting",
+        "Waiting for your decision",
+        waiting,
+        lambda pair: _waiting(*pair, names, tickets),
+        most=_WAITING_SHOWN,
+        rest="They are in their owners' channels.",
+    )
+    shown += _part(
+        "reviews",
+        "Waiting for your review",
+        to_review,
+        lambda pair: [_review(*pair, names, now)],
+        most=_REVIEWS_SHOWN,
+        rest="Their cards are in the security channel.",
+    )
+    return shown
 
 
 def _part(

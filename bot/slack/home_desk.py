@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from sqlalchemy import Connection
@@ -13,15 +13,17 @@ from bot.core.people import Membership, surely_belongs
 from bot.core.policy import Tickets
 from bot.core.post_review import PostReview
 from bot.core.review import decides, every_owner
-from bot.slack.blocks import View
+from bot.slack.blocks import Message, View
 from bot.slack.cards import past_deciding
 from bot.slack.glass_desk import GlassDesk
-from bot.slack.home import HISTORY_SHOWN, HomeGlass, home_view
+from bot.slack.home import HISTORY_SHOWN, HomeGlass, home_view, pending_reply
 from bot.slack.sources import Sources
 from bot.store import delegations, grants, lockdowns, post_reviews, requests, suspensions
 from bot.store.health import Health, health
 
 _LOOKED_AT = 200
+Waiting = tuple[AccessRequest, tuple[Review, ...]]
+"""A request that waits for a decision, with the reviews it has."""
 
 
 class HomeDesk:
@@ -34,6 +36,7 @@ class HomeDesk:
     def __call__(self, user_id: str) -> View:
         """The view for this person. Raises StoreUnavailable."""
         now = self._sources.clock()
+        waiting, complete = self._waiting(user_id, now)
         with self._sources.database.reading() as tx:
             live = grants.live(tx, requester=user_id)
             mine = [(requests.get(tx, one.id), one) for one in live]
@@ -42,26 +45,15 @@ class HomeDesk:
             suspended = suspensions.current(tx, user_id) is not None
             over = requests.finished(tx, user_id, HISTORY_SHOWN)
             history = [(one, grants.find(tx, one.id)) for one in over]
-            others = [
-                one
-                for one in requests.pending(tx, _LOOKED_AT)
-                if one.requester != user_id and not past_deciding(one, now)
-            ]
-        groups = groups_asked(others)
-        membership = self._sources.directory.membership_to_show(groups)
-        with self._sources.database.reading() as tx:
-            waiting = _to_decide(tx, user_id, others, membership, now)
             owed = {one.request_id: one for one in post_reviews.open_of(tx, user_id)}
         to_review = self._to_review(user_id)
-        people = {one.requester for one, _ in (*waiting, *to_review)}
-        people |= {review.reviewer for _, reviews in waiting for review in reviews}
         return home_view(
             sorted(mine, key=lambda pair: pair[1].ends_at),
             own,
             waiting,
             history,
-            complete=groups <= membership.keys(),
-            names=self._sources.directory.names(people),
+            complete=complete,
+            names=self._names(waiting, to_review),
             health=self._health_for(user_id, now),
             lockdown=lockdown,
             suspended=suspended,
@@ -74,6 +66,41 @@ class HomeDesk:
             now=now,
             tickets=self.tickets(),
         )
+
+    def pending(self, user_id: str) -> Message:
+        """What waits for this person's decision or review, with the buttons for it."""
+        now = self._sources.clock()
+        waiting, complete = self._waiting(user_id, now)
+        to_review = self._to_review(user_id)
+        return pending_reply(
+            waiting,
+            to_review,
+            complete=complete,
+            names=self._names(waiting, to_review),
+            now=now,
+            tickets=self.tickets(),
+        )
+
+    def _waiting(self, user_id: str, now: datetime) -> tuple[list[Waiting], bool]:
+        """What this person may decide; False where Slack did not tell who is in some group."""
+        with self._sources.database.reading() as tx:
+            others = [
+                one
+                for one in requests.pending(tx, _LOOKED_AT)
+                if one.requester != user_id and not past_deciding(one, now)
+            ]
+        groups = groups_asked(others)
+        membership = self._sources.directory.membership_to_show(groups)
+        with self._sources.database.reading() as tx:
+            waiting = _to_decide(tx, user_id, others, membership, now)
+        return waiting, groups <= membership.keys()
+
+    def _names(
+        self, waiting: Sequence[Waiting], to_review: Sequence[tuple[AccessRequest, PostReview]]
+    ) -> Mapping[str, str]:
+        people = {one.requester for one, _ in (*waiting, *to_review)}
+        people |= {review.reviewer for _, reviews in waiting for review in reviews}
+        return self._sources.directory.names(people)
 
     def _to_review(self, user_id: str) -> list[tuple[AccessRequest, PostReview]]:
         try:
@@ -120,7 +147,7 @@ def _to_decide(
     others: Sequence[AccessRequest],
     membership: Membership,
     now: datetime,
-) -> list[tuple[AccessRequest, tuple[Review, ...]]]:
+) -> list[Waiting]:
     """The requests that this person may decide now, also as a deputy, and has not reviewed yet.
 
     Each with the reviews it has. A group that Slack did not tell counts as empty.

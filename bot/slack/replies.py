@@ -32,6 +32,7 @@ OFFERS_SHOWN = 5
 """On how many clusters help says what the person can ask for."""
 
 NEEDED_RIGHTS = {
+    "pending": Right.DECIDE,
     "break-glass": Right.BREAK_GLASS,
     "approve": Right.DECIDE,
     "deny": Right.DECIDE,
@@ -50,6 +51,7 @@ _PLAIN_HELP = {
     "request": "asks for access",
     "break-glass": "gives it at once if you are on call; somebody else reviews it afterwards",
     "mine": "lists your access and open requests",
+    "pending": "lists what waits for your decision or your review",
     "who": "shows who has access to a cluster now",
     "status": "shows one request and its history",
     "extend": "asks for more time before your access ends",

@@ -245,5 +245,8 @@ def _ticket(choices: Choices) -> Block:
     forms = dict.fromkeys(filter(None, (rule.ticket_pattern for rule in needing)))
     wanted = listed([looks(form, plain) for form in forms], 3)
     who = listed([plain(rule.name, 60) for rule in needing], 3)
-    needed = f"Needed by {who}, here or in the reason. It has to {wanted}."
-    return inputs.field("ticket", "Ticket", element, hint=needed if needing else "", optional=True)
+    if not needing:
+        return inputs.field("ticket", "Ticket", element, optional=True)
+    # Slack itself calls the field optional, because the reason may name the ticket.
+    label = f"Ticket, required by {who} here or in the reason"
+    return inputs.field("ticket", label, element, hint=f"It has to {wanted}.", optional=True)

@@ -159,12 +159,14 @@ def test_it_says_who_decides_what_it_allows_and_that_it_is_production(
     assert says(ana, ":warning: Production: prod-eu is in production.")
     assert says(ana, "read secrets, exec into pods")
     assert says(ana, "one of <!subteam^S02PAYLEADS> and <@U02BEN> approves, asked in <#C02PAYMENTS")
-    hint = fields(ana)["ticket"]["hint"]["text"]
-    assert hint == "Needed by payments, here or in the reason. It has to look like PAY-1423."
+    ticket = fields(ana)["ticket"]
+    assert ticket["label"]["text"] == "Ticket, required by payments here or in the reason"
+    assert ticket["hint"]["text"] == "It has to look like PAY-1423."
     choose(stage, ana, "level", "cluster-admin", then="2 of <!subteam^S01PLATFORM> approve")
     ana.choose("cluster", "modern-access-lab")
     stage.slack.wait(lambda: not says(ana, ":warning:"))
     assert "hint" not in fields(ana)["ticket"]
+    assert fields(ana)["ticket"]["label"]["text"] == "Ticket"
 
 
 def test_reason_and_ticket_stay_while_the_choice_changes(stage: Stage, ana: Human) -> None:

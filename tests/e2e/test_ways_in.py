@@ -87,6 +87,19 @@ def test_questions_are_answered_for_the_person_alone(stage: Stage) -> None:
     assert "update-kubeconfig" in words(told)
 
 
+def test_what_waits_for_somebody_is_listed_with_its_buttons(stage: Stage) -> None:
+    ana, ben = stage.slack.human("U01ANA"), stage.slack.human("U02BEN")
+    ask_payments(ana)
+    card = wait_card(stage, ben, PAYMENTS)
+    ana.command("/eks-access pending", GENERAL)
+    wait_told(stage, ana, "Nothing waits for your decision or your review.", GENERAL)
+    ben.command("/eks-access pending", GENERAL)
+    listed = wait_told(stage, ben, "Waiting for your decision (1)", GENERAL)
+    assert listed.ephemeral_to == "U02BEN"
+    ben.click(listed, "approve")
+    wait_card_says(stage, card, "active until")
+
+
 def test_help_on_a_command_is_answered_in_the_acknowledgement(stage: Stage) -> None:
     answer = stage.slack.human("U01ANA").command("/eks-access help request", GENERAL)
     assert answer.acknowledged
@@ -110,10 +123,16 @@ def test_help_fits_what_the_person_may_do_and_is_one_answer(stage: Stage) -> Non
     ("user_id", "hers"),
     [
         ("U01ANA", set()),
-        ("U02BEN", {"approve", "deny", "revoke", "delegate"}),
-        ("U03CLEO", {"approve", "deny", "revoke", "delegate", "break-glass"}),  # is on call
-        ("U04DAN", {"approve", "deny", "revoke", "delegate"}),  # comes behind her
-        ("U07IRIS", {"approve", "deny", "revoke", "review", "lockdown"}),
+        ("U02BEN", {"pending", "approve", "deny", "revoke", "delegate"}),
+        (
+            "U03CLEO",
+            {"pending", "approve", "deny", "revoke", "delegate", "break-glass"},
+        ),  # is on call
+        ("U04DAN", {"pending", "approve", "deny", "revoke", "delegate"}),  # comes behind her
+        (
+            "U07IRIS",
+            {"pending", "approve", "deny", "revoke", "review", "lockdown", "suspend", "unsuspend"},
+        ),
         ("U08NOA", {"break-glass"}),
     ],
 )
@@ -129,7 +148,7 @@ def test_a_deputy_is_shown_how_to_decide_as_long_as_they_stand_in(stage: Stage) 
     until = f"{stage.clock() + timedelta(days=3):%Y-%m-%d}"
     ben.command(f"/eks-access delegate U08NOA until {until}", GENERAL)
     wait_told(stage, noa, "in the place of")
-    assert restricted_in_help(stage, "U08NOA") == {"break-glass", "approve", "deny"}
+    assert restricted_in_help(stage, "U08NOA") == {"break-glass", "pending", "approve", "deny"}
 
 
 def test_help_shows_break_glass_while_it_is_not_known_who_is_on_call(stage: Stage) -> None:

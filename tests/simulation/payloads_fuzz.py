@@ -16,6 +16,7 @@ _WORDS = (
     "request",
     "break-glass",
     "mine",
+    "pending",
     "who",
     "status",
     "extend",

@@ -28,6 +28,11 @@ class Violation(AssertionError):
     def __init__(self, number: int | str, message: str) -> None:
         super().__init__(f"invariant {number}: {message}")
         self.number = str(number)
+        self._made_of = number, message
+
+    def __reduce__(self) -> tuple[type[Violation], tuple[int | str, str]]:
+        """One that a process sends to another is made anew of what it was made of."""
+        return Violation, self._made_of
 
 
 @dataclass

@@ -133,7 +133,7 @@ def test_the_whole_form_reads_as_what_will_happen() -> None:
         "*edit*).",
         "At most 4 h.",
         "Reason: plain_text_input",
-        "Ticket: plain_text_input",
+        "Ticket, required by edit here or in the reason: plain_text_input",
     ]
 
 
