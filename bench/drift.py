@@ -13,7 +13,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from bot.aws.clients import EksClients
-from bot.core.planner import DEPLOYMENT_TAG, GRANT_TAG
+from bot.core.planner import DEPLOYMENT_TAG, GRANT_TAG, STORE_TAG
 from bot.core.policy import Policy
 from bot.logs import configure_logs
 from bot.reconcile.access import AccessReconciler
@@ -21,7 +21,7 @@ from bot.reconcile.drift_scan import CALLS_PER_SECOND, DriftScanner
 from bot.sandbox.eks import EksStandIn
 from bot.sandbox.hand_clock import HandClock
 from bot.sandbox.stage import LAB_ACCOUNT, set_environment
-from bot.store import migrate
+from bot.store import migrate, stores
 from bot.store.claims import Claims
 from bot.store.database import Database
 
@@ -48,11 +48,14 @@ def main() -> None:
         for number in range(ENTRIES - 1):
             policies = {"AmazonEKSViewPolicy": ["a"]} if number % 2 else {}
             eks.put_entry("full", f"arn:aws:iam::{LAB_ACCOUNT}:role/{number}", policies=policies)
-        tags = {DEPLOYMENT_TAG: "bench", GRANT_TAG: "000-000"}
         orphan = f"arn:aws:iam::{LAB_ACCOUNT}:role/zed"
-        eks.put_entry("full", orphan, tags=tags, policies={"AmazonEKSViewPolicy": []})
         with closing(Database(f"sqlite:///{Path(folder) / 'bench.db'}")) as database:
             migrate.upgrade(database)
+            with database.transaction() as tx:
+                stores.ensure_identity(tx)
+                store = stores.owner(tx, "bench").store
+            tags = {DEPLOYMENT_TAG: "bench", GRANT_TAG: "000-000", STORE_TAG: store}
+            eks.put_entry("full", orphan, tags=tags, policies={"AmazonEKSViewPolicy": []})
             clients, claims = EksClients(), Claims(database)
             access = AccessReconciler(database, clients, claims, clock=clock)
             scanner = DriftScanner(

@@ -21,7 +21,16 @@ import typer
 from sqlalchemy import Connection, select
 
 import bot
-from bot import cli_audit, cli_drift, cli_forget, cli_lockdown, cli_policy, cli_suspend, console
+from bot import (
+    cli_adopt,
+    cli_audit,
+    cli_drift,
+    cli_forget,
+    cli_lockdown,
+    cli_policy,
+    cli_suspend,
+    console,
+)
 from bot.access import end
 from bot.cli_common import (
     BEING_REMOVED,
@@ -257,6 +266,7 @@ app.command()(cli_suspend.unsuspend)
 app.command("suspensions")(cli_suspend.list_suspensions)
 app.command("drift")(cli_drift.list_differences)
 app.command("forget")(cli_forget.forget)
+app.command("adopt")(cli_adopt.adopt)
 
 
 @app.command()
@@ -357,6 +367,7 @@ def _serve(settings: Settings, database: Database) -> None:
     log.info(
         "started",
         version=bot.__version__,
+        database=database.place,
         http_host=settings.http_address,
         http_port=running.http.port,
     )

@@ -21,13 +21,13 @@ from bot.core import drift
 from bot.core.drift import Finding, Kind
 from bot.core.errors import AwsProblem
 from bot.core.model import Cluster
-from bot.core.planner import ObservedEntry, bears_our_tags
+from bot.core.planner import ObservedEntry, Owner, bears_our_tags, of_another_store, store_of
 from bot.core.policy import Policy
 from bot.logs import configure_logs
 from bot.policy_file import PolicyError, load_policy
 from bot.reconcile.drift_scan import CALLS_PER_SECOND
 from bot.reconcile.pace import Pace
-from bot.store import entries, grants
+from bot.store import entries, grants, stores
 from bot.store.database import Database
 from bot.store.entries import Known
 from bot.wiring import utc_now
@@ -130,6 +130,7 @@ def _at(  # noqa: PLR0917 - one call, from above
     there = access_entries.principals(client, cluster)
     with database.reading() as tx:
         known = {one.principal_arn: one for one in entries.known_at(tx, cluster)}
+        owner = stores.owner(tx, deployment)
     every = sorted({*there, *known})
     for number, arn in enumerate(every, 1):
         began(f"{cluster.name}, entry {number:,} of {len(every):,}")
@@ -140,12 +141,18 @@ def _at(  # noqa: PLR0917 - one call, from above
         else:
             pace.take()
             described = access_entries.describe(client, cluster, arn)
-            orphan = described is not None and bears_our_tags(
-                described.with_policies({}), deployment
-            )
-            found = (Finding(Kind.ORPHAN),) if orphan else ()
+            found = _unknown(described.with_policies({}), owner) if described is not None else ()
         for one in found:
             yield Difference(cluster, arn, one)
+
+
+def _unknown(seen: ObservedEntry, owner: Owner) -> tuple[Finding, ...]:
+    """What an entry is that the store does not know: nothing to tell where it is others'."""
+    if bears_our_tags(seen, owner):
+        return (Finding(Kind.ORPHAN),)
+    if of_another_store(seen, owner):
+        return (Finding(Kind.ANOTHER_STORE, store_of(seen)),)
+    return ()
 
 
 def _compared(
@@ -159,7 +166,7 @@ def _compared(
         live,
         observed,
         entry.record,
-        deployment=entry.deployment,
+        owner=entry.owner,
         confirmed_before=now - entries.PROPAGATION,
     )
     return found or ()

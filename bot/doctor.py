@@ -16,6 +16,7 @@ from bot.aws import access_entries, scheduler
 from bot.aws.clients import EksClients
 from bot.aws.errors import no_entries, translated
 from bot.core import backstop
+from bot.core.drift import Kind
 from bot.core.errors import AwsProblem, StoreUnavailable
 from bot.core.model import BackstopTerms, Cluster
 from bot.core.policy import Policy
@@ -23,7 +24,7 @@ from bot.doctor_result import Result, Status, count, one_line
 from bot.logs import cause_without_secrets
 from bot.policy_file import PolicyError, load_policy, size_of
 from bot.settings import Settings
-from bot.store import migrate
+from bot.store import drift, migrate
 from bot.store.database import Database
 from bot.store.faults import TOLD_BY_THE_DRIVER
 from bot.store.pooler import ensure_own_sessions
@@ -63,10 +64,10 @@ def _database(settings: Settings) -> Result:
     file = database.engine.url.database
     try:
         if database.is_sqlite and file is not None and not Path(file).exists():
-            where = Path(file).absolute()
-            return Result("database", Status.NOTE, f"`eks-access run` will make {where}.")
+            return Result("database", Status.NOTE, f"`eks-access run` will make {database.place}.")
         ensure_own_sessions(database)
         problems = migrate.check(database)
+        strange = 0 if problems else _of_another_store(database)
     except StoreUnavailable as error:
         cause = cause_without_secrets(error) if error.code in TOLD_BY_THE_DRIVER else ""
         remedy = "Compare DATABASE_URL with where the database is." if cause else ""
@@ -75,8 +76,22 @@ def _database(settings: Settings) -> Result:
         database.close()
     if problems:
         return Result("database", Status.FINDING, " ".join(problems))
+    if strange:
+        entries = count(strange, "access entry", "access entries")
+        return Result(
+            "database",
+            Status.FINDING,
+            f"The bot found {entries} of this deployment made from another database than "
+            f"{database.place}.",
+            "`eks-access adopt` lists them and says what to do.",
+        )
     kind = "SQLite, for one process" if database.is_sqlite else "PostgreSQL"
-    return Result("database", Status.OK, f"{kind}, at revision {migrate.head()}.")
+    return Result("database", Status.OK, f"{database.place}: {kind}, at revision {migrate.head()}.")
+
+
+def _of_another_store(database: Database) -> int:
+    with database.reading() as tx:
+        return drift.open_by_kind(tx).get(Kind.ANOTHER_STORE, 0)
 
 
 def _policy(file: Path) -> tuple[Policy | None, Result]:

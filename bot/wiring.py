@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -31,6 +32,7 @@ from bot.metrics import build_registry
 from bot.oncall import OnCallServices, Opsgenie, PagerDuty
 from bot.policy_file import PolicySource
 from bot.reconcile.access import AccessReconciler
+from bot.reconcile.adoption import AdoptionAlarm
 from bot.reconcile.anchors import Anchors
 from bot.reconcile.announcements import Announcer
 from bot.reconcile.audit import AuditSealer
@@ -62,12 +64,13 @@ from bot.slack.projector import Projector
 from bot.slack.refusals import Refusals
 from bot.slack.sources import Sources
 from bot.slack.starts import Starts
-from bot.slack.store_views import made_due, went_back
+from bot.slack.store_views import made_due, unsure, went_back
 from bot.store import announcements, lockdowns
 from bot.store import inbox as inbox_store
 from bot.store.claims import Claims
 from bot.store.database import Database
 from bot.store.never_due import Found
+from bot.store.stores import Strangers
 from bot.store.watch import StoreWatch
 from bot.tickets import Jira, PagerDutyIncidents, TicketServices
 
@@ -196,6 +199,9 @@ class Bot:
         if self._connection is not None:
             code = self._connection.problem
             problems["slack"] = None if code is None else f"{problem_of(code).sentence} ({code})"
+        with suppress(StoreUnavailable):  # of which another part tells
+            if problems["store"] is None:
+                problems["adoption"] = self._adoption.problem()
         return Readiness(problems)
 
     def read_policy_again(self) -> None:
@@ -414,7 +420,7 @@ class Bot:
             Loop("drift reports", reporter.due, reporter.report, workers=1),
         )
 
-    def _build_alarms(self) -> tuple[Loop, Loop, Loop]:
+    def _build_alarms(self) -> tuple[Loop, Loop, Loop, Loop]:
         late = LateRemovals(
             self.database,
             self._claims,
@@ -438,8 +444,16 @@ class Bot:
             self._policy_in_force,
             clock=self.clock,
         )
-        self._memory.forgets += [late.forget, unheard.forget, gone.forget]
+        self._adoption = AdoptionAlarm(
+            self.database,
+            self._claims,
+            self._policy_in_force,
+            self._say_unsure,
+            clock=self.clock,
+        )
+        self._memory.forgets += [late.forget, unheard.forget, gone.forget, self._adoption.forget]
         return (
+            Loop("adoption", self._adoption.due, self._adoption.tell, workers=1),
             Loop("late removals", late.due, late.tell, workers=1),
             Loop("unheard alarms", unheard.due, unheard.tell, workers=1),
             Loop("gone groups", gone.due, gone.look, workers=1),
@@ -498,12 +512,19 @@ class Bot:
         # Once a day, however often: what it is about is in the log and in the audit trail.
         self._say(tx, f"{announcements.MADE_DUE}{now.date()}", made_due(found), now)
 
-    def _say(self, tx: Connection, key: str, said: Message, now: datetime) -> None:
+    def _say_unsure(self, tx: Connection, key: str, found: Strangers, now: datetime) -> bool:
+        return self._say(tx, key, unsure(found.number, self.database.place), now)
+
+    def _say(self, tx: Connection, key: str, said: Message, now: datetime) -> bool:
+        """Announce it to those who look after the bot. False where nothing of it was new."""
         policy = self._policy()
-        for channel in channels(policy) if policy is not None else ():
+        new = [
             announcements.announce(
                 tx, key=key, channel=channel, text=said.text, blocks=said.blocks, now=now
             )
+            for channel in (channels(policy) if policy is not None else ())
+        ]
+        return any(new)
 
     def _policy(self) -> Policy | None:
         """The policy in force, where there is one, for what grants nothing."""

@@ -29,7 +29,7 @@ from bot.cli_drift import Difference
 from bot.core import names
 from bot.core.masking import without_secrets
 from bot.core.model import Access, AccessScope, Cluster, Grant, StepKind
-from bot.core.planner import DEPLOYMENT_TAG, GRANT_TAG
+from bot.core.planner import DEPLOYMENT_TAG, GRANT_TAG, STORE_TAG
 from bot.core.policy import Policy
 from bot.core.policy_cases import CaseFile
 from bot.core.policy_diff import policy_diff
@@ -305,7 +305,7 @@ def test_the_bot_may_change_only_entries_with_its_own_tag():
         assert equal[key] == example["deployment"]
         if creating:
             keys = one["Condition"]["ForAllValues:StringEquals"]["aws:TagKeys"]
-            assert set(keys) == {DEPLOYMENT_TAG, GRANT_TAG}
+            assert set(keys) == {DEPLOYMENT_TAG, GRANT_TAG, STORE_TAG}
 
 
 def test_the_bot_may_give_what_the_example_policys_levels_give():

@@ -284,6 +284,7 @@ def test_the_bot_is_alive_and_ready(server):
         [
             "store",
             "policy",
+            "adoption",
             "loop inbox",
             "loop giving back",
             "loop revoking",
@@ -298,6 +299,7 @@ def test_the_bot_is_alive_and_ready(server):
             "loop audit",
             "loop tickets",
             "loop backstops",
+            "loop adoption",
             "loop late removals",
             "loop unheard alarms",
             "loop gone groups",

@@ -20,12 +20,14 @@ from bot.core.planner import (
     DEPLOYMENT_TAG,
     GRANT_TAG,
     STANDARD,
+    STORE_TAG,
     Action,
     Associate,
     CreateEntry,
     DeleteEntry,
     Disassociate,
     ObservedEntry,
+    Owner,
     SetGroups,
 )
 
@@ -103,7 +105,7 @@ def apply(
     principal_arn: str,
     action: Action,
     *,
-    deployment: str,
+    owner: Owner,
     grant_id: str,
 ) -> None:
     """Make one planned change. Raises AwsProblem; a lost answer may hide a change that was made.
@@ -113,7 +115,9 @@ def apply(
     key: _Key = {"clusterName": cluster.name, "principalArn": principal_arn}
     match action:
         case CreateEntry(groups):
-            tags = {DEPLOYMENT_TAG: deployment, GRANT_TAG: grant_id}
+            tags = {DEPLOYMENT_TAG: owner.deployment, GRANT_TAG: grant_id}
+            if owner.store is not None:
+                tags[STORE_TAG] = owner.store
             with translated(cluster, principal_arn, "create access entries"):
                 client.create_access_entry(
                     **key, type=STANDARD, kubernetesGroups=sorted(groups), tags=tags

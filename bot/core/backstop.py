@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from bot.core.model import Cluster, Grant, GrantState
-from bot.core.planner import DEPLOYMENT_TAG, EntryRecord, ObservedEntry
+from bot.core.planner import EntryRecord, ObservedEntry, Owner
 from bot.core.removal import late
 
 DELETE_ENTRY = "aws-sdk:eks:deleteAccessEntry"
@@ -86,21 +86,30 @@ def prefix(deployment: str, cluster: str) -> str:
     return f"{_word(cluster, _CLUSTER_LETTERS)}-{_digest(deployment, cluster)[:_CLUSTER_DIGITS]}-"
 
 
-def name_of(deployment: str, cluster: str, principal_arn: str) -> str:
+def name_of(deployment: str, cluster: str, principal_arn: str, store: str) -> str:
     """The name of an entry's schedule: one for each entry, so making it anew replaces it.
 
-    At most 64 letters. Source: EventBridge Scheduler API Reference, "CreateSchedule".
+    Two stores under one deployment name have different ones; `store` is the identity, "" in names
+    from before there were identities. At most 64 letters. Source: EventBridge Scheduler API
+    Reference, "CreateSchedule".
     """
     role = _word(principal_arn.rpartition("/")[2], _ROLE_LETTERS)
-    digest = _digest(deployment, cluster, principal_arn)[:_ENTRY_DIGITS]
+    digest = _digest(deployment, cluster, principal_arn, *filter(None, [store]))[:_ENTRY_DIGITS]
     return f"{prefix(deployment, cluster)}{role}-{digest}"
 
 
-def alone(observed: ObservedEntry | None, record: EntryRecord, deployment: str) -> bool:
+def is_named(name: str, owner: Owner, cluster: str, principal_arn: str) -> bool:
+    """Whether a schedule of this name is the owner's, for that entry."""
+    return any(
+        name == name_of(owner.deployment, cluster, principal_arn, store) for store in owner.stores
+    )
+
+
+def alone(observed: ObservedEntry | None, record: EntryRecord, owner: Owner) -> bool:
     """Whether the entry, or the one that is to be made, is the bot's and nobody else's in part."""
     if observed is None:
         return True
-    ours = record.created and observed.tags.get(DEPLOYMENT_TAG) == deployment
+    ours = record.created and owner.made(observed, record)
     replaced = record.arn is not None and record.arn != observed.arn
     return (
         ours
@@ -122,7 +131,7 @@ def fires_at(grant: Grant, after: timedelta) -> datetime:
 def wanted(
     cluster: Cluster,
     principal_arn: str,
-    deployment: str,
+    owner: Owner,
     grants: Sequence[Grant],
     known: Known | None,
     *,
@@ -155,7 +164,7 @@ def wanted(
         if kept is not None and kept.at <= at:
             at = kept.at  # it comes as soon, or has come
     return Schedule(
-        name=kept.name if kept else name_of(deployment, cluster.name, principal_arn),
+        name=kept.name if kept else _new_name(owner, cluster, principal_arn),
         group=kept.group if kept else terms.group,
         at=at,
         role=terms.role,
@@ -218,6 +227,10 @@ def input_of(schedule: Schedule) -> str:
     return json.dumps(
         {"ClusterName": schedule.cluster, "PrincipalArn": schedule.principal_arn}, sort_keys=True
     )
+
+
+def _new_name(owner: Owner, cluster: Cluster, principal_arn: str) -> str:
+    return name_of(owner.deployment, cluster.name, principal_arn, owner.store or "")
 
 
 def _full_second(time: datetime) -> datetime:

@@ -18,7 +18,10 @@ from bot.core.planner import (
     DesiredEntry,
     EntryRecord,
     ObservedEntry,
+    Owner,
     bears_our_tags,
+    of_another_store,
+    store_of,
     union,
 )
 
@@ -32,6 +35,7 @@ class Kind(StrEnum):
     NARROWED = "narrowed"
     WIDENED = "widened"
     ORPHAN = "orphan"
+    ANOTHER_STORE = "another_store"
     UNTAGGED = "untagged"
     FOREIGN_POLICY = "foreign_policy"
     FOREIGN_GROUPS = "foreign_groups"
@@ -51,6 +55,7 @@ _OUTCOMES = {
     Kind.REPLACED: Outcome.ENDED,
     Kind.WIDENED: Outcome.REPAIRED,
     Kind.ORPHAN: Outcome.REMOVED,
+    Kind.ANOTHER_STORE: Outcome.LEFT,
     Kind.UNTAGGED: Outcome.LEFT,
     Kind.FOREIGN_POLICY: Outcome.LEFT,
     Kind.FOREIGN_GROUPS: Outcome.LEFT,
@@ -61,7 +66,8 @@ _OUTCOMES = {
 class Finding:
     """One difference at one access entry.
 
-    `subject` is the ARN of the policy, or the Kubernetes groups, or "" for the entry as a whole.
+    `subject` is the ARN of the policy, or the Kubernetes groups, or "" for the entry as a whole; of
+    an entry of another store's it is that store's identity, "" where it has none.
     `detail` says what EKS shows where something else should be. `grants` are the ids of the live
     grants that lost access by it.
     """
@@ -115,7 +121,7 @@ def compare(
     observed: ObservedEntry | None,
     record: EntryRecord,
     *,
-    deployment: str,
+    owner: Owner,
     confirmed_before: datetime,
     at_once: bool = False,
 ) -> tuple[Finding, ...] | None:
@@ -138,13 +144,16 @@ def compare(
     if observed is None:
         return (Finding(Kind.GONE, grants=everyone),) if active else ()
     another = record.arn is not None and record.arn != observed.arn
-    if bears_our_tags(observed, deployment) and (another or not record.created):
+    if bears_our_tags(observed, owner) and (another or not record.created):
         return (Finding(Kind.ORPHAN, detail=contents(observed), grants=everyone),)
+    found: list[Finding] = []
+    if of_another_store(observed, owner) and (another or not record.created):
+        found.append(Finding(Kind.ANOTHER_STORE, store_of(observed)))
     if another:
-        return (Finding(Kind.REPLACED, grants=everyone),) if active else ()
+        return (*found, Finding(Kind.REPLACED, grants=everyone)) if active else tuple(found)
     most = union(grant.access for grant in live)
-    found = [*_taken_away(active, observed), *_left_over(most, observed, record)]
-    if record.created and observed.tags.get(DEPLOYMENT_TAG) != deployment:
+    found += [*_taken_away(active, observed), *_left_over(most, observed, record)]
+    if record.created and observed.tags.get(DEPLOYMENT_TAG) != owner.deployment:
         if live or record.associations:
             found.append(Finding(Kind.UNTAGGED))
     elif record.created:

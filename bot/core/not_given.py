@@ -36,6 +36,12 @@ def because(blocked: Blocked, cluster: str, principal_arn: str) -> str:
                 f"{cluster} already has an access entry for `{role}` that somebody else manages. "
                 f"{untouched}"
             )
+        case Obstacle.ANOTHER_STORE:
+            return (
+                f"{cluster} already has an access entry for `{role}` that eks-access made from "
+                "another database. I changed nothing of it. Tell whoever runs the bot: "
+                "`eks-access drift` lists such entries."
+            )
         case Obstacle.WRONG_TYPE:
             return (
                 f"{cluster} has an access entry for `{role}` of type {blocked.detail}, which takes "

@@ -17,6 +17,7 @@ from bot.core.model import Access, AccessScope, Standing
 
 DEPLOYMENT_TAG = "eks-access:deployment"
 GRANT_TAG = "eks-access:grant"
+STORE_TAG = "eks-access:store"
 STANDARD = "STANDARD"
 
 
@@ -41,6 +42,34 @@ class ObservedEntry:
     tags: Mapping[str, str]
     policies: Mapping[str, AccessScope] = field(default_factory=dict)
     kubernetes_groups: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Owner:
+    """By which tags the bot tells its own entries from those of others.
+
+    `store` is the identity of its store, None before it has one. Two stores under one deployment
+    name tell each other apart by it. `adopted` are identities of stores whose entries an operator
+    let this one take over; "" stands for entries from before there were identities.
+    """
+
+    deployment: str
+    store: str | None = None
+    adopted: frozenset[str] = frozenset()
+
+    @property
+    def stores(self) -> frozenset[str]:
+        """The identities under which an entry that the store does not know is its own."""
+        return self.adopted | {self.store} if self.store else self.adopted
+
+    def made(self, observed: ObservedEntry, record: EntryRecord) -> bool:
+        """Whether an entry that the bot made, or was about to make, bears its tags still.
+
+        Of the very entry that was read back the deployment's tag is enough: that the bot made it is
+        known. Where none was read back yet, another store may have been faster.
+        """
+        tagged = observed.tags.get(DEPLOYMENT_TAG) == self.deployment
+        return tagged and (record.arn == observed.arn or store_of(observed) in self.stores)
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,6 +173,7 @@ class Obstacle(StrEnum):
     """Why access cannot be given beside what others put there."""
 
     FOREIGN_ENTRY = "foreign_entry"
+    ANOTHER_STORE = "another_store"
     FOREIGN_ASSOCIATION = "foreign_association"
     FOREIGN_GROUPS = "foreign_groups"
     WRONG_TYPE = "wrong_type"
@@ -217,7 +247,7 @@ def plan(
     observed: ObservedEntry | None,
     record: EntryRecord,
     *,
-    deployment: str,
+    owner: Owner,
     standing: Standing,
 ) -> Plan:
     """The actions that make `observed` what `desired` says, touching nothing but our own.
@@ -227,20 +257,27 @@ def plan(
     """
     if observed is None:
         return _plan_absent(desired, record)
-    tagged = observed.tags.get(DEPLOYMENT_TAG) == deployment
+    tagged = owner.made(observed, record)
     replaced = record.arn is not None and record.arn != observed.arn
-    if bears_our_tags(observed, deployment) and not record.created:
+    if bears_our_tags(observed, owner) and not record.created:
         # Tagged as ours, unknown to the store: the database was restored or lost. What hangs on it
         # was granted by nobody we know of, so it goes whole, and once it is gone it is made anew.
         return Plan(removals=(DeleteEntry(),), reset_record=True)
     overtaken = record.created and not tagged and record.arn is None and not record.associations
     if replaced or overtaken:
         # Another entry stands where ours was, or where ours was to be: nothing on it is ours.
-        fresh = plan(desired, observed, EntryRecord(), deployment=deployment, standing=standing)
+        fresh = plan(desired, observed, EntryRecord(), owner=owner, standing=standing)
         return replace(fresh, reset_record=True)
     if record.created and tagged:
         return _plan_own(desired, observed, record)
-    return _plan_foreign(desired, observed, record, standing)
+    obstacle = None
+    if observed.type != STANDARD:
+        obstacle = Blocked(Obstacle.WRONG_TYPE, detail=observed.type)
+    elif of_another_store(observed, owner):
+        obstacle = Blocked(Obstacle.ANOTHER_STORE)
+    elif standing is not Standing.AUGMENT:
+        obstacle = Blocked(Obstacle.FOREIGN_ENTRY)
+    return _plan_foreign(desired, observed, record, obstacle)
 
 
 def satisfied(access: Access, observed: ObservedEntry | None) -> bool:
@@ -255,8 +292,26 @@ def satisfied(access: Access, observed: ObservedEntry | None) -> bool:
     return scope is not None and scope.covers(access.scope)
 
 
-def bears_our_tags(observed: ObservedEntry, deployment: str) -> bool:
-    """Whether the entry is of a kind that the bot makes, and tagged by it for this deployment.
+def bears_our_tags(observed: ObservedEntry, owner: Owner) -> bool:
+    """Whether a bot made the entry for this deployment, from this store or one that it adopted."""
+    return _is_of(observed, owner.deployment) and store_of(observed) in owner.stores
+
+
+def of_another_store(observed: ObservedEntry, owner: Owner) -> bool:
+    """Whether a bot made the entry for this deployment, from a store that this one knows not.
+
+    That bot may be running, so the entry is not this one's to take away.
+    """
+    return _is_of(observed, owner.deployment) and store_of(observed) not in owner.stores
+
+
+def store_of(observed: ObservedEntry) -> str:
+    """The identity of the store that the entry was made from; "": made before there were any."""
+    return observed.tags.get(STORE_TAG, "")
+
+
+def _is_of(observed: ObservedEntry, deployment: str) -> bool:
+    """Whether the entry is of a kind that the bot makes, and tagged by one for the deployment.
 
     The deployment's tag alone does not do: others write it too, by a copied template or a rule that
     tags whatever it finds. An id of a grant in the bot's own form is written by nobody else.
@@ -299,14 +354,10 @@ def _plan_own(desired: DesiredEntry, observed: ObservedEntry, record: EntryRecor
 
 
 def _plan_foreign(
-    desired: DesiredEntry, observed: ObservedEntry, record: EntryRecord, standing: Standing
+    desired: DesiredEntry, observed: ObservedEntry, record: EntryRecord, obstacle: Blocked | None
 ) -> Plan:
+    """`obstacle` is what keeps the bot from adding anything."""
     foreign = record.foreign_policies(observed)
-    obstacle = None
-    if observed.type != STANDARD:
-        obstacle = Blocked(Obstacle.WRONG_TYPE, detail=observed.type)
-    elif standing is not Standing.AUGMENT:
-        obstacle = Blocked(Obstacle.FOREIGN_ENTRY)
     if obstacle is not None:
         left = _plan_beside(DesiredEntry(), observed, record, foreign)
         return replace(left, blocked=() if desired.empty else (obstacle,))

@@ -34,7 +34,7 @@ from bot.reconcile.backoff import worth_telling
 from bot.reconcile.drift_watch import DriftWatch
 from bot.reconcile.memory import StoreMemory, WentBack
 from bot.reconcile.role_fallback import Named, nowhere
-from bot.store import backstops, drift, entries, grants
+from bot.store import backstops, drift, entries, grants, stores
 from bot.store.claims import ClaimLost, Claims, StillHeld
 from bot.store.database import Database
 from bot.store.entries import Entry
@@ -88,6 +88,7 @@ class AccessReconciler:
         if not self._begun:
             self._remember()
             with self._database.transaction() as tx:
+                stores.ensure_identity(tx)
                 entries.try_now(tx, self._clock())
             self._begun = True
         with self._database.reading() as tx:
@@ -340,7 +341,7 @@ class AccessReconciler:
                 entry.cluster,
                 entry.principal_arn,
                 action,
-                deployment=entry.deployment,
+                owner=entry.owner,
                 grant_id=grant_id,
             )
         finally:

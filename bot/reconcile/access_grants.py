@@ -108,7 +108,7 @@ def plan_for(
         desired,
         observed,
         stored.record,
-        deployment=entry.deployment,
+        owner=entry.owner,
         standing=entry.cluster.standing,
     )
 
@@ -134,7 +134,7 @@ def backed(
     """
     if entry.cluster.backstop is None:
         return True
-    if not backstop.alone(observed, stored.record, entry.deployment):
+    if not backstop.alone(observed, stored.record, entry.owner):
         return True
     known = stored.backstop.known if stored.backstop is not None else None
     return all(backstop.covers(known, grant, entry.cluster) for grant in giving)
@@ -185,7 +185,7 @@ def settle(tx: Connection, entry: Entry, observed: ObservedEntry | None, now: da
             del left[grant.id]
     if not giving or observed is not None:
         void(tx, entry, plan)
-    alone = backstop.alone(observed, stored.record, entry.deployment)
+    alone = backstop.alone(observed, stored.record, entry.owner)
     return Settled(plan, tuple(left.values()), alone)
 
 

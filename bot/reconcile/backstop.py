@@ -125,7 +125,7 @@ class BackstopKeeper:
         wanted = backstop.wanted(
             entry.cluster,
             entry.principal_arn,
-            entry.deployment,
+            entry.owner,
             live,
             kept.known,
             alone=kept.alone,

@@ -4,7 +4,8 @@ ListAccessEntries names principals alone, 100 a page, and only DescribeAccessEnt
 entries that the store knows are left to the access loop, which looks at each anyway, and the others
 are described once; those of others are remembered for about a day. Nothing is changed from here: an
 entry with this deployment's tag that the store does not know gets a row, and the access loop
-removes it under its own rules. So does a schedule of this deployment's, for the loop of backstops.
+removes it under its own rules, or tells that it was made from another store. So does a schedule of
+this store's, for the loop of backstops.
 """
 
 from __future__ import annotations
@@ -22,12 +23,18 @@ from bot.aws.clients import EksClients
 from bot.core import backstop
 from bot.core.errors import AwsProblem, PolicyUnavailable, StoreUnavailable, TemporaryAwsProblem
 from bot.core.model import BackstopTerms, Cluster
-from bot.core.planner import DEPLOYMENT_TAG, STANDARD, bears_our_tags
+from bot.core.planner import (
+    DEPLOYMENT_TAG,
+    STANDARD,
+    Owner,
+    bears_our_tags,
+    of_another_store,
+)
 from bot.core.policy import Policy
 from bot.reconcile.backoff import pause, worth_telling
 from bot.reconcile.pace import Pace, Stopped
 from bot.reconcile.standing import Foreign, summary
-from bot.store import backstops, drift, entries
+from bot.store import backstops, drift, entries, stores
 from bot.store.claims import ClaimLost, Claims, StillHeld
 from bot.store.database import Database
 
@@ -193,7 +200,7 @@ class DriftScanner:
             self._adopt(at, cluster.backstop, policy.deployment)
 
     def _adopt(self, at: _Reading, terms: BackstopTerms, deployment: str) -> None:
-        """Have schedules of the deployment's looked at that the store does not know of."""
+        """Have schedules of this store's looked at that it does not know of."""
         cluster = at.cluster
         try:
             client = self._clients.scheduler_for(cluster)
@@ -201,12 +208,13 @@ class DriftScanner:
             there = scheduler.names(client, cluster, terms.group, beginning)
             with self._database.reading() as tx:  # after the list: each is stored before it is made
                 known = backstops.names_at(tx, *cluster.key)
+                owner = stores.owner(tx, deployment)
             for name in at.each(sorted(set(there) - known), "schedules read"):
                 shown = scheduler.observe(client, cluster, terms.group, name)
-                if shown is None or name != backstop.name_of(
-                    deployment, cluster.name, shown.principal_arn
+                if shown is None or not backstop.is_named(
+                    name, owner, cluster.name, shown.principal_arn
                 ):
-                    continue  # somebody else's, by another way of naming
+                    continue  # another store's, or somebody else's by another way of naming
                 with self._database.transaction() as tx:
                     arn, now = shown.principal_arn, self._clock()
                     entry_id = entries.wish(tx, cluster, arn, deployment=deployment, now=now)
@@ -222,8 +230,7 @@ class DriftScanner:
 
     def _describe(self, at: _Reading, others: Iterable[str], foreign: dict[str, Foreign]) -> None:
         """Describe what was not seen lately, and have what is ours and unknown looked at."""
-        policy = self._policy_or_none()
-        now = self._clock()
+        owner, now = self._owner(), self._clock()
         unseen = [arn for arn in others if arn not in foreign or foreign[arn].stale(now)]
         for arn in at.each(unseen, "described"):
             described = access_entries.describe(at.client, at.cluster, arn)
@@ -231,12 +238,12 @@ class DriftScanner:
             if described is None:
                 continue
             seen = described.with_policies({})
-            if policy is not None and bears_our_tags(seen, policy.deployment):
-                deployment = policy.deployment
+            if owner is not None and (bears_our_tags(seen, owner) or of_another_store(seen, owner)):
                 with self._database.transaction() as tx:
-                    entries.wish(tx, at.cluster, arn, deployment=deployment, now=self._clock())
+                    deployment, now = owner.deployment, self._clock()
+                    entries.wish(tx, at.cluster, arn, deployment=deployment, now=now)
             else:
-                if policy is not None and seen.tags.get(DEPLOYMENT_TAG) == policy.deployment:
+                if owner is not None and seen.tags.get(DEPLOYMENT_TAG) == owner.deployment:
                     log.warning(
                         "an entry has this deployment's tag and none of a grant: left alone",
                         cluster=at.cluster.name,
@@ -281,6 +288,14 @@ class DriftScanner:
             cause=str(problem.__cause__),
             attempts=attempts,
         )
+
+    def _owner(self) -> Owner | None:
+        """By which tags this deployment's entries are known; None without a policy."""
+        policy = self._policy_or_none()
+        if policy is None:
+            return None
+        with self._database.reading() as tx:
+            return stores.owner(tx, policy.deployment)
 
     def _policy_or_none(self) -> Policy | None:
         try:

@@ -84,7 +84,7 @@ class DriftWatch:
             live,
             observed,
             stored.record,
-            deployment=entry.deployment,
+            owner=entry.owner,
             confirmed_before=self._started_at if unknown else now - entries.PROPAGATION,
             at_once=unknown,
         )

@@ -27,6 +27,8 @@ _WHAT = {
     Kind.NARROWED: "{subject} was narrowed: {detail}",
     Kind.WIDENED: "{subject} was widened: {detail}",
     Kind.ORPHAN: "an access entry has the bot's tag and no live grant; it gives {detail}",
+    Kind.ANOTHER_STORE: "an access entry of this deployment was made from another database "
+    "({subject})",
     Kind.UNTAGGED: "the bot's tag was taken off its access entry, which counts as another's now",
     Kind.FOREIGN_POLICY: "somebody added {subject} ({detail}) to the bot's entry",
     Kind.FOREIGN_GROUPS: "somebody added the groups {subject} to the bot's entry",
@@ -102,6 +104,9 @@ def _line(one: Found) -> str:
         detail = f"{subject} ({detail})"
     what = _WHAT[finding.kind].format(subject=code(subject, 60), detail=code(detail, 100))
     then = _THEN[one.outcome].format(grants=listed(finding.grants, 5))
+    if finding.kind is Kind.ANOTHER_STORE:
+        what = what if finding.subject else _WHAT[finding.kind].partition(" (")[0]
+        then = f"The bot leaves it. {code('eks-access adopt')} says what to do."
     if finding.kind is Kind.UNTAGGED:
         then = "What the bot put there goes with its grants."
     return f"• {_role(one.principal_arn)}: {what}. {then}"

@@ -58,7 +58,7 @@ def read_roster(database: Database, clients: EksClients, cluster: Cluster, now: 
 def _known(database: Database, cluster: Cluster, now: datetime) -> dict[str, Known]:
     with database.reading() as tx:
         ours = entries.placed_on(tx, cluster, now)
-    return {one.principal_arn: Known(one.record, one.deployment) for one in ours}
+    return {one.principal_arn: Known(one.record, one.owner.deployment) for one in ours}
 
 
 def _observed(

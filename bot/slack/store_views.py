@@ -37,6 +37,35 @@ def went_back(ended: Sequence[str]) -> Message:
     return Message(text, [blocks.section("went_back", text, *lines), blocks.context("hand", hand)])
 
 
+def unsure(number: int, place: str) -> Message:
+    """That this may be the wrong database, what the bot does until then, and what people should."""
+    entries = count(number, "access entry", "access entries")
+    text = (
+        ":rotating_light: eks-access may run on the wrong database. It gave no access from this "
+        f"one yet, and found {entries} of this deployment made from another."
+    )
+    line = (
+        f"The database is {code(place, 300)}. The bot does not touch what it does not know there. "
+        "It gives access that people ask for, and takes that away on time."
+    )
+    hand = (
+        f"If another bot runs for this deployment, set {code('DATABASE_URL')} to its database, or "
+        f"give one of the two its own {code('deployment')}. If that database is lost, run "
+        f"{code('eks-access adopt')}: it lists the entries and says what it would do."
+    )
+    return Message(text, [blocks.section("unsure", text, line), blocks.context("hand", hand)])
+
+
+def adopted(number: int) -> Message:
+    """That an operator had the bot take over what was made from another database."""
+    text = (
+        f":white_check_mark: An operator let eks-access take over "
+        f"{count(number, 'access entry', 'access entries')} made from another database. It removes "
+        "those that its own database does not know."
+    )
+    return Message(text, [blocks.section("adopted", text)])
+
+
 def made_due(found: Sequence[Found]) -> Message:
     """That the bot found work that it had lost sight of."""
     rows = ", ".join(code(f"{one.table} {one.key}") for one in found[:_MAX_SHOWN])

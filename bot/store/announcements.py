@@ -26,7 +26,10 @@ WENT_BACK, MADE_DUE = "store.went_back:", "store.made_due:"
 GROUP_GONE, GROUP_BACK = "group.gone:", "group.back:"
 """Of a user group or channel through which nobody counts, and of one that is there again."""
 
-ALARMS = (LATE, POLICY_REFUSED, DRIFT, WENT_BACK, MADE_DUE, GROUP_GONE)
+ADOPTION = "adoption:"
+"""The same: of a store that may be the wrong one, see bot.reconcile.adoption."""
+
+ALARMS = (LATE, POLICY_REFUSED, DRIFT, WENT_BACK, MADE_DUE, GROUP_GONE, ADOPTION)
 """What goes to people where no channel takes it. Digests and heads of the audit chain do not."""
 
 

@@ -92,6 +92,16 @@ class Database:
     def is_sqlite(self) -> bool:
         return self.engine.dialect.name == "sqlite"
 
+    @property
+    def place(self) -> str:
+        """Which database it is, for people: a file by its whole path, a server without secrets."""
+        url = self.engine.url
+        if self.is_sqlite:
+            return f"sqlite:///{Path(url.database or '').absolute()}"
+        host = url.host or ",".join(url.normalized_query.get("host", ()))
+        port = f":{url.port}" if url.port else ""
+        return f"postgresql://{host}{port}/{url.database or ''}"
+
     @contextmanager
     def transaction(self, *, left: Left | None = None) -> Iterator[Connection]:
         """A transaction that may write: committed at the end, rolled back on any error.

@@ -203,6 +203,11 @@ def not_scanned(
     _put(tx, cluster, due_at=due_at, attempts=attempts, problem=problem)
 
 
+def scan_now(tx: Connection, now: datetime) -> None:
+    """Have every cluster read now that was ever looked at."""
+    tx.execute(update(drift_scans).values(due_at=now))
+
+
 def _put(tx: Connection, cluster: Cluster, **values: Any) -> None:
     changed = tx.execute(update(drift_scans).where(*_at(cluster)).values(values))
     if changed.rowcount == 0:

@@ -32,11 +32,12 @@ from bot.core.planner import (
     CreateEntry,
     EntryRecord,
     ObservedEntry,
+    Owner,
     SetGroups,
 )
-from bot.store import backstops
+from bot.store import backstops, stores
 from bot.store.due import LONGEST_PAUSE, due_after
-from bot.store.tables import associations, drift_findings, entries, grants
+from bot.store.tables import associations, drift_findings, entries, grants, store
 
 PROPAGATION = timedelta(seconds=30)
 """How long a write that was not read back may still take effect. EKS says "several seconds"."""
@@ -48,6 +49,9 @@ _cluster = TypeAdapter(Cluster)
 
 # Built once: to build a statement takes longer than to carry it out, and these are the most used.
 _ONE = select(entries).where(entries.c.id == bindparam("entry"))
+_WITH_STORE = _ONE.add_columns(store.c.identity, store.c.adopted).outerjoin_from(
+    entries, store, store.c.id == 1
+)
 _ATTEMPTS = select(entries.c.attempts).where(entries.c.id == bindparam("entry"))
 _PLACED = select(associations).where(associations.c.entry_id == bindparam("entry"))
 _CHANGE = update(entries).where(entries.c.id == bindparam("entry"))
@@ -91,7 +95,7 @@ class Entry:
     id: int
     cluster: Cluster
     principal_arn: str
-    deployment: str
+    owner: Owner
     record: EntryRecord
     generation: int
     attempts: int
@@ -177,7 +181,7 @@ def try_now(tx: Connection, now: datetime) -> None:
 
 def get(tx: Connection, entry_id: int, now: datetime) -> Entry:
     """The entry with the record of what the bot put there, as of `now`."""
-    row = tx.execute(_ONE, {"entry": entry_id}).one()
+    row = tx.execute(_WITH_STORE, {"entry": entry_id}).one()
     placed = tx.execute(_PLACED, {"entry": entry_id}).all()
     latest = now + LONGEST_CALL
     record = EntryRecord(
@@ -208,7 +212,7 @@ def get(tx: Connection, entry_id: int, now: datetime) -> Entry:
         id=row.id,
         cluster=_cluster.validate_python(row.document["cluster"]),
         principal_arn=row.principal_arn,
-        deployment=row.deployment,
+        owner=stores.as_owner(row.deployment, row.identity, row.adopted or []),
         record=record,
         generation=row.generation,
         attempts=row.attempts,

@@ -83,6 +83,16 @@ def _column(name: str, kind: Any, *constraints: ForeignKey, **options: Any) -> C
     return Column(name, kind, *constraints, nullable=options.pop("nullable", False), **options)
 
 
+# One row: the identity of this store, and [deployment, identity] of each store it has taken over.
+store = Table(
+    "store",
+    metadata,
+    _column("id", Integer, primary_key=True, autoincrement=False),
+    _column("identity", String(32), nullable=True),
+    _column("adopted", Document),
+    CheckConstraint("id = 1", name="only_one"),
+)
+
 requests = Table(
     "requests",
     metadata,

@@ -14,16 +14,19 @@ from bot.core.model import AccessScope, Cluster
 from bot.core.planner import (
     DEPLOYMENT_TAG,
     GRANT_TAG,
+    STORE_TAG,
     Action,
     Associate,
     CreateEntry,
     DeleteEntry,
     Disassociate,
+    Owner,
     SetGroups,
 )
 from bot.sandbox.eks import EksStandIn
 from bot.sandbox.eks_rules import ACCESS_POLICIES
 
+OWNER = Owner("acme", "0a1b")
 ROLE = "arn:aws:iam::111122223333:role/eks-jit/ana"
 SSO = (
     "arn:aws:iam::111122223333:role/aws-reserved/sso.amazonaws.com/eu-west-1/"
@@ -44,7 +47,7 @@ def client(clients: EksClients, lab: Cluster) -> Any:
 @pytest.fixture
 def apply(client: Any, lab: Cluster) -> Apply:
     def change(action: Action) -> None:
-        access_entries.apply(client, lab, ROLE, action, deployment="acme", grant_id="7K3-QMX")
+        access_entries.apply(client, lab, ROLE, action, owner=OWNER, grant_id="7K3-QMX")
 
     return change
 
@@ -142,11 +145,11 @@ def test_associations_are_read_to_the_last_page(eks: EksStandIn, client: Any, la
 # Changing
 
 
-def test_an_entry_is_created_with_both_tags_and_its_groups(eks: EksStandIn, apply: Apply) -> None:
+def test_an_entry_is_created_with_its_tags_and_its_groups(eks: EksStandIn, apply: Apply) -> None:
     apply(CreateEntry(GROUPS))
     entry = eks.entry("lab", ROLE)
     assert entry is not None
-    assert entry.tags == {DEPLOYMENT_TAG: "acme", GRANT_TAG: "7K3-QMX"}
+    assert entry.tags == {DEPLOYMENT_TAG: "acme", GRANT_TAG: "7K3-QMX", STORE_TAG: "0a1b"}
     assert set(entry.kubernetes_groups) == GROUPS
     assert entry.username.endswith("{{SessionName}}"), "EKS's default, as AWS advises"
 
@@ -225,7 +228,7 @@ def test_no_other_error_says_that_it_is_gone(
     eks.faults.clear()
     ghost = Cluster("ghost", "eu-west-1", "111122223333")
     with pytest.raises(PermanentAwsProblem, match="no cluster"):
-        access_entries.apply(client, ghost, ROLE, action, deployment="acme", grant_id="7K3-QMX")
+        access_entries.apply(client, ghost, ROLE, action, owner=OWNER, grant_id="7K3-QMX")
 
 
 @pytest.mark.parametrize(

@@ -14,12 +14,13 @@ from bot.aws import access_entries, scheduler
 from bot.aws.clients import EksClients
 from bot.core.errors import TemporaryAwsProblem
 from bot.core.model import AccessScope, Cluster
-from bot.core.planner import Associate, CreateEntry
+from bot.core.planner import Associate, CreateEntry, Owner
 from bot.sandbox.eks import EksStandIn
 
 ROLE = "arn:aws:iam::111122223333:role/eks-jit/ana"
 VIEW = "arn:aws:eks::aws:cluster-access-policy/AmazonEKSViewPolicy"
 CREATE = CreateEntry(frozenset())
+OWNER = Owner("acme", "0a1b")
 
 
 def test_clusters_of_one_role_and_region_share_a_client(clients: EksClients, lab: Cluster) -> None:
@@ -48,7 +49,7 @@ def test_a_cluster_with_a_role_is_reached_in_the_roles_account(
 ) -> None:
     """The environment names a region for the bot itself at most; the cluster's is enough."""
     client = clients.for_cluster(prod)
-    access_entries.apply(client, prod, ROLE, CREATE, deployment="acme", grant_id="7K3-QMX")
+    access_entries.apply(client, prod, ROLE, CREATE, owner=OWNER, grant_id="7K3-QMX")
     [call] = eks.calls
     assert (call.account, call.region) == ("444455556666", "eu-central-1")
     assert call.session_name == "eks-access", "CloudTrail names the bot"
@@ -195,7 +196,7 @@ def test_one_client_serves_many_threads(eks: EksStandIn, clients: EksClients, la
     def give(arn: str) -> None:
         client = clients.for_cluster(lab)
         for action in (CREATE, Associate(VIEW, AccessScope.of(["a"]))):
-            access_entries.apply(client, lab, arn, action, deployment="acme", grant_id="7K3-QMX")
+            access_entries.apply(client, lab, arn, action, owner=OWNER, grant_id="7K3-QMX")
 
     with ThreadPoolExecutor(12) as threads:
         list(threads.map(give, people))
@@ -223,7 +224,7 @@ def test_a_call_that_met_a_fault_of_aws_is_repeated_at_once(
     if operation == "DescribeAccessEntry":
         assert access_entries.observe(client, lab, ROLE) is None
     else:
-        access_entries.apply(client, lab, ROLE, CREATE, deployment="acme", grant_id="7K3-QMX")
+        access_entries.apply(client, lab, ROLE, CREATE, owner=OWNER, grant_id="7K3-QMX")
     assert len(eks.calls_of(operation)) == 3
 
 
@@ -268,7 +269,7 @@ def test_a_creation_whose_answer_is_lost_is_not_made_twice(
     """botocore repeats it with the same token."""
     eks.faults.lose_answer("CreateAccessEntry")
     access_entries.apply(
-        clients.for_cluster(lab), lab, ROLE, CREATE, deployment="acme", grant_id="7K3-QMX"
+        clients.for_cluster(lab), lab, ROLE, CREATE, owner=OWNER, grant_id="7K3-QMX"
     )
     tokens = [call.params["clientRequestToken"] for call in eks.calls]
     assert len(tokens) == 2
@@ -287,8 +288,6 @@ def test_where_eks_takes_the_repetition_for_another_creation_it_is_looked_at_aga
         client = EksClients().for_cluster(cluster)
         strict.faults.lose_answer("CreateAccessEntry")
         with pytest.raises(TemporaryAwsProblem) as raised:
-            access_entries.apply(
-                client, cluster, ROLE, CREATE, deployment="acme", grant_id="7K3-QMX"
-            )
+            access_entries.apply(client, cluster, ROLE, CREATE, owner=OWNER, grant_id="7K3-QMX")
         assert raised.value.code == "entry_appeared"
         assert access_entries.observe(client, cluster, ROLE) is not None

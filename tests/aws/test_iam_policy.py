@@ -24,6 +24,7 @@ from bot.core.planner import (
     CreateEntry,
     DeleteEntry,
     Disassociate,
+    Owner,
     SetGroups,
 )
 from bot.sandbox.eks import EksStandIn
@@ -32,6 +33,7 @@ from tests.aws.iam_evaluation import Request, allows
 
 POLICY = json.loads(Path("deploy/iam-policy.json").read_text(encoding="utf-8"))
 ACCOUNT, DEPLOYMENT = "111122223333", "acme-prod"
+OWNER = Owner(DEPLOYMENT, "0a1b2c3d4e5f6a7b")
 PERSON = f"arn:aws:iam::{ACCOUNT}:role/eks-jit/ana"
 FOREIGN = (
     f"arn:aws:iam::{ACCOUNT}:role/platform-admins",
@@ -69,7 +71,7 @@ def requests(eks: EksStandIn, clients: EksClients, lab: Cluster) -> list[Request
     client = clients.for_cluster(lab)
     for action in EVERYTHING:
         access_entries.observe(client, lab, PERSON)
-        access_entries.apply(client, lab, PERSON, action, deployment=DEPLOYMENT, grant_id="7K3-QMX")
+        access_entries.apply(client, lab, PERSON, action, owner=OWNER, grant_id="7K3-QMX")
     access_entries.principals(client, lab)
     return [one for call in eks.calls if call.cluster == lab.name for one in asked(call)]
 

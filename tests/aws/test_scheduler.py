@@ -41,7 +41,7 @@ def client(clients: EksClients, lab: Cluster) -> Any:
 
 def schedule(cluster: Cluster, at: datetime = TEN) -> Schedule:
     principal = ANA.format(cluster.account)
-    name = name_of("acme", cluster.name, principal)
+    name = name_of("acme", cluster.name, principal, "0a1b")
     return Schedule(name, GROUP, at, ROLE.format(cluster.account), cluster.name, principal)
 
 

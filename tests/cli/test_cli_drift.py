@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import asdict
 from pathlib import Path
 
 import pytest
 from cli_steps import BROKEN, execute, three_grants
 
-from bot.core.planner import DEPLOYMENT_TAG, GRANT_TAG
+from bot.core.planner import DEPLOYMENT_TAG, GRANT_TAG, STORE_TAG
 from bot.sandbox.stage import LAB_ACCOUNT, Stage, furnish
+from bot.store import stores
+from bot.store.database import Database
 
 LAB = "modern-access-lab"
 KNOWN = {"region": "eu-west-1", "account": LAB_ACCOUNT}
@@ -59,7 +62,16 @@ def entries(stage: Stage) -> list[dict]:
 
 def put_back(stage: Stage, name: str) -> None:
     """As the bot left it, but for the entry's own id."""
+    with closing(Database(stage.database_url)) as database, database.reading() as tx:
+        store = stores.owner(tx, "sandbox").store
+    put_entry(stage, name, store)
+
+
+def put_entry(stage: Stage, name: str, store: str | None) -> None:
+    """As a bot makes it from a store; None: from before stores had identities."""
     tags = {DEPLOYMENT_TAG: "sandbox", GRANT_TAG: "000-000"}
+    if store is not None:
+        tags[STORE_TAG] = store
     stage.eks.put_entry(LAB, role(name), tags=tags, policies={"AmazonEKSViewPolicy": ["default"]})
 
 

@@ -175,10 +175,8 @@ def test_a_sqlite_file_that_is_not_there_yet_is_no_finding_and_is_not_made(resul
 def test_a_postgresql_is_told_with_its_revision(results, postgresql):
     name = postgresql.create_migrated()
     found = results(DATABASE_URL=postgresql.url_of(name))["database"]
-    assert (found.status, found.message) == (
-        Status.OK,
-        f"PostgreSQL, at revision {migrate.head()}.",
-    )
+    assert found.status is Status.OK
+    assert found.message.endswith(f"/{name}: PostgreSQL, at revision {migrate.head()}.")
     postgresql.drop(name)
 
 

@@ -19,6 +19,7 @@ from bot.core.planner import (
     DEPLOYMENT_TAG,
     GRANT_TAG,
     STANDARD,
+    STORE_TAG,
     Action,
     Associate,
     AssociationRecord,
@@ -27,6 +28,7 @@ from bot.core.planner import (
     Disassociate,
     EntryRecord,
     ObservedEntry,
+    Owner,
     Plan,
     SetGroups,
     plan,
@@ -35,6 +37,8 @@ from bot.core.planner import (
 )
 
 DEPLOYMENT = "acme-test"
+OWNER = Owner(DEPLOYMENT, "0a1b")
+TAGS = {DEPLOYMENT_TAG: DEPLOYMENT, GRANT_TAG: "7K3-QMX", STORE_TAG: "0a1b"}
 PROPAGATION = timedelta(seconds=30)
 LONGEST_CALL = timedelta(seconds=60)
 START = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
@@ -76,7 +80,7 @@ class Entry:
         return ObservedEntry(
             arn=self.arn,
             type=self.type,
-            tags={} if self.foreign else {DEPLOYMENT_TAG: DEPLOYMENT, GRANT_TAG: "7K3-QMX"},
+            tags={} if self.foreign else TAGS,
             policies={arn: one.scope for arn, one in self.policies.items()},
             kubernetes_groups=self.groups,
         )
@@ -297,7 +301,7 @@ class World:
             union(self.live),
             observed,
             self.keeper.record(self.now),
-            deployment=DEPLOYMENT,
+            owner=OWNER,
             standing=self.standing,
         )
 

@@ -14,7 +14,14 @@ from hypothesis import strategies as st
 from bot.core import backstop
 from bot.core.backstop import Create, Known, Remove, Schedule, Update
 from bot.core.model import Access, AccessScope, BackstopTerms, Cluster, EndReason, Grant, GrantState
-from bot.core.planner import DEPLOYMENT_TAG, AssociationRecord, EntryRecord, ObservedEntry
+from bot.core.planner import (
+    DEPLOYMENT_TAG,
+    STORE_TAG,
+    AssociationRecord,
+    EntryRecord,
+    ObservedEntry,
+    Owner,
+)
 from bot.core.removal import LATE_AFTER
 
 NOW = datetime(2026, 1, 5, 9, 0, tzinfo=UTC)
@@ -25,6 +32,7 @@ LAB = Cluster("lab", "eu-west-1", "111122223333", backstop=TERMS)
 ANA = "arn:aws:iam::111122223333:role/eks-jit/ana"
 VIEW = "arn:aws:eks::aws:cluster-access-policy/AmazonEKSViewPolicy"
 ROOT = "arn:aws:eks::aws:cluster-access-policy/AmazonEKSClusterAdminPolicy"
+OWNER = Owner("acme", "0a1b")
 
 
 def grant(
@@ -57,7 +65,7 @@ def wanted(
     now: datetime = NOW,
     cluster: Cluster = LAB,
 ) -> Schedule | None:
-    return backstop.wanted(cluster, ANA, "acme", grants, known, alone=alone, there=there, now=now)
+    return backstop.wanted(cluster, ANA, OWNER, grants, known, alone=alone, there=there, now=now)
 
 
 def at(*grants: Grant, **more: object) -> datetime:
@@ -76,16 +84,18 @@ def known(when: datetime = NOW + HOUR + AFTER, **more: object) -> Known:
 
 
 def test_a_schedule_is_named_after_its_entry_and_no_other() -> None:
-    name = backstop.name_of("acme", "lab", ANA)
-    assert name == backstop.name_of("acme", "lab", ANA)
+    name = backstop.name_of("acme", "lab", ANA, "")
+    assert name == backstop.name_of("acme", "lab", ANA, "")
     others = {
-        backstop.name_of("acme", "lab", ANA.replace("ana", "ben")),
-        backstop.name_of("acme", "lab", ANA.replace("eks-jit/", "other/")),
-        backstop.name_of("acme", "lab", ANA.replace("1111", "2222")),
-        backstop.name_of("acme", "lab2", ANA),
-        backstop.name_of("acme2", "lab", ANA),
+        backstop.name_of("acme", "lab", ANA.replace("ana", "ben"), ""),
+        backstop.name_of("acme", "lab", ANA.replace("eks-jit/", "other/"), ""),
+        backstop.name_of("acme", "lab", ANA.replace("1111", "2222"), ""),
+        backstop.name_of("acme", "lab2", ANA, ""),
+        backstop.name_of("acme2", "lab", ANA, ""),
+        backstop.name_of("acme", "lab", ANA, "0a1b"),
+        backstop.name_of("acme", "lab", ANA, "0a1c"),
     }
-    assert len(others | {name}) == 6
+    assert len(others | {name}) == 8
 
 
 @given(
@@ -96,7 +106,7 @@ def test_a_schedule_is_named_after_its_entry_and_no_other() -> None:
 def test_every_name_is_one_that_eventbridge_scheduler_takes(
     deployment: str, cluster: str, role: str
 ) -> None:
-    name = backstop.name_of(deployment, cluster, f"arn:aws:iam::111122223333:role/{role}")
+    name = backstop.name_of(deployment, cluster, f"arn:aws:iam::111122223333:role/{role}", "0a1b")
     assert re.fullmatch(r"[0-9a-zA-Z-_.]{1,64}", name)
     assert name.startswith(backstop.prefix(deployment, cluster))
 
@@ -283,8 +293,8 @@ OURS = EntryRecord(
 
 
 def test_an_entry_that_only_the_bot_has_made_is_its_alone() -> None:
-    assert backstop.alone(observed(), OURS, "acme")
-    assert backstop.alone(None, EntryRecord(), "acme")
+    assert backstop.alone(observed(), OURS, OWNER)
+    assert backstop.alone(None, EntryRecord(), OWNER)
 
 
 @pytest.mark.parametrize(
@@ -294,6 +304,7 @@ def test_an_entry_that_only_the_bot_has_made_is_its_alone() -> None:
         (observed(tags={}), OURS),
         (observed(tags={DEPLOYMENT_TAG: "another"}), OURS),
         (observed(arn="arn:2"), OURS),
+        (observed(tags={DEPLOYMENT_TAG: "acme", STORE_TAG: "other"}), replace(OURS, arn=None)),
         (observed(policies={VIEW: AccessScope.of(["a"]), ROOT: AccessScope()}), OURS),
         (observed(kubernetes_groups=frozenset({"theirs"})), OURS),
     ],
@@ -301,4 +312,4 @@ def test_an_entry_that_only_the_bot_has_made_is_its_alone() -> None:
 def test_an_entry_that_others_have_a_part_in_is_not(
     seen: ObservedEntry, record: EntryRecord
 ) -> None:
-    assert not backstop.alone(seen, record, "acme")
+    assert not backstop.alone(seen, record, OWNER)

@@ -13,9 +13,11 @@ from bot.core.planner import (
     DEPLOYMENT_TAG,
     GRANT_TAG,
     STANDARD,
+    STORE_TAG,
     AssociationRecord,
     EntryRecord,
     ObservedEntry,
+    Owner,
 )
 
 NOW = datetime(2026, 1, 5, 9, 0, tzinfo=UTC)
@@ -24,7 +26,8 @@ SETTLED = NOW - timedelta(seconds=30)
 VIEW, EDIT = (
     f"arn:aws:eks::aws:cluster-access-policy/AmazonEKS{one}Policy" for one in ("View", "Edit")
 )
-TAGS = {DEPLOYMENT_TAG: "acme", GRANT_TAG: "7K3-QMX"}
+TAGS = {DEPLOYMENT_TAG: "acme", GRANT_TAG: "7K3-QMX", STORE_TAG: "0a1b"}
+OWNER = Owner("acme", "0a1b")
 ARN = "arn:aws:eks:eu-west-1:111122223333:access-entry/lab/role/111122223333/ana/1"
 
 
@@ -67,7 +70,7 @@ def left(policies: dict[str, tuple[str, ...]], *groups: str, **changes) -> Entry
 
 
 def found(live, observed, record) -> tuple[Finding, ...] | None:
-    return compare(live, observed, record, deployment="acme", confirmed_before=SETTLED)
+    return compare(live, observed, record, owner=OWNER, confirmed_before=SETTLED)
 
 
 IN_A = {VIEW: ("a",)}
@@ -142,6 +145,30 @@ DIFFERENCES = {
         shows(IN_A, arn=ARN + "2"),
         left(IN_A),
         (Finding(Kind.ORPHAN, detail="AmazonEKSViewPolicy (a)", grants=("A",)),),
+    ),
+    "another store's entry": (
+        [],
+        shows(IN_A, tags=TAGS | {STORE_TAG: "another"}),
+        EntryRecord(),
+        (Finding(Kind.ANOTHER_STORE, "another"),),
+    ),
+    "an entry that names no store": (
+        [],
+        shows(IN_A, tags={DEPLOYMENT_TAG: "acme", GRANT_TAG: "7K3-QMX"}),
+        EntryRecord(),
+        (Finding(Kind.ANOTHER_STORE),),
+    ),
+    "another store's entry in place of ours": (
+        [grant()],
+        shows(IN_A, arn=ARN + "2", tags=TAGS | {STORE_TAG: "another"}),
+        left(IN_A),
+        (Finding(Kind.ANOTHER_STORE, "another"), Finding(Kind.REPLACED, grants=("A",))),
+    ),
+    "our own entry on which somebody changed the store's tag": (
+        [grant()],
+        shows(IN_A, tags=TAGS | {STORE_TAG: "another"}),
+        left(IN_A),
+        (),
     ),
     "somebody's entry in place of ours": (
         [grant()],

@@ -11,6 +11,7 @@ from bot.core.planner import (
     DEPLOYMENT_TAG,
     GRANT_TAG,
     STANDARD,
+    STORE_TAG,
     Associate,
     AssociationRecord,
     Blocked,
@@ -21,6 +22,7 @@ from bot.core.planner import (
     EntryRecord,
     ObservedEntry,
     Obstacle,
+    Owner,
     Plan,
     SetGroups,
     plan,
@@ -32,7 +34,19 @@ VIEW = "arn:aws:eks::aws:cluster-access-policy/AmazonEKSViewPolicy"
 EDIT = "arn:aws:eks::aws:cluster-access-policy/AmazonEKSEditPolicy"
 ARN = "arn:aws:eks:eu-west-1:111122223333:access-entry/lab/role/111122223333/ana/1"
 OTHER_ARN = ARN[:-1] + "2"
-OURS = {DEPLOYMENT_TAG: "acme", GRANT_TAG: "7K3-QMX", "team": "platform"}
+OURS = {
+    DEPLOYMENT_TAG: "acme",
+    GRANT_TAG: "7K3-QMX",
+    STORE_TAG: "0a1b",
+    "team": "platform",
+}
+OWNER = Owner("acme", "0a1b")
+
+
+def without(tags: Mapping[str, str], name: str) -> dict[str, str]:
+    return {key: value for key, value in tags.items() if key != name}
+
+
 CLUSTER = AccessScope.cluster()
 NOTHING = DesiredEntry()
 
@@ -86,7 +100,7 @@ def planned(
     known: EntryRecord,
     standing: Standing = Standing.REFUSE,
 ) -> Plan:
-    return plan(wanted, observed, known, deployment="acme", standing=standing)
+    return plan(wanted, observed, known, owner=OWNER, standing=standing)
 
 
 def groups(*names: str) -> frozenset[str]:
@@ -267,6 +281,25 @@ def test_standing_access_is_refused_whole_and_untouched(
     assert refused == Plan(blocked=(Blocked(Obstacle.FOREIGN_ENTRY),))
     assert refused.blocks(Access(VIEW, A)) == Blocked(Obstacle.FOREIGN_ENTRY)
     assert refused.blocks(Access(None, CLUSTER, groups("g"))) is not None
+
+
+@pytest.mark.parametrize("standing", Standing)
+@pytest.mark.parametrize("tags", [OURS | {STORE_TAG: "another"}, without(OURS, STORE_TAG)])
+def test_an_entry_of_another_store_is_neither_taken_away_nor_built_upon(
+    tags: Mapping[str, str], standing: Standing
+) -> None:
+    shown = entry({VIEW: B}, tags=tags)
+    assert planned(NOTHING, shown, EntryRecord(), standing) == Plan()
+    refused = planned(desired({EDIT: A}), shown, EntryRecord(), standing)
+    assert refused == Plan(blocked=(Blocked(Obstacle.ANOTHER_STORE),))
+
+
+def test_an_entry_of_a_store_that_was_adopted_is_our_own() -> None:
+    owner = Owner("acme", "0a1b", frozenset({"another", ""}))
+    for tags in (OURS | {STORE_TAG: "another"}, without(OURS, STORE_TAG)):
+        shown = entry({VIEW: B}, tags=tags)
+        found = plan(NOTHING, shown, EntryRecord(), owner=owner, standing=Standing.REFUSE)
+        assert found == Plan(removals=(DeleteEntry(),), reset_record=True)
 
 
 def test_standing_access_without_any_grant_is_nobodys_obstacle() -> None:

@@ -142,7 +142,7 @@ class BackstopWorld(World):
 
     def known(self, who: str = "ana", cluster: str = LAB) -> Schedule | None:
         """The schedule that the store knows of."""
-        name = name_of(DEPLOYMENT, cluster, role(who))
+        name = name_of(DEPLOYMENT, cluster, role(who), self.identity)
         with self.database.reading() as tx:
             entry_id = tx.scalar(
                 select(tables.backstops.c.entry_id).where(tables.backstops.c.name == name)

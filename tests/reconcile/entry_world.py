@@ -16,12 +16,12 @@ from bot.access.facts import Facts
 from bot.access.submit import submit
 from bot.aws.clients import EksClients
 from bot.core.model import Ask, EndReason, Grant, GrantState, Person
-from bot.core.planner import DEPLOYMENT_TAG, GRANT_TAG
+from bot.core.planner import DEPLOYMENT_TAG, GRANT_TAG, STORE_TAG
 from bot.core.policy import Policy
 from bot.reconcile.access import AccessReconciler
 from bot.sandbox.eks import EksStandIn, Entry
 from bot.sandbox.hand_clock import HandClock
-from bot.store import audit, grants, tables
+from bot.store import audit, grants, stores, tables
 from bot.store.claims import Claims
 from bot.store.database import Database
 
@@ -87,17 +87,40 @@ def role(name: str) -> str:
 
 
 class World:
-    """`policy` is that of the deployment; `clock` stands still until it is moved."""
+    """`policy` is that of the deployment; `clock` stands still until it is moved.
+
+    Unless it is `new`, the store gave access before stores had identities, so entries without one
+    may be its own.
+    """
 
     def __init__(
-        self, database: Database, eks: EksStandIn, clients: EksClients, policy: Policy = POLICY
+        self,
+        database: Database,
+        eks: EksStandIn,
+        clients: EksClients,
+        policy: Policy = POLICY,
+        *,
+        new: bool = False,
     ) -> None:
         self.database = database
         self.eks = eks
         self.clients = clients
         self.policy = policy
         self.clock = HandClock()
+        with database.transaction() as tx:
+            stores.ensure_identity(tx)
+            if not new:
+                stores.adopt(tx, policy.deployment, [""])
         self.bot = self.fresh_bot()
+
+    @property
+    def identity(self) -> str:
+        with self.database.reading() as tx:
+            return stores.owner(tx, self.policy.deployment).store or ""
+
+    def tags(self, grant_id: str) -> dict[str, str]:
+        """Those of an entry that the bot made from its store on account of a grant."""
+        return {DEPLOYMENT_TAG: DEPLOYMENT, GRANT_TAG: grant_id, STORE_TAG: self.identity}
 
     def fresh_bot(self, database: Database | None = None) -> AccessReconciler:
         """A loop that knows nothing but the store, as after a restart or in another replica."""

@@ -7,7 +7,6 @@ from datetime import timedelta
 
 import pytest
 from entry_world import (
-    DEPLOYMENT,
     EDIT,
     HOUR,
     LAB,
@@ -22,7 +21,7 @@ from entry_world import (
 
 from bot.core.lifecycle import PROVISION_WITHIN
 from bot.core.model import EndReason, GrantState
-from bot.core.planner import DEPLOYMENT_TAG, GRANT_TAG
+from bot.core.planner import GRANT_TAG
 from bot.store import entries, grants
 
 BOTH = pytest.mark.parametrize("database_kind", ["sqlite", "postgresql"])
@@ -44,7 +43,7 @@ def test_a_grant_is_given_read_back_and_called_active_and_at_its_end_taken_away(
     world.round()
     entry = world.entry()
     assert entry is not None
-    assert entry.tags == {DEPLOYMENT_TAG: DEPLOYMENT, GRANT_TAG: grant_id}
+    assert entry.tags == world.tags(grant_id)
     assert entry.type == "STANDARD"
     assert entry.kubernetes_groups == ()
     assert world.given() == {VIEW: ("default",)}
@@ -88,7 +87,7 @@ def test_an_entry_is_made_as_plain_as_it_can_be(world: World) -> None:
         "tags",
         "clientRequestToken",
     }
-    assert created.params["tags"] == {DEPLOYMENT_TAG: DEPLOYMENT, GRANT_TAG: grant_id}
+    assert created.params["tags"] == world.tags(grant_id)
 
 
 def test_access_is_active_only_once_eks_shows_it(world: World) -> None:
@@ -382,7 +381,7 @@ def test_the_entry_keeps_the_deployment_it_was_tagged_with(world: World) -> None
     world.active("edit", "a", length=2 * HOUR)
     entry = world.entry()
     assert entry is not None
-    assert entry.tags == {DEPLOYMENT_TAG: DEPLOYMENT, GRANT_TAG: first}
+    assert entry.tags == world.tags(first)
     world.clock.advance(2 * HOUR)
     world.settle()
     assert world.entry() is None

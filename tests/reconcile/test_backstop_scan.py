@@ -69,7 +69,8 @@ def test_schedules_that_are_not_of_this_deployments_making_are_left_alone(
     (held,) = backed.held()
     others = {
         "somebodys-own",
-        name_of("another", LAB, role("ana")),
+        name_of("another", LAB, role("ana"), backed.identity),
+        name_of(DEPLOYMENT, LAB, role("ben"), "another store"),
         f"{held.name[:30]}x",
     }
     hit = json.dumps({"ClusterName": LAB, "PrincipalArn": role("ben")})

@@ -19,7 +19,7 @@ from bot.core.errors import StoreUnavailable
 from bot.sandbox.eks_faults import Fault as EksFault
 from bot.sandbox.scheduler import Stored
 from bot.sandbox.slack_faults import Fault as SlackFault
-from bot.store import entries
+from bot.store import entries, stores
 from bot.store.database import Database
 from tests.simulation.approvals import is_member
 from tests.simulation.boundary import SimulatedCrash, Unforeseen
@@ -113,6 +113,9 @@ class Life:
         self.copies = copies
         copies.leave = self._leave_store
         self.operators = Database(url)
+        with self.operators.transaction() as tx:
+            stores.ensure_identity(tx)  # as a first start leaves it
+        self.second: Database | None = None
         self.oracle = Oracle(self.setting, self.reader, self.eks, self.slack, self.clock)
         self.laid_aws: list[tuple[str, EksFault]] = []
         self.laid_slack: list[tuple[str, SlackFault, int]] = []
@@ -139,6 +142,8 @@ class Life:
         self.process.close()
         self.reader.close()
         self.operators.close()
+        if self.second is not None:
+            self.second.close()
 
     def _leave_store(self) -> None:
         self.reader.leave()

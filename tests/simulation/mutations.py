@@ -13,6 +13,7 @@ ACCESS, PLANNER = "bot/reconcile/access.py", "bot/core/planner.py"
 GRANTS, TROUBLES = "bot/reconcile/access_grants.py", "bot/reconcile/access_troubles.py"
 LIFECYCLE, REVIEW = "bot/core/lifecycle.py", "bot/core/review.py"
 BACKSTOP = "bot/core/backstop.py"
+ANOTHER_STORE = "tests/reconcile/test_another_store.py"
 CONNECTION = "bot/slack/connection.py"
 
 
@@ -534,12 +535,115 @@ BUGS: tuple[Mutation, ...] = (
         "        self._intend(entry, action, giving, epoch)\n",
         "",
     ),
+    # Two stores under one deployment name
+    _bug(
+        "take away what another store made",
+        PLANNER,
+        "return _is_of(observed, owner.deployment) and store_of(observed) in owner.stores",
+        "return _is_of(observed, owner.deployment)",
+        first=30,
+    ),
+    _bug(
+        "take an entry that names no store for one of a new store's",
+        PLANNER,
+        "return self.adopted | {self.store} if self.store else self.adopted",
+        'return self.adopted | {self.store or "", ""}',
+        f"{ANOTHER_STORE}::"
+        "test_a_new_store_takes_away_no_entry_that_another_made_and_tells_of_it_once",
+    ),
+    _bug(
+        "take an entry that another store was faster to make for its own",
+        PLANNER,
+        "return tagged and (record.arn == observed.arn or store_of(observed) in self.stores)",
+        "return tagged",
+        f"{ANOTHER_STORE}::test_where_another_was_faster_to_make_the_entry_it_is_that_ones",
+    ),
+    _bug(
+        "add to an entry of another store where the cluster says augment",
+        PLANNER,
+        "elif of_another_store(observed, owner):",
+        "elif not owner:",
+        f"{ANOTHER_STORE}::test_nothing_is_built_upon_an_entry_that_another_made",
+    ),
+    _bug(
+        "make entries that name no store",
+        "bot/aws/access_entries.py",
+        "            if owner.store is not None:\n",
+        "            if not owner.deployment:\n",
+        "tests/aws/test_access_entries.py::test_an_entry_is_created_with_its_tags_and_its_groups",
+    ),
+    _bug(
+        "take away schedules of another store",
+        "bot/reconcile/drift_scan.py",
+        "                if shown is None or not backstop.is_named(\n"
+        "                    name, owner, cluster.name, shown.principal_arn\n"
+        "                ):\n",
+        "                if shown is None or owner is None:\n",
+        "tests/reconcile/test_backstop_scan.py",
+    ),
+    _bug(
+        "be sure of the database once it gave access itself",
+        "bot/store/stores.py",
+        "        grants.c.created_at <= first,\n",
+        "",
+        f"{ANOTHER_STORE}::test_it_stays_unsure_also_once_it_gives_access_itself",
+    ),
+    _bug(
+        "give the alarm about the wrong database once and never again",
+        "bot/reconcile/adoption.py",
+        "alarm_times(self._policy).number(max(self._clock() - found.since, timedelta()))",
+        "0",
+        f"{ANOTHER_STORE}::test_the_alarm_comes_at_once_and_then_as_of_late_removals",
+    ),
+    _bug(
+        "be ready on the wrong database",
+        "bot/wiring.py",
+        'problems["adoption"] = self._adoption.problem()',
+        'problems["adoption"] = None',
+        "tests/e2e/test_another_database.py",
+    ),
+    _bug(
+        "adopt for every deployment",
+        "bot/store/stores.py",
+        "for name, one in adopted if name == deployment",
+        "for name, one in adopted if name",
+        f"{ANOTHER_STORE}::test_adopting_for_one_deployment_is_not_for_another",
+    ),
+    _bug(
+        "adopt without being told to",
+        "bot/cli_adopt.py",
+        "        if yes and theirs:\n",
+        "        if theirs:\n",
+        "tests/cli/test_cli_adopt.py::test_without_yes_it_lists_them_and_changes_nothing",
+    ),
+    _bug(
+        "forget at the upgrade that the store gave access",
+        "migrations/versions/0016_give_the_store_an_identity.py",
+        'adopted = [[deployment, ""] for deployment in op.get_bind().scalars(gave)]',
+        "adopted: list[list[str]] = [] if op.get_bind().scalars(gave) else []",
+        "tests/store/test_migrations.py::"
+        "test_a_store_that_gave_access_before_identities_knows_for_which_deployment",
+    ),
+    _bug(
+        "let the bot put no third tag on its entries",
+        "deploy/iam-policy.json",
+        '"aws:TagKeys": ["eks-access:deployment", "eks-access:grant", "eks-access:store"],',
+        '"aws:TagKeys": ["eks-access:deployment", "eks-access:grant"],',
+        "tests/aws/test_iam_policy.py::test_it_allows_everything_that_the_bot_does",
+    ),
+    _bug(
+        "tell the password of the database",
+        "bot/store/database.py",
+        "return f\"postgresql://{host}{port}/{url.database or ''}\"",
+        "return f\"postgresql://{url.password}{host}{port}/{url.database or ''}\"",
+        "tests/store/test_database.py",
+    ),
     # Standing access
     _bug(
         "ignore foreign tags",
         PLANNER,
-        "tagged = observed.tags.get(DEPLOYMENT_TAG) == deployment",
-        "tagged = bool(deployment)",
+        "tagged = observed.tags.get(DEPLOYMENT_TAG) == self.deployment",
+        "tagged = bool(self.deployment)",
         first=80,
     ),
     _bug(

@@ -12,13 +12,13 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 
 from tests.postgresql_server import running_postgresql
-from tests.simulation import people_acts, store_acts, world_acts
+from tests.simulation import people_acts, second_bot, store_acts, world_acts
 from tests.simulation.life import Outcome, Story, live
 from tests.simulation.shrink import shrink
 from tests.simulation.stage import Postgresql, Stage, little_garbage, stage
 from tests.simulation.writer import write
 
-ACTS = (people_acts, store_acts, world_acts)
+ACTS = (people_acts, second_bot, store_acts, world_acts)
 """The modules whose steps a story may have; importing them registers the steps."""
 
 _CHUNK = 20

@@ -15,7 +15,8 @@ from bot.sandbox.eks import Entry
 from tests.simulation.scene import DEPLOYMENT
 from tests.simulation.store_reading import GrantRow
 
-TAG = "eks-access:deployment"
+TAG, STORE_TAG = "eks-access:deployment", "eks-access:store"
+SECOND_STORE = "a second store"
 BOT, OTHERS, ORPHAN, OPEN = "bot", "others", "orphan", "whose it is, is open"
 Key = tuple[str, str]
 Scope = frozenset[str] | None
@@ -249,6 +250,8 @@ class Shadow:
             raise Violation(3, f"the bot changed {policy} at {key}, which others put there")
         grows = not covers(_scope(before, policy), _scope(after, policy))
         foreign = book.made_by == OTHERS or before.tags.get(TAG) != DEPLOYMENT
+        if grows and before.tags.get(STORE_TAG) == SECOND_STORE:
+            raise Violation(3, f"the bot added {policy} at {key} to an entry of another store")
         if grows and foreign and self._standing[key[0]] != "augment":
             raise Violation(3, f"the bot added {policy} to standing access at {key}")
         self._ensure_covered(key, before, after)

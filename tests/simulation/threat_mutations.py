@@ -613,6 +613,17 @@ PEOPLE_AND_POLICY: tuple[Mutation, ...] = (
         ),
     ),
     threat(
+        27,
+        "take the live access of a bot on another database away",
+        "e2e/test_another_database.py::test_a_bot_on_an_empty_database_takes_nothing_from_another_"
+        "until_an_operator_adopts",
+        Change(
+            "bot/core/planner.py",
+            "return _is_of(observed, owner.deployment) and store_of(observed) in owner.stores",
+            "return _is_of(observed, owner.deployment)",
+        ),
+    ),
+    threat(
         39,
         "tell everybody who the administrators of a cluster are",
         "e2e/test_who.py::"

@@ -8,7 +8,7 @@ from typing import Any
 from bot.sandbox.eks import Entry
 from tests.simulation.life import Life, act
 from tests.simulation.scene import ACCOUNT, BACKSTOP_AFTER, DEPLOYMENT, REGION, role
-from tests.simulation.shadow import TAG, Key
+from tests.simulation.shadow import STORE_TAG, TAG, Key
 from tests.simulation.transports import AWS_AFTER, AWS_BEFORE
 
 TERRAFORM = {"managed-by": "terraform"}
@@ -100,7 +100,8 @@ def others(life: Life, what: str, cluster: str, who: str, more: Any) -> None:
     if what == "create" and entry is None:
         _create(life, key, more)
     elif what == "orphan" and entry is None:
-        tags = {TAG: DEPLOYMENT, "eks-access:grant": "000-000"}
+        ((identity,),) = life.reader.rows("SELECT identity FROM store")
+        tags = {TAG: DEPLOYMENT, "eks-access:grant": "000-000", STORE_TAG: identity}
         life.eks.put_entry(*key, REGION, ACCOUNT, tags=tags, policies={more: ()})
         life.oracle.shadow.others(key, orphan=True)
     elif entry is not None and what not in {"create", "orphan"}:

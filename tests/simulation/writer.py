@@ -75,6 +75,10 @@ BACKSTOP_AT = 5
 """Of ten seeds, the one with this last digit has a backstop. Clocks are right in these lives:
 EventBridge Scheduler goes by its own."""
 
+SECOND_AT = 0
+"""Of ten seeds, the one with this last digit has a second bot on an empty store. So has every other
+one with a backstop."""
+
 REFUSALS = (
     "account_inactive",
     "invalid_auth",
@@ -121,7 +125,8 @@ def write(seed: int) -> Story:
         for _ in range(2):
             dies = ["crash at", draw.choice(_CALLS), draw.randrange(8)]
             steps.insert(draw.randrange(len(steps)), dies)
-    return Story(seed, setting, _with_gone_group(seed, steps))
+    steps = _with_gone_group(seed, steps)
+    return Story(seed, setting, _with_second_bot(seed, steps))
 
 
 def _with_gone_group(seed: int, steps: Steps) -> Steps:
@@ -135,6 +140,20 @@ def _with_gone_group(seed: int, steps: Steps) -> Steps:
     back: Steps = [["group gone", group, False]] if draw.random() < 0.7 else []
     gone: list[Any] = ["group gone", group, True]
     return [*steps[:begins], gone, *steps[begins:ends], *back, *steps[ends:]]
+
+
+def _with_second_bot(seed: int, steps: Steps) -> Steps:
+    """The story where a second bot starts on an empty store, and may give access as well."""
+    if seed % 10 != SECOND_AT and seed % 20 != BACKSTOP_AT:
+        return steps
+    draw, told = _Draw(f"second {seed}"), list(steps)
+    for _ in range(draw.choice((1, 2, 3))):
+        told.insert(draw.randrange(1, len(told) + 1), ["second bot"])
+    if draw.random() < 0.4:
+        who, policy = draw.choice((ANA, ANA, EVE, BEN)), draw.choice(POLICIES)
+        gives = ["second bot's entry", draw.choice(CLUSTERS), who, policy]
+        told.insert(draw.randrange(len(told) + 1), gives)
+    return told
 
 
 def _with_store(draw: _Draw, steps: Steps) -> Steps:

@@ -62,6 +62,8 @@ SAID = {
     Kind.NARROWED: "`AmazonEKSViewPolicy` was narrowed: `x instead of a`. The access has ended",
     Kind.WIDENED: "`AmazonEKSViewPolicy` was widened: `x instead of a`. The bot sets it right.",
     Kind.ORPHAN: "has the bot's tag and no live grant; it gives `x instead of a`. The bot removes",
+    Kind.ANOTHER_STORE: "of this deployment was made from another database. The bot leaves it. "
+    "`eks-access adopt` says what to do",
     Kind.UNTAGGED: "tag was taken off its access entry, which counts as another's now.",
     Kind.FOREIGN_POLICY: "to the bot's entry. The bot leaves it as it is",
     Kind.FOREIGN_GROUPS: "to the bot's entry. The bot leaves it as it is",

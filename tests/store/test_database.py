@@ -399,3 +399,18 @@ def over_tcp(file: str) -> Iterator[int]:
     with socket.create_server(("127.0.0.1", 0)) as listener, ThreadPoolExecutor(1) as serving:
         serving.submit(serve)
         yield int(listener.getsockname()[1])
+
+
+def test_the_place_of_a_database_is_told_without_its_secrets(tmp_path: Path) -> None:
+    file = tmp_path / "eks-access.db"
+    assert Database(f"sqlite:///{file}").place == f"sqlite:///{file}"
+    here = Path("eks-access.db").absolute()
+    assert Database("sqlite:///eks-access.db").place == f"sqlite:///{here}"
+    for url in (
+        "postgresql://bot:hunter2@db.example.com:5433/access?sslmode=require&password=hunter2",
+        "postgresql://bot:hunter2@/access?host=db.example.com&port=5433",
+    ):
+        place = Database(url).place
+        assert "hunter2" not in place
+        assert place.startswith("postgresql://db.example.com")
+        assert place.endswith("/access")

@@ -53,7 +53,7 @@ def test_a_wish_makes_the_entry_and_makes_it_due_at_once(database: Database) -> 
         assert entries.due(tx, NOW, 10) == [entry_id]
         entry = entries.get(tx, entry_id, NOW)
     assert (entry.id, entry.cluster, entry.principal_arn) == (entry_id, LAB, ROLE)
-    assert (entry.deployment, entry.attempts, entry.problem) == ("acme-test", 0, None)
+    assert (entry.owner.deployment, entry.attempts, entry.problem) == ("acme-test", 0, None)
     assert entry.record == EntryRecord()
 
 
@@ -88,13 +88,13 @@ def test_an_entry_keeps_the_deployment_under_which_it_was_made(database: Databas
     with database.transaction() as tx:
         entry_id = wish(tx, deployment="old")
         wish(tx, deployment="new")
-        assert entries.get(tx, entry_id, NOW).deployment == "new"
+        assert entries.get(tx, entry_id, NOW).owner.deployment == "new"
         entries.intend_creation(tx, entry_id, frozenset(), NOW)
         wish(tx, deployment="newer")
-        assert entries.get(tx, entry_id, NOW).deployment == "new"
+        assert entries.get(tx, entry_id, NOW).owner.deployment == "new"
         entries.reset(tx, entry_id)
         wish(tx, deployment="newer")
-        assert entries.get(tx, entry_id, NOW).deployment == "newer"
+        assert entries.get(tx, entry_id, NOW).owner.deployment == "newer"
 
 
 def test_entries_are_due_in_the_order_of_their_times(database: Database) -> None:

@@ -16,9 +16,11 @@ import pytest
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, inspect, text
 from sqlalchemy.exc import ProgrammingError
+from store_examples import add_grant
 
 from bot.core.errors import StoreUnavailable
-from bot.store import migrate, tables
+from bot.core.planner import Owner
+from bot.store import migrate, stores, tables
 from bot.store.database import Database
 
 CHECKOUT = Path(__file__).parents[2]
@@ -186,3 +188,18 @@ def test_the_installed_package_brings_its_migrations(empty_url: str, installed: 
         check=False,
     )
     assert (done.stdout, done.stderr) == (f"None {migrate.head()} []\n", "")
+
+
+def test_a_store_that_gave_access_before_identities_knows_for_which_deployment(
+    database: Database,
+) -> None:
+    """Entries of those deployments bear no identity, and are its own."""
+    with database.transaction() as tx:
+        add_grant(tx)
+        stores.ensure_identity(tx)
+        deployment = tx.scalars(text("SELECT deployment FROM entries")).one()
+    migrate.downgrade(database, "0015")
+    migrate.upgrade(database)
+    with database.reading() as tx:
+        assert stores.owner(tx, deployment) == Owner(deployment, None, frozenset({""}))
+        assert stores.owner(tx, "another") == Owner("another")
