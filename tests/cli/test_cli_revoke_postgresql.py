@@ -75,7 +75,7 @@ def test_a_revocation_that_is_broken_off_is_tried_again(
             requests.get_locked(tx, first)
 
     with meanwhile(wait_for_each_other):
-        result = cli("revoke", "--all", DATABASE_URL=database_url)
+        result = cli("revoke", "--all", "--reason", "All", DATABASE_URL=database_url)
     assert (result.exit_code, result.stderr) == (0, "")
     assert [line[:7] for line in result.stdout.splitlines()] == three
     assert states(database_url) == dict.fromkeys(three, GrantState.REVOKING)
