@@ -95,6 +95,7 @@ def test_the_bot_runs_serves_health_is_alone_on_its_file_and_stops_in_good_order
         while '"started"' not in line:
             lines.append(line := process.stderr.readline())
             assert line, "".join(lines)
+        assert json.loads(line)["database"] == stage.database_url
         port = json.loads(line)["http_port"]
         stage.slack.wait_connected(timeout=30)
         grant(stage, "U01ANA")

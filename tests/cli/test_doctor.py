@@ -8,7 +8,8 @@ import pty
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -20,13 +21,16 @@ from full_policy import FULL, names_in
 from moto.iam.models import iam_backends
 
 from bot import doctor_people, doctor_slack
+from bot.core.drift import Finding, Kind, Outcome
+from bot.core.model import Cluster
 from bot.doctor import examine
 from bot.doctor_result import Result, Status
 from bot.policy_file import load_policy
 from bot.sandbox.eks_faults import Call
 from bot.sandbox.stage import LAB_ACCOUNT, PRODUCTION_ACCOUNT, Stage, furnish, sandbox_policy
 from bot.settings import Settings
-from bot.store import migrate
+from bot.store import drift, entries, migrate
+from bot.store.database import Database
 
 COMMAND = Path(sys.executable).with_name("eks-access")
 MANIFEST = Path(__file__).parents[2] / "app-manifest.yml"
@@ -178,6 +182,22 @@ def test_a_postgresql_is_told_with_its_revision(results, postgresql):
     assert found.status is Status.OK
     assert found.message.endswith(f"/{name}: PostgreSQL, at revision {migrate.head()}.")
     postgresql.drop(name)
+
+
+def test_entries_that_were_made_from_another_database_are_counted(whole, results):
+    cluster = Cluster("modern-access-lab", "eu-west-1", LAB_ACCOUNT)
+    finding = Finding(Kind.ANOTHER_STORE, "another")
+    now = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
+    with closing(Database(whole.database_url)) as database, database.transaction() as tx:
+        for name in ("ana", "ben"):
+            principal = f"arn:aws:iam::{LAB_ACCOUNT}:role/eks-jit/{name}"
+            entry = entries.wish(tx, cluster, principal, deployment="sandbox", now=now)
+            drift.note(tx, entry, [finding], {finding: Outcome.LEFT}, now)
+    found = results()["database"]
+    assert found.status is Status.FINDING
+    assert "2 access entries" in found.message
+    assert whole.database_url in found.message
+    assert "`eks-access adopt`" in found.remedy
 
 
 # The policy file

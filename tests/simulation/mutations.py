@@ -632,6 +632,21 @@ BUGS: tuple[Mutation, ...] = (
         "tests/aws/test_iam_policy.py::test_it_allows_everything_that_the_bot_does",
     ),
     _bug(
+        "start without saying on which database",
+        "bot/cli.py",
+        "        database=database.place,\n",
+        "",
+        "tests/cli/test_cli_run.py::"
+        "test_the_bot_runs_serves_health_is_alone_on_its_file_and_stops_in_good_order",
+    ),
+    _bug(
+        "find nothing wrong with a database beside another",
+        "bot/doctor.py",
+        "strange = 0 if problems else _of_another_store(database)",
+        "strange = 0",
+        "tests/cli/test_doctor.py::test_entries_that_were_made_from_another_database_are_counted",
+    ),
+    _bug(
         "tell the password of the database",
         "bot/store/database.py",
         "return f\"postgresql://{host}{port}/{url.database or ''}\"",
