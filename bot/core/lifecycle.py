@@ -206,6 +206,21 @@ def ensure_extensible(grant: Grant, by: str, now: datetime) -> None:
         )
 
 
+def ensure_usable(grant: Grant, by: str, now: datetime) -> None:
+    """Raise Conflict unless the grant is access that `by` has at `now`."""
+    if by != grant.requester:
+        raise Conflict(
+            "not_yours",
+            f"{grant.id} is somebody else's access. `/eks-access` opens a form to ask for yours.",
+        )
+    if grant.state is not GrantState.ACTIVE or now >= grant.ends_at:
+        raise Conflict(
+            "not_active",
+            f"{grant.id} is not active, so there is nothing to connect to. "
+            f"`/eks-access status {grant.id}` shows why.",
+        )
+
+
 def cancel(
     request: AccessRequest, now: datetime, *, by: str
 ) -> tuple[AccessRequest, tuple[AuditEvent, ...]]:

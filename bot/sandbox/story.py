@@ -70,6 +70,9 @@ class _Story:
         )
         self._told(self._ana, "is active until")
         self.hold("Ana is told, with the commands that use it", self._has_commands())
+        self._command(self._ana, f"status {self._latest_id()}")
+        self._told(self._ana, "If you need it longer")
+        self.hold("she has them again from status, with what extends it", True)
 
     def expiry(self) -> None:
         self._step("30 minutes pass")

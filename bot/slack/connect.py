@@ -9,11 +9,13 @@ the role. Source: AWS CLI Command Reference, "eks update-kubeconfig".
 from __future__ import annotations
 
 from bot.core.errors import InvalidInput
-from bot.core.model import AccessScope, Grant
+from bot.core.model import AccessRequest, AccessScope, Grant
 from bot.core.names import PrincipalArn, is_sso_role, parse_principal
-from bot.slack import blocks
-from bot.slack.blocks import Block
-from bot.slack.text import code, safe
+from bot.slack import blocks, phrases
+from bot.slack.blocks import Block, View
+from bot.slack.text import code, date, safe
+
+CONNECT_CALLBACK = "connect"
 
 
 def connect_blocks(grant: Grant, profile: str | None) -> list[Block]:
@@ -21,6 +23,27 @@ def connect_blocks(grant: Grant, profile: str | None) -> list[Block]:
     shown = blocks.commands("use", kubeconfig(grant, profile), can_i(grant))
     note = _of_another_account(grant, profile)
     return [*([blocks.section("use:before", note)] if note else []), shown]
+
+
+def connect_modal(request: AccessRequest, grant: Grant, profile: str | None) -> View:
+    """The commands once more, for access that is active, and how to have it longer."""
+    first = f"{phrases.subject(request)} is active until {date(grant.ends_at)}."
+    shown = [blocks.section("access", first), *connection(request, grant, profile)]
+    return blocks.modal(CONNECT_CALLBACK, "Connect", shown)
+
+
+def connection(request: AccessRequest, grant: Grant, profile: str | None) -> list[Block]:
+    """The two commands, and how to have the access longer."""
+    longer = how_to_extend(request)
+    shown = connect_blocks(grant, profile)
+    return [*shown, blocks.context("longer", longer)] if longer else shown
+
+
+def how_to_extend(request: AccessRequest) -> str:
+    """What to type for more time; nothing for a break-glass, which cannot be extended."""
+    if request.break_glass:
+        return ""
+    return f"If you need it longer: {code(f'/eks-access extend {request.id} 1h')}"
 
 
 def kubeconfig(grant: Grant, profile: str | None) -> tuple[str, ...]:

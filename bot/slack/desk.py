@@ -15,8 +15,8 @@ from bot.access.extend import ensure_no_break_glass
 from bot.access.known import ensure_not_suspended
 from bot.access.question import ensure_asked
 from bot.aws.clients import EksClients
-from bot.core.errors import DomainError, NotFound, Refused
-from bot.core.lifecycle import ensure_extensible, ensure_open
+from bot.core.errors import DomainError, NotFound, PolicyUnavailable, Refused
+from bot.core.lifecycle import ensure_extensible, ensure_open, ensure_usable
 from bot.core.lockdown import SUSPENDING, not_security
 from bot.core.model import AccessRequest, Cluster, Grant, Owners, Person
 from bot.core.offers import clusters_for, levels_on, requester_groups
@@ -26,6 +26,7 @@ from bot.core.rights import groups_of_insight, schedules_of_insight, sees_princi
 from bot.core.starts import local_day, parse_until, place
 from bot.slack import commands
 from bot.slack.blocks import Message
+from bot.slack.connect import connect_modal, connection
 from bot.slack.delegate_command import Delegations
 from bot.slack.delegations import delegate_modal, delegations_reply
 from bot.slack.form_desk import FormDesk
@@ -38,6 +39,7 @@ from bot.slack.lockdown_command import Lockdown
 from bot.slack.lockdowns import lockdown_state
 from bot.slack.modals import deny_modal, extend_modal, revoke_modal
 from bot.slack.people import MAX_AGE
+from bot.slack.phrases import is_running
 from bot.slack.questions import answer_modal, question_modal
 from bot.slack.replies import clusters_reply, error_reply, mine_reply, status_reply, who_reply
 from bot.slack.roster import read_roster
@@ -82,7 +84,7 @@ class Desk:
                 case commands.Pending():
                     return self.home.pending(user_id)
                 case Status(request_id):
-                    return self._status(request_id)
+                    return self._status(request_id, user_id)
                 case commands.Who(cluster):
                     return self._who(cluster, person)
                 case commands.Clusters():
@@ -146,6 +148,14 @@ class Desk:
         ensure_open(request, self._sources.clock())
         return answer_modal(request, asked, self._sources.directory.names([asked.actor]))
 
+    def connection(self, request_id: str, user_id: str) -> dict[str, Any]:
+        """The commands with which the holder uses their access. Raises Conflict."""
+        with self._sources.database.reading() as tx:
+            request = requests.get(tx, request_id)
+            grant = grants.get(tx, request_id)
+        ensure_usable(grant, user_id, self._sources.clock())
+        return connect_modal(request, grant, self._profile_on(request.cluster))
+
     def extension(self, request_id: str, user_id: str) -> dict[str, Any]:
         """The form in which the holder asks for more time. Raises Conflict where it has ended."""
         with self._sources.database.reading() as tx:
@@ -203,15 +213,22 @@ class Desk:
         people = {one.owner for one in held} | {one.deputy for one in held}
         return delegations_reply(held, self._sources.directory.names(people))
 
+    def _profile_on(self, cluster: Cluster) -> str | None:
+        """The AWS profile for a cluster, where the policy in force names one."""
+        try:
+            return self._sources.policy().policy.profile_on(cluster)
+        except PolicyUnavailable:
+            return None
+
     def _mine(self, user_id: str) -> Message:
         with self._sources.database.reading() as tx:
             own = requests.of_requester(tx, user_id)
             items = [(one, grants.find(tx, one.id)) for one in own]
             owed = post_reviews.open_of(tx, user_id)
         now = self._sources.clock()
-        return mine_reply(items, {one.request_id: review_owed(one, now) for one in owed})
+        return mine_reply(items, {one.request_id: review_owed(one, now) for one in owed}, now=now)
 
-    def _status(self, request_id: str) -> Message:
+    def _status(self, request_id: str, user_id: str) -> Message:
         with self._sources.database.reading() as tx:
             request = requests.get(tx, request_id)
             reviews = requests.reviews_of(tx, request_id)
@@ -219,14 +236,19 @@ class Desk:
             events = audit.of_request(tx, request_id)
         people = {request.requester, *(event.actor for event in events)}
         names = self._sources.directory.names({one for one in people if one.startswith(("U", "W"))})
+        now = self._sources.clock()
+        connect = []
+        if grant is not None and user_id == grant.requester and is_running(grant, now):
+            connect = connection(request, grant, self._profile_on(request.cluster))
         return status_reply(
             request,
             reviews,
             grant,
             events,
             names=names,
-            now=self._sources.clock(),
+            now=now,
             tickets=self.home.tickets(),
+            connect=connect,
         )
 
     def _who(self, name: str, person: Person) -> Message:

@@ -24,7 +24,7 @@ from bot.slack import blocks, phrases
 from bot.slack.blocks import Block, Message
 from bot.slack.cards import past_deciding, problem, reason
 from bot.slack.commands import written
-from bot.slack.connect import connect_blocks
+from bot.slack.connect import connect_blocks, how_to_extend
 from bot.slack.progress import notes, requirement_lines
 from bot.slack.text import clean, code, date, safe, size
 
@@ -141,11 +141,10 @@ def ends_soon(
         return _message(request, f"{what} has ended: {phrases.why_ending(grant, names)}.")
     if grant.state is GrantState.REVOKING or now >= grant.ends_at:
         return _message(request, f"{what} is being removed: {phrases.why_ending(grant, names)}.")
-    longer = f"If you need it longer: {code(f'/eks-access extend {request.id} 1h')}"
     return _message(
         request,
         f"{what} ends {date(grant.ends_at)}.",
-        longer if not request.break_glass else "",  # which cannot be extended
+        how_to_extend(request),
         extra=[_extend_or_return(request)],
     )
 

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import TypeVar
 
-from bot.core.durations import format_duration
 from bot.core.lockdown import Lockdown, granting_stopped
 from bot.core.model import AccessRequest, Grant, GrantState, Review
 from bot.core.people import SUSPENDED
@@ -214,27 +213,24 @@ def _waiting(
 
 def _live(request: AccessRequest, grant: Grant, now: datetime) -> list[Block]:
     left = ""
-    running = grant.state is GrantState.ACTIVE and now < grant.ends_at
+    running = phrases.is_running(grant, now)
     if running:
-        left = f" · *{_left(grant.ends_at - now)} left*"
+        left = f" · {phrases.time_left(grant, now)}"
     elif grant.state is GrantState.ACTIVE:
         left = " · being removed"
     standing = phrases.standing(request, grant)
     line = f"{phrases.subject(request)} · {standing}{left} · req {request.id}"
     section = blocks.section(f"live:{request.id}", line)
     give_back = blocks.give_back(request.id, "Return")
-    if running and not request.break_glass:
-        extend = blocks.button("extend", "Extend…", request.id)
-        return [section, blocks.actions(f"use:{request.id}", extend, give_back)]
-    begun = grant.gives_access and (running or grant.state is not GrantState.ACTIVE)
+    if running:
+        buttons = [blocks.button("connect", "Connect…", request.id)]
+        if not request.break_glass:  # which cannot be extended
+            buttons.append(blocks.button("extend", "Extend…", request.id))
+        return [section, blocks.actions(f"use:{request.id}", *buttons, give_back)]
+    begun = grant.gives_access and grant.state is not GrantState.ACTIVE
     if begun or grant.state is GrantState.SCHEDULED:
         section["accessory"] = give_back
     return [section]
-
-
-def _left(length: timedelta) -> str:
-    minutes = length // timedelta(minutes=1)
-    return format_duration(timedelta(minutes=minutes)) if minutes else "less than a minute"
 
 
 def _past(

@@ -144,6 +144,7 @@ class Listeners:
         app.action("break_glass")(self._break_glass_clicked)
         app.action("review")(self._opens(self._desk.glass.review))
         app.action("extend")(self._opens(self._desk.extension))
+        app.action("connect")(self._opens(self._desk.connection))
         app.view(BREAK_GLASS_CALLBACK)(self._takes(Kind.BREAK_GLASS, self._read_break_glass))
         app.view(REVIEW_CALLBACK)(self._takes(Kind.REVIEW, stored.submitted_review))
         app.view(REQUEST_CALLBACK)(self._form_submitted)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from bot.core.durations import format_duration
 from bot.core.lifecycle import BOT, OPERATOR
@@ -64,6 +64,18 @@ _ALLOWS = {
 
 
 _RESERVED = re.compile(r"\b(?:bot|operator|eks-access|security|approved)\b", re.IGNORECASE)
+
+
+def is_running(grant: Grant, now: datetime) -> bool:
+    """Whether the access can be used at `now`."""
+    return grant.state is GrantState.ACTIVE and now < grant.ends_at
+
+
+def time_left(grant: Grant, now: datetime) -> str:
+    """How long running access still lasts, in whole minutes."""
+    minutes = (grant.ends_at - now) // timedelta(minutes=1)
+    left = format_duration(timedelta(minutes=minutes)) if minutes else "less than a minute"
+    return f"*{left} left*"
 
 
 def person(user_id: str | None, names: Mapping[str, str]) -> str:

@@ -25,6 +25,7 @@ from bot.slack import blocks, phrases
 from bot.slack.blocks import Block, Message
 from bot.slack.cards import granted, problem, reason
 from bot.slack.commands import FORMS
+from bot.slack.connect import how_to_extend
 from bot.slack.progress import further_owners, requirement_lines
 from bot.slack.text import code, count, date, listed, safe
 
@@ -196,7 +197,10 @@ def _offers(offers: Sequence[tuple[str, Sequence[str]]], more: int) -> str:
 
 
 def mine_reply(
-    items: Sequence[tuple[AccessRequest, Grant | None]], reviews: Mapping[str, str] | None = None
+    items: Sequence[tuple[AccessRequest, Grant | None]],
+    reviews: Mapping[str, str] | None = None,
+    *,
+    now: datetime,
 ) -> Message:
     """The person's requests, newest first as given, with what can be done to each.
 
@@ -206,7 +210,10 @@ def mine_reply(
     if not items:
         return note("You have no access and no open request. `/eks-access` opens the request form.")
     title = f"*Your access and requests ({len(items):,})*"
-    shown = [blocks.section("title", title), *(_own(*item, owed) for item in items[:_OWN_SHOWN])]
+    shown = [
+        blocks.section("title", title),
+        *(_own(*item, owed, now) for item in items[:_OWN_SHOWN]),
+    ]
     if len(items) > _OWN_SHOWN:
         shown.append(blocks.context("more", f"… and {len(items) - _OWN_SHOWN:,} older ones."))
     return Message(f"Your access and requests: {len(items):,}", shown)
@@ -279,8 +286,12 @@ def status_reply(
     names: Mapping[str, str],
     now: datetime,
     tickets: Tickets | None = None,
+    connect: Sequence[Block] = (),
 ) -> Message:
-    """One request: what was asked, where it stands, and its history from the audit trail."""
+    """One request: what was asked, where it stands, and its history from the audit trail.
+
+    `connect` are the commands that use the access, for the person whose it is.
+    """
     who = phrases.person(request.requester, names)
     asks = "asks" if phrases.is_open(request) else "asked"
     lines = [f"{who} {asks} {phrases.wish(request)}"]
@@ -289,6 +300,8 @@ def status_reply(
         so_far = phrases.approved_by(reviews, names)
         lines += [f"Approved so far by {so_far}"] if so_far else []
         lines += [*requirement_lines(request, reviews), *further_owners(request)]
+    if grant is not None and phrases.is_running(grant, now):
+        lines.append(phrases.time_left(grant, now))
     if grant is not None:
         lines.append(f"Approved by {phrases.approvers(request, reviews, names)}")
     lines += phrases.proof(grant) if grant else []
@@ -307,6 +320,7 @@ def status_reply(
     every = phrases.namespaces_rest(request.access.scope)
     if every:
         shown += blocks.sections("namespaces", every, most=1, rest="namespace")
+    shown += connect
     history = [_event(event, names) for event in events[-_EVENTS_SHOWN:]]
     if len(events) > _EVENTS_SHOWN:
         history.insert(0, f"… {count(len(events) - _EVENTS_SHOWN, 'earlier event')}")
@@ -332,13 +346,19 @@ def clusters_reply(
     return Message(count(len(clusters), "cluster"), shown)
 
 
-def _own(request: AccessRequest, grant: Grant | None, reviews: Mapping[str, str]) -> Block:
+def _own(
+    request: AccessRequest, grant: Grant | None, reviews: Mapping[str, str], now: datetime
+) -> Block:
+    longer = ""
     line = f"{phrases.subject(request)} · {phrases.standing(request, grant)} · req {request.id}"
-    section = blocks.section(f"own:{request.id}", line, reviews.get(request.id, ""))
+    if grant is not None and phrases.is_running(grant, now):
+        line += f" · {phrases.time_left(grant, now)}"
+        longer = how_to_extend(request)
+    section = blocks.section(f"own:{request.id}", line, longer, reviews.get(request.id, ""))
     if phrases.is_open(request):
         section["accessory"] = blocks.button("cancel", "Cancel", request.id)
     elif grant is not None and (grant.gives_access or grant.state is GrantState.SCHEDULED):
-        section["accessory"] = blocks.button("return", "Return", request.id)
+        section["accessory"] = blocks.give_back(request.id, "Return")
     return section
 
 

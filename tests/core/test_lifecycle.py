@@ -326,6 +326,19 @@ def test_nobody_extends_somebody_elses_access(state: GrantState) -> None:
     assert refused.value.code == "not_yours"
 
 
+@pytest.mark.parametrize("state", GrantState)
+def test_active_access_alone_is_used_and_by_whoever_has_it(state: GrantState) -> None:
+    with pytest.raises(Conflict) as refused:
+        lifecycle.ensure_usable(grant(state), BEN, NOW + HOUR)
+    assert refused.value.code == "not_yours"
+    active = grant(GrantState.ACTIVE)
+    if state is GrantState.ACTIVE:
+        lifecycle.ensure_usable(active, ANA, active.ends_at - MINUTE)
+    with pytest.raises(Conflict) as refused:
+        lifecycle.ensure_usable(grant(state), ANA, active.ends_at)
+    assert refused.value.code == "not_active"
+
+
 @pytest.mark.parametrize("ahead", [timedelta(), MINUTE])
 def test_access_confirmed_by_a_clock_within_its_tolerance_can_be_extended(ahead: timedelta) -> None:
     lifecycle.ensure_extensible(grant(GrantState.ACTIVE), ANA, NOW + MINUTE - ahead)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from datetime import timedelta
 
@@ -14,6 +15,7 @@ from reading import (
     request_id,
     wait_card,
     wait_told,
+    words,
 )
 
 from bot.sandbox.humans import Human
@@ -56,6 +58,31 @@ def press(person: Human, action: str) -> None:
 
 def wait_form(stage: Stage, person: Human) -> None:
     stage.slack.wait(lambda: person.modal is not None and person.modal.callback_id == "request")
+
+
+def test_live_access_shows_its_commands_again_to_whoever_has_it_and_nobody_else(
+    stage: Stage, ana: Human, ben: Human
+) -> None:
+    ana.home()
+    ana.command(LAB, "C00GENERAL")
+    told = wait_told(stage, ana, "aws eks update-kubeconfig")
+    [commands] = re.findall(r"'text': '(aws eks update-kubeconfig[^']*)'", str(told.blocks))
+    wait_home(stage, ana, "Connect…")
+
+    press(ana, "connect")
+    stage.slack.wait(lambda: ana.modal is not None and ana.modal.callback_id == "connect")
+    assert ana.modal is not None
+    assert commands in str(ana.modal.source)
+
+    [access_id] = re.findall(r"req ([0-9A-Z]{3}-[0-9A-Z]{3})", words(told))
+    ana.command(f"/eks-access status {access_id}", "C00GENERAL")
+    status = words(wait_told(stage, ana, "Looking"))
+    assert commands in status
+    assert "left" in status
+    ben.command(f"/eks-access status {access_id}", "C00GENERAL")
+    assert commands not in words(wait_told(stage, ben, "Looking"))
+    ana.command("/eks-access mine", "C00GENERAL")
+    assert f"/eks-access extend {access_id} 1h" in words(wait_told(stage, ana, "min left"))
 
 
 def test_an_owner_who_looks_at_home_sees_what_is_asked_and_decides_there(

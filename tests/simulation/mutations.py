@@ -55,6 +55,41 @@ BUGS: tuple[Mutation, ...] = (
         "test_a_role_of_another_account_is_not_asked_to_look_the_cluster_up",
     ),
     _bug(
+        "show somebody else's commands",
+        "bot/slack/desk.py",
+        "if grant is not None and user_id == grant.requester and is_running(grant, now):",
+        "if grant is not None and is_running(grant, now):",
+        "tests/e2e/test_home.py::"
+        "test_live_access_shows_its_commands_again_to_whoever_has_it_and_nobody_else",
+    ),
+    _bug(
+        "connect to access that is over",
+        "bot/core/lifecycle.py",
+        "grant.state is not GrantState.ACTIVE or now >= grant.ends_at:\n"
+        "        raise Conflict(\n"
+        '            "not_active",\n'
+        '            f"{grant.id} is not active, so there is nothing to connect to. "',
+        "grant.state is GrantState.ENDED:\n"
+        "        raise Conflict(\n"
+        '            "not_active",\n'
+        '            f"{grant.id} is not active, so there is nothing to connect to. "',
+        "tests/core/test_lifecycle.py::test_active_access_alone_is_used_and_by_whoever_has_it",
+    ),
+    _bug(
+        "leave a break-glass on Home without a way to connect",
+        "bot/slack/home.py",
+        "    if running:\n        buttons",
+        "    if running and not request.break_glass:\n        buttons",
+        "tests/slack/test_home.py::test_a_break_glass_that_runs_can_be_connected_to_and_not_extended",
+    ),
+    _bug(
+        "answer mine without the time left",
+        "bot/slack/replies.py",
+        '        line += f" · {phrases.time_left(grant, now)}"\n',
+        "",
+        "tests/slack/test_replies.py::test_mine_lists_requests_with_what_can_be_done",
+    ),
+    _bug(
         "print the commands as their words are",
         "bot/slack/blocks.py",
         "*map(shlex.join, lines)",

@@ -8,10 +8,10 @@ from dataclasses import replace
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from view_examples import PROD, access, live, nodes, read
+from view_examples import PROD, access, approved, check_view, live, nodes, read
 
 from bot.core.model import Cluster
-from bot.slack.connect import can_i, connect_blocks, kubeconfig
+from bot.slack.connect import can_i, connect_blocks, connect_modal, kubeconfig
 
 BEFORE = (
     "aws", "eks", "update-kubeconfig", "--region", "eu-west-1", "--name", "prod-eu",
@@ -68,6 +68,18 @@ def test_a_role_of_another_account_is_not_asked_to_look_the_cluster_up() -> None
 )
 def test_the_second_command_asks_what_the_access_answers(given_, words: str) -> None:
     assert shlex.join(can_i(live(access=given_))) == words
+
+
+def test_the_form_has_the_end_the_commands_and_how_to_have_it_longer() -> None:
+    view = connect_modal(approved(), live(), "eks-prod-eu")
+    assert read(check_view(view)["blocks"]) == [
+        "*edit* on *prod-eu* / `payments` is active until 2026-01-05 16:42 UTC.",
+        "aws eks update-kubeconfig --region eu-west-1 --name prod-eu --profile eks-prod-eu",
+        "kubectl auth can-i get pods -n payments",
+        "If you need it longer: `/eks-access extend 7K3-QMX 1h`",
+    ]
+    glass = connect_modal(approved(break_glass=True), live(), None)
+    assert "extend" not in str(read(glass["blocks"]))
 
 
 @given(

@@ -71,7 +71,7 @@ def test_home_has_what_waits_what_lives_and_what_is_open() -> None:
         "[Approve] [Deny…] [Ask…]",
         "Your access (1)",
         f"{WHAT} · active until 2026-01-05 16:42 UTC · *1 h 2 min left* · req 7K3-QMX",
-        "[Extend…] [Return]",
+        "[Connect…] [Extend…] [Return]",
         "Time left as of 15:40 UTC.",
         "Your open requests (1)",
         f"{WHAT} · pending, lapses 2026-01-05 15:40 UTC · req 7K3-QMZ [Cancel]",
@@ -91,6 +91,12 @@ def test_past_its_end_access_is_no_longer_called_left() -> None:
 
 def test_the_last_minute_is_called_less_than_one() -> None:
     assert "*less than a minute left*" in shown([(approved(), live())], now=END - SECOND)[-3]
+
+
+def test_a_break_glass_that_runs_can_be_connected_to_and_not_extended() -> None:
+    lines = shown([(approved(break_glass=True), live())])
+    assert "[Connect…] [Return]" in lines
+    assert "[Connect…] [Return]" not in shown([(approved(break_glass=True), live())], now=END)
 
 
 def test_access_that_is_being_set_up_can_be_returned() -> None:
@@ -208,5 +214,5 @@ def test_slack_takes_every_home(
     ids = {f"7K3-{index:03}" for index in range(number)}
     assert {node["value"] for node in found if "value" in node} <= ids
     per_request = {"approve", "deny", "ask", "return", "extend", "cancel", "again"}
-    per_request |= {"break_glass", "review"}
+    per_request |= {"break_glass", "connect", "review"}
     assert {node["action_id"] for node in found} <= {"request", *per_request}

@@ -13,6 +13,7 @@ from view_examples import (
     BEN,
     CLEO,
     END,
+    HOUR,
     MINUTE,
     NAMES,
     NOW,
@@ -43,6 +44,7 @@ from bot.core.rights import Right
 from bot.core.roster import Roster
 from bot.slack.blocks import Message
 from bot.slack.commands import FORMS, Help, parse
+from bot.slack.connect import connection
 from bot.slack.replies import (
     NEEDED_RIGHTS,
     OFFERS_SHOWN,
@@ -139,21 +141,37 @@ def test_mine_lists_requests_with_what_can_be_done() -> None:
     )
     ending = (approved(id="7K3-QMW"), revoking(id="7K3-QMW"))
     items = [(approved(), live()), (request(id="7K3-QMY"), None), (denied, None), ending]
-    assert shown(mine_reply(items)) == [
+    assert shown(mine_reply(items, now=NOW + HOUR)) == [
         "*Your access and requests (4)*",
-        f"{WHAT} · active until 2026-01-05 16:42 UTC · req 7K3-QMX [Return]",
+        f"{WHAT} · active until 2026-01-05 16:42 UTC · req 7K3-QMX · *1 h 2 min left*",
+        "If you need it longer: `/eks-access extend 7K3-QMX 1h` [Return]",
         f"{WHAT} · pending, lapses 2026-01-05 15:40 UTC · req 7K3-QMY [Cancel]",
         f"{WHAT} · denied 2026-01-05 14:41 UTC · req 7K3-QMZ",
         f"{WHAT} · removing · req 7K3-QMW",
     ]
-    assert shown(mine_reply([])) == [
+    assert shown(mine_reply([], now=NOW)) == [
         "You have no access and no open request. `/eks-access` opens the request form."
     ]
 
 
+def test_status_of_live_access_says_what_is_left_and_how_to_connect() -> None:
+    connect = connection(approved(), live(), None)
+    lines = shown(
+        status_reply(
+            approved(), (YES,), live(), HISTORY, names=NAMES, now=NOW + HOUR, connect=connect
+        )
+    )
+    assert "*1 h 2 min left*" in lines
+    at = lines.index("kubectl auth can-i get pods -n payments")
+    assert lines[at - 1].startswith("aws eks update-kubeconfig")
+    assert lines[at + 1] == "If you need it longer: `/eks-access extend 7K3-QMX 1h`"
+    ended = shown(status_reply(approved(), (YES,), over(), HISTORY, names=NAMES, now=END + SECOND))
+    assert "left" not in str(ended)
+
+
 def test_a_long_list_is_counted() -> None:
     items = [(request(id=f"7K3-{number:03}"), None) for number in range(100)]
-    assert shown(mine_reply(items))[-1] == "… and 85 older ones."
+    assert shown(mine_reply(items, now=NOW + HOUR))[-1] == "… and 85 older ones."
 
 
 ROLE = "arn:aws:iam::111122223333:role/"
@@ -406,7 +424,7 @@ rosters = st.builds(
 def test_slack_takes_every_list(situation: Situation, number: int, roster: Roster) -> None:
     asked, _, given_, names, _ = situation
     many = [replace(asked, id=f"7K3-{index:03}") for index in range(number)]
-    check_message(mine_reply([(one, given_) for one in many]))
+    check_message(mine_reply([(one, given_) for one in many], now=NOW))
     if given_ is not None:
         pairs = [(one, given_) for one in many]
         check_message(who_reply(asked.cluster.name, pairs, roster, names=names))

@@ -381,7 +381,7 @@ def check_pieces(value: object) -> None:
                     continue
                 assert re.fullmatch(r"[0-9A-Z]{3}-[0-9A-Z]{3}", node["value"])
                 assert node["action_id"] in {
-                    *("approve", "deny", "ask", "cancel", "extend", "return", "again"),
+                    *("approve", "deny", "ask", "cancel", "connect", "extend", "return", "again"),
                     *("break_glass", "revoke", "review", "answer"),
                 }
             case "link":
