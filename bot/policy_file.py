@@ -150,7 +150,11 @@ class PolicySource:
             return events
 
     def _refresh(self, patience: float | None) -> None:
-        """Read the file where it has changed, or wait for the thread that does."""
+        """Have the file read where it has changed, and wait for it.
+
+        A thread of its own reads it: whoever happens to ask first must not be the one that a file
+        on a dead share keeps for ever.
+        """
         while True:
             signature = _signature_at(self.path)
             with self._lock:
@@ -158,27 +162,41 @@ class PolicySource:
                 if not changed and not self._asked_for:
                     return
                 under_way = self._reading
+                mine = under_way is None
                 if under_way is None:
-                    mine = self._reading = Future()
+                    under_way = self._reading = Future()
                     asked_for, self._asked_for = self._asked_for, False
-                    break
+            if mine:
+                read = under_way, signature, asked_for
+                threading.Thread(
+                    target=self._read, args=read, name="policy-file", daemon=True
+                ).start()
             if not wait([under_way], patience).done:
                 return
-        found: tuple[LoadedPolicy, _Signature] | PolicyError | None = None
+            if mine:
+                under_way.result()  # raises what nobody foresaw
+                return
+
+    def _read(self, done: Future[None], signature: _Signature | None, asked_for: bool) -> None:
+        found: tuple[LoadedPolicy, _Signature] | PolicyError
         try:
             found = _load(self.path)
         except PolicyError as problem:
             found = problem
-        finally:
+        except BaseException as error:  # noqa: BLE001 - raised by whoever had it read
             with self._lock:
-                if isinstance(found, PolicyError):
-                    self._seen = signature
-                    self._refuse(found, asked_for=asked_for)
-                elif found is not None:
-                    loaded, self._seen = found
-                    self._take(loaded, asked_for=asked_for)
                 self._reading = None
-            mine.set_result(None)
+            done.set_exception(error)
+            return
+        with self._lock:
+            if isinstance(found, PolicyError):
+                self._seen = signature
+                self._refuse(found, asked_for=asked_for)
+            else:
+                loaded, self._seen = found
+                self._take(loaded, asked_for=asked_for)
+            self._reading = None
+        done.set_result(None)
 
     def _refuse(self, problem: PolicyError, *, asked_for: bool) -> None:
         if asked_for or problem.findings != self._findings:

@@ -534,7 +534,8 @@ class Bot:
             return None
 
     def _policy_in_force(self) -> Policy:
-        return self.policy.current().policy
+        """As `_policy`, for loops; raises PolicyError. None of them waits for a file for long."""
+        return self.policy.soon().policy
 
     def _named(self, cluster: Cluster) -> Cluster | None:
         """The cluster as the policy in force names it, where it does."""
