@@ -118,10 +118,12 @@ class StoreMemory:
     def look(self) -> None:
         """Remember what is newest, or deal with a store that went back. Raises StoreUnavailable."""
         with self._lock:
+            # First: what another thread notes while this one reads is newer than what it reads.
+            noted = self._noted
             with self._database.reading() as tx:
                 found = newest.newest(tx)
                 self._ask_outside(tx, found.head)
-                well = self._holds(tx)
+                well = newest.holds(tx, self._known, noted)
                 told = newest.told_after(tx, self._known)
             if not well:
                 self._start_anew(found)

@@ -483,3 +483,22 @@ def test_where_the_memory_fails_access_is_taken_away_and_none_is_given(running: 
     running.rounds()
     assert world.state(asked) is GrantState.PROVISIONING
     assert world.entry() is None
+
+
+@BOTH
+def test_what_another_thread_does_while_the_store_is_read_is_no_store_that_went_back(
+    running: Running,
+) -> None:
+    """What is read is as of the first look, and what is noted meanwhile may be newer."""
+
+    def meanwhile(_: Head) -> None:
+        database = running.world.database
+        running.world.ask("view", "a", who="ben")
+        with database.reading() as tx:
+            memory.note(tx)
+
+    memory = running.fresh_memory(anchored=meanwhile)
+    memory.look()
+    memory.look()
+    assert memory.epoch == 0
+    assert running.told() == []

@@ -578,6 +578,14 @@ BUGS: tuple[Mutation, ...] = (
         "        self._intend(entry, action, giving, epoch)\n",
         "",
     ),
+    _bug(
+        "take what happens while the store is read for a store that went back",
+        "bot/reconcile/memory.py",
+        "well = newest.holds(tx, self._known, noted)",
+        "well = self._holds(tx)",
+        "tests/reconcile/test_store_went_back.py::"
+        "test_what_another_thread_does_while_the_store_is_read_is_no_store_that_went_back",
+    ),
     # Two stores under one deployment name
     _bug(
         "take away what another store made",
