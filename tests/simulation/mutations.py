@@ -221,14 +221,6 @@ BUGS: tuple[Mutation, ...] = (
         "tests/test_policy_file.py::test_whoever_grants_waits_for_a_file_that_is_being_read",
     ),
     _bug(
-        "have loops wait for a policy file that is being read",
-        "bot/wiring.py",
-        "        return self.policy.soon().policy\n\n    def _named",
-        "        return self.policy.current().policy\n\n    def _named",
-        "tests/e2e/test_outages.py::"
-        "test_an_owner_revokes_while_a_policy_file_is_read_that_takes_for_ever",
-    ),
-    _bug(
         "wait for a policy file before access is taken away",
         "bot/wiring.py",
         "policy_soon=self.policy.soon,",
