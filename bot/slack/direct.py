@@ -26,14 +26,12 @@ from bot.slack.cards import past_deciding, problem, reason
 from bot.slack.commands import written
 from bot.slack.connect import connect_blocks, how_to_extend
 from bot.slack.progress import notes, requirement_lines
-from bot.slack.text import clean, code, date, safe, size
+from bot.slack.text import TOLD_LETTERS, clean, code, date, safe, size
 
 TOKENS_OUTLIVE = "Tokens already issued may still work for some minutes."
 """What the removal of an access entry cannot cut at once (EKS publishes no figure)."""
 
 _PASTE_LIMIT = 1500
-_TOLD_LETTERS = 150
-"""How much of a reason a notification shows."""
 
 _END_STAYS = "The access you have ends when it would have ended."
 
@@ -98,7 +96,7 @@ def denied(request: AccessRequest, reviews: Sequence[Review], names: Mapping[str
         return _message(request, f"{what}.", extra=[_again(request)])
     quoted = blocks.quote("decision", request.decision_reason or "")
     told = _message(request, f"{what}:", extra=[quoted, _again(request)])
-    return Message(f"{what}: {safe(reason, _TOLD_LETTERS)}", told.blocks)
+    return Message(f"{what}: {safe(reason, TOLD_LETTERS)}", told.blocks)
 
 
 def cancelled(request: AccessRequest) -> Message:

@@ -25,10 +25,7 @@ from bot.core.removal import late
 from bot.slack import blocks, phrases
 from bot.slack.blocks import Message
 from bot.slack.cards import problem
-from bot.slack.text import date, safe
-
-_TOLD_LETTERS = 150
-"""How much of a reason a notification shows."""
+from bot.slack.text import TOLD_LETTERS, date, safe
 
 
 def decision_notice(
@@ -144,5 +141,5 @@ def _notice(line: str, quoted: str | None = None) -> Message:
     shown = [blocks.section("notice", line)]
     if not quoted:
         return Message(line, shown)
-    told = f"{line} {safe(quoted, _TOLD_LETTERS)}"
+    told = f"{line} {safe(quoted, TOLD_LETTERS)}"
     return Message(told, [*shown, blocks.quote("decision", quoted)])

@@ -11,12 +11,10 @@ from bot.access.question import LONGEST
 from bot.core.model import AccessRequest, AuditEvent
 from bot.slack import blocks, inputs, phrases
 from bot.slack.blocks import Block, Message, View
-from bot.slack.text import mention, safe
+from bot.slack.text import TOLD_LETTERS, mention, safe
 
 QUESTION_CALLBACK = "question"
 ANSWER_CALLBACK = "answer"
-_TOLD_LETTERS = 150
-"""How much of the words a notification shows."""
 
 _INTO_THE_THREAD = "It goes into the thread of the card, in your words."
 
@@ -100,7 +98,7 @@ def _field(name: str, label: str) -> Block:
 
 def _with_words(line: str, said: AuditEvent, what: str) -> str:
     """What a notification shows: the line, and the first of the words."""
-    return f"{line} {safe(str(said.details.get(what, '')), _TOLD_LETTERS)}"
+    return f"{line} {safe(str(said.details.get(what, '')), TOLD_LETTERS)}"
 
 
 def _quoted(said: AuditEvent, what: str) -> Block:

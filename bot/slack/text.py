@@ -40,6 +40,10 @@ _ENTITIES = {"&": "&amp;", "<": "&lt;", ">": "&gt;"}
 _ROOM_TO_COUNT = 60
 
 
+TOLD_LETTERS = 150
+"""How much of what somebody wrote a notification shows."""
+
+
 def clean(text: str) -> str:
     """`text` in one line: without control, zero-width, bidi and blank characters.
 
